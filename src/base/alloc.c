@@ -1,0 +1,78 @@
+#include "base/alloc.h"
+
+#include "base/check.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Noreturn void
+out_of_memory(size_t size)
+{
+	fprintf(stderr, "out of memory: %zu bytes wanted\n", size);
+	abort();
+}
+
+void *
+xmalloc(size_t size)
+{
+	void *p = malloc(size ? size : 1);
+	if (!p)
+		out_of_memory(size);
+	return p;
+}
+
+void *
+xcalloc(size_t count, size_t size)
+{
+	void *p = calloc(count ? count : 1, size ? size : 1);
+	if (!p)
+		out_of_memory(count * size);
+	return p;
+}
+
+void *
+xreallocarray(void *old, size_t count, size_t size)
+{
+	void *p = reallocarray(old, count ? count : 1, size ? size : 1);
+	if (!p)
+		out_of_memory(count * size);
+	return p;
+}
+
+void *
+xaligned_calloc(size_t alignment, size_t count, size_t size)
+{
+	CHECK(size == 0 || count <= SIZE_MAX / 2 / size);
+	size_t bytes = (count * size + alignment - 1) / alignment * alignment;
+	void *p = aligned_alloc(alignment, bytes ? bytes : alignment);
+	if (!p)
+		out_of_memory(bytes);
+	return memset(p, 0, bytes);
+}
+
+char *
+xmemdup0(const void *bytes, size_t len)
+{
+	char *p = xmalloc(len + 1);
+	if (len)
+		memcpy(p, bytes, len);
+	p[len] = '\0';
+	return p;
+}
+
+char *
+xstrdup(const char *text)
+{
+	return xmemdup0(text, strlen(text));
+}
+
+void *
+xgrow(void *items, size_t count, size_t *capacity, size_t size)
+{
+	if (count < *capacity)
+		return items;
+	*capacity = *capacity ? *capacity * 2 : 8;
+	return xreallocarray(items, *capacity, size);
+}

@@ -1,0 +1,42 @@
+/*
+ * base/alloc - allocation that does not fail.
+ *
+ * Running out of memory ends the process with a message. Whatever a peer can choose (lines, labels,
+ * connections, series) is capped before it gets here.
+ */
+#ifndef BASE_ALLOC_H
+#define BASE_ALLOC_H
+
+#include <stddef.h>
+
+/** @return `size` bytes, owned by the caller, freed with free(); never NULL */
+void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
+
+/** @return `count * size` zeroed bytes; the product is checked for overflow */
+void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+
+/** Like realloc for `count` objects of `size` bytes; consumes `old`, never returns NULL. */
+void *xreallocarray(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
+
+/** @return `count * size` zeroed bytes aligned to `alignment`, a power of two; freed with free() */
+void *xaligned_calloc(size_t alignment, size_t count, size_t size)
+    __attribute__((malloc, returns_nonnull));
+
+/** @return a copy of `len` bytes with a NUL behind them */
+char *xmemdup0(const void *bytes, size_t len) __attribute__((malloc, returns_nonnull));
+
+/** @return a copy of a NUL-terminated text */
+char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
+
+/**
+ * Makes room for one more object in a growing array.
+ *
+ * @items    the array, may be NULL when *capacity is 0; consumed
+ * @count    objects in use
+ * @capacity objects allocated; updated
+ * @size     bytes of one object
+ * @return   the array, with capacity for at least count + 1
+ */
+void *xgrow(void *items, size_t count, size_t *capacity, size_t size);
+
+#endif

@@ -1,0 +1,35 @@
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+static _Atomic int64_t fake_us = -1;
+
+static int64_t
+read_clock(clockid_t id)
+{
+	int64_t us = atomic_load_explicit(&fake_us, memory_order_relaxed);
+	if (us >= 0)
+		return us;
+	struct timespec now;
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+struct mono
+clock_mono(void)
+{
+	return (struct mono){read_clock(CLOCK_MONOTONIC)};
+}
+
+struct wall
+clock_wall(void)
+{
+	return (struct wall){read_clock(CLOCK_REALTIME)};
+}
+
+void
+clock_fake(int64_t us)
+{
+	atomic_store_explicit(&fake_us, us, memory_order_relaxed);
+}

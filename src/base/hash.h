@@ -1,0 +1,29 @@
+/*
+ * base/hash - keyed hashes over bytes. The only place that knows xxHash.
+ *
+ * The key is random per process, so that a peer cannot choose names that collide. 128 bits are
+ * compared without comparing the bytes: with n keys the odds of any false match are n*n / 2^129.
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct hash128 {
+	uint64_t low, high;
+};
+
+/**
+ * Draws the process's random key. Call once, before threads start; without it hashes use a fixed
+ * key, which is what tests want.
+ */
+void hash_init(void);
+
+/** XXH3, 128 bits, over `len` bytes with the process's secret of 192 bytes. */
+struct hash128 hash_bytes128(const void *bytes, size_t len);
+
+/** XXH3, 64 bits, the same secret. */
+uint64_t hash_bytes64(const void *bytes, size_t len);
+
+#endif

@@ -1,0 +1,234 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Bytes of a peer that a message shows. */
+#define PEER_BYTES_MAX 64
+#define GATE_INTERVAL_US 1000000
+
+static enum log_level lowest_level = LOG_LEVEL_INFO;
+static enum log_format line_format = LOG_FORMAT_LOGFMT;
+
+void
+log_init(enum log_level level, enum log_format format)
+{
+	lowest_level = level;
+	line_format = format;
+}
+
+bool
+log_enabled(enum log_level level)
+{
+	return level >= lowest_level;
+}
+
+/* The code of the control character (C0, DEL, C1: they could steer a terminal) at `at`, or -1. */
+static int
+control_code(const char *at, size_t len)
+{
+	unsigned char first = (unsigned char)at[0];
+	if (len == 1 && (first < 0x20 || first == 0x7f))
+		return first;
+	if (len == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0)
+		return (unsigned char)at[1];
+	return -1;
+}
+
+static void
+escape_control(struct buf *line, int code)
+{
+	switch (code) {
+	case '\n':
+		buf_add_text(line, "\\n");
+		break;
+	case '\r':
+		buf_add_text(line, "\\r");
+		break;
+	case '\t':
+		buf_add_text(line, "\\t");
+		break;
+	default:
+		if (line_format == LOG_FORMAT_JSON || code >= 0x80)
+			buf_printf(line, "\\u%04x", (unsigned)code);
+		else
+			buf_printf(line, "\\x%02x", (unsigned)code);
+	}
+}
+
+/* One quoted string, the same in both formats but for bytes that JSON has no spelling for. */
+static void
+add_quoted(struct buf *line, struct span text)
+{
+	buf_add_byte(line, '"');
+	for (size_t i = 0, len; i < text.len; i += len) {
+		const char *at = text.ptr + i;
+		len = utf8_length(span_from(text, i));
+		int control = control_code(at, len);
+		bool is_invalid = len == 1 && (unsigned char)*at >= 0x80;
+		if (control >= 0)
+			escape_control(line, control);
+		else if (is_invalid && line_format == LOG_FORMAT_JSON)
+			buf_add_text(line, "\\ufffd");
+		else if (is_invalid)
+			buf_printf(line, "\\x%02x", (unsigned char)*at);
+		else if (*at == '"' || *at == '\\')
+			buf_printf(line, "\\%c", *at);
+		else
+			buf_add(line, at, len);
+	}
+	buf_add_byte(line, '"');
+}
+
+/* Whether logfmt may write `text` bare. */
+static bool
+is_bare(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char byte = (unsigned char)text.ptr[i];
+		if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '=' || byte == '\\')
+			return false;
+	}
+	return text.len > 0;
+}
+
+static void
+add_key(struct buf *line, const char *key)
+{
+	if (line_format == LOG_FORMAT_JSON)
+		buf_printf(line, "%s\"%s\":", line->len ? "," : "{", key);
+	else
+		buf_printf(line, "%s%s=", line->len ? " " : "", key);
+}
+
+static void
+add_pair(struct buf *line, const char *key, struct span text)
+{
+	add_key(line, key);
+	if (line_format == LOG_FORMAT_LOGFMT && is_bare(text))
+		buf_add_span(line, text);
+	else
+		add_quoted(line, text);
+}
+
+static void
+add_number(struct buf *line, const char *key, int64_t number)
+{
+	add_key(line, key);
+	buf_printf(line, "%lld", (long long)number);
+}
+
+/* The first bytes of what a peer sent, whole code points, with "..." where something was cut. */
+static void
+add_peer_bytes(struct buf *line, const char *key, struct span text)
+{
+	size_t len = 0;
+	while (len < text.len) {
+		size_t next = len + utf8_length(span_from(text, len));
+		if (next > PEER_BYTES_MAX)
+			break;
+		len = next;
+	}
+	struct buf shown = BUF_INIT;
+	buf_add(&shown, text.ptr, len);
+	if (len < text.len)
+		buf_add_text(&shown, "...");
+	add_pair(line, key, buf_span(&shown));
+	buf_fini(&shown);
+}
+
+static void
+add_time(struct buf *line)
+{
+	int64_t ms = clock_wall().us / 1000;
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm utc;
+	gmtime_r(&seconds, &utc);
+	char date[40], text[48];
+	size_t len = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+	CHECK(len > 0);
+	int text_len = snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(ms % 1000));
+	add_pair(line, "time", span_of(text, (size_t)text_len));
+}
+
+static void
+add_source(struct buf *line, const char *file, int number)
+{
+	const char *slash = strrchr(file, '/');
+	struct buf source = BUF_INIT;
+	buf_printf(&source, "%s:%d", slash ? slash + 1 : file, number);
+	add_pair(line, "source", buf_span(&source));
+	buf_fini(&source);
+}
+
+/* What cannot be written to stderr has nowhere else to go. */
+static void
+write_all(struct span bytes)
+{
+	while (bytes.len) {
+		ssize_t n = write(STDERR_FILENO, bytes.ptr, bytes.len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		bytes = span_from(bytes, (size_t)n);
+	}
+}
+
+void
+log_write(enum log_level level, const char *file, int line_number, const char *message,
+	  const struct log_pair *pairs)
+{
+	static const char *const level_text[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+	int saved_errno = errno;
+	struct buf line = BUF_INIT;
+	add_time(&line);
+	add_pair(&line, "level", span_text(level_text[level]));
+	add_source(&line, file, line_number);
+	add_pair(&line, "msg", span_text(message));
+	for (const struct log_pair *pair = pairs; pair->key; pair++) {
+		switch (pair->type) {
+		case LOG_PAIR_TEXT:
+			add_pair(&line, pair->key, pair->text);
+			break;
+		case LOG_PAIR_NUM:
+			add_number(&line, pair->key, pair->number);
+			break;
+		case LOG_PAIR_BYTES:
+			add_peer_bytes(&line, pair->key, pair->text);
+			break;
+		}
+	}
+	buf_add_text(&line, line_format == LOG_FORMAT_JSON ? "}\n" : "\n");
+	write_all(buf_span(&line));
+	buf_fini(&line);
+	errno = saved_errno;
+}
+
+const char *
+log_errno_text(int error)
+{
+	static _Thread_local char text[128];
+	return strerror_r(error, text, sizeof(text));
+}
+
+bool
+log_gate_open(struct log_gate *gate, uint64_t *held_back)
+{
+	int64_t now = clock_mono().us;
+	int64_t next = atomic_load_explicit(&gate->next_us, memory_order_relaxed);
+	if (now < next ||
+	    !atomic_compare_exchange_strong(&gate->next_us, &next, now + GATE_INTERVAL_US)) {
+		atomic_fetch_add_explicit(&gate->held_back, 1, memory_order_relaxed);
+		return false;
+	}
+	*held_back = atomic_exchange_explicit(&gate->held_back, 0, memory_order_relaxed);
+	return true;
+}

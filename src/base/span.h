@@ -1,0 +1,110 @@
+/*
+ * base/span - borrowed bytes.
+ *
+ * A span never owns, is never NUL-terminated and is never kept: who wants to keep bytes copies
+ * them. A span with a NULL pointer means "not there"; an empty span has a pointer and length 0.
+ */
+#ifndef BASE_SPAN_H
+#define BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct span {
+	const char *ptr;
+	size_t len; /* bytes */
+};
+
+/** A string literal as a span, usable in initialisers. */
+#define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
+
+/* For printf: printf("%.*s", SPAN_ARGS(s)). */
+#define SPAN_ARGS(s) (int)(s).len, (s).ptr
+
+static inline struct span
+span_of(const char *ptr, size_t len)
+{
+	return (struct span){ptr, len};
+}
+
+/** @text NUL-terminated, borrowed */
+static inline struct span
+span_text(const char *text)
+{
+	return (struct span){text, strlen(text)};
+}
+
+static inline bool
+span_equal(struct span a, struct span b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/** 'A' to 'Z' in lower case, any other byte as it is; no locale. */
+static inline char
+ascii_lower(char byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
+}
+
+/** Like span_equal(), with ASCII letters of either case the same. */
+static inline bool
+span_equal_ignoring_case(struct span a, struct span b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+/** Bytewise order, a prefix first; like strcmp. */
+static inline int
+span_compare(struct span a, struct span b)
+{
+	size_t common = a.len < b.len ? a.len : b.len;
+	int order = common ? memcmp(a.ptr, b.ptr, common) : 0;
+	if (order)
+		return order;
+	return a.len < b.len ? -1 : a.len > b.len;
+}
+
+static inline bool
+span_starts(struct span s, struct span prefix)
+{
+	return prefix.len == 0 ||
+	       (s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+static inline bool
+span_ends(struct span s, struct span suffix)
+{
+	return suffix.len == 0 || (s.len >= suffix.len &&
+				   memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+}
+
+/** @return the first `byte` in `s`, or NULL */
+static inline const char *
+span_find(struct span s, char byte)
+{
+	return s.len ? memchr(s.ptr, byte, s.len) : NULL;
+}
+
+/** The bytes of `s` from `offset` to its end; `offset` at most s.len. */
+static inline struct span
+span_from(struct span s, size_t offset)
+{
+	return (struct span){s.ptr + offset, s.len - offset};
+}
+
+/** The first `len` bytes of `s`; `len` at most s.len. */
+static inline struct span
+span_first(struct span s, size_t len)
+{
+	return (struct span){s.ptr, len};
+}
+
+#endif
