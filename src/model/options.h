@@ -1,0 +1,35 @@
+/*
+ * model/options - what a mapping rule can say about how an observer is kept.
+ */
+#ifndef MODEL_OPTIONS_H
+#define MODEL_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* More buckets or quantiles than anybody plots; a mapping file with more is refused. */
+#define BUCKETS_MAX 1000
+#define QUANTILES_MAX 100
+#define AGE_BUCKETS_MAX 1000
+
+struct histogram_options {
+	size_t bucket_count;
+	double *buckets; /* upper bounds, strictly ascending, finite: +Inf is implied; owned */
+	double native_bucket_factor;	/* > 1, or 0 = no native histogram */
+	uint32_t native_max_buckets;	/* 0 = no limit */
+};
+
+struct quantile {
+	double quantile; /* 0 to 1 */
+	double error;	 /* 0 to 1; kept for compatible files, ranks are exact or better */
+};
+
+struct summary_options {
+	size_t quantile_count;
+	struct quantile *quantiles; /* strictly ascending by quantile; owned */
+	int64_t max_age_us;	    /* the sliding window, > 0 */
+	uint32_t age_buckets;	    /* slots the window slides by, >= 1 */
+	uint32_t buf_cap;	    /* accepted for compatible files, without effect */
+};
+
+#endif
