@@ -1,0 +1,30 @@
+/*
+ * metrics/label_text - label sets as the text that the exposition prints, which also is how the
+ * registry keeps and compares them: `a="b",c="d"`, sorted by name, with `\`, `"` and line feed
+ * escaped (text format 0.0.4).
+ */
+#ifndef METRICS_LABEL_TEXT_H
+#define METRICS_LABEL_TEXT_H
+
+#include "base/buf.h"
+#include "model/labels.h"
+
+/** Appends the text of a label set. */
+void label_text_format(const struct labels *labels, struct buf *out);
+
+/**
+ * Takes the next label from a text that label_text_format() made.
+ *
+ * @text the rest; advanced
+ * @name, @value borrowed from the text; the value is still escaped
+ * @return false at the end
+ */
+bool label_text_next(struct span *text, struct span *name, struct span *value);
+
+/** Appends a value with its escapes undone. */
+void label_text_unescape(struct span value, struct buf *out);
+
+/** Compares two label texts by their values alone, in order, as if they were not escaped. */
+int label_text_compare_values(struct span a, struct span b);
+
+#endif

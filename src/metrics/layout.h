@@ -1,0 +1,60 @@
+/*
+ * metrics/layout - what series of one shape share: bucket bounds or quantiles, with their texts ready
+ * for the exposition.
+ *
+ * Layouts are interned: equal options give the same layout, which lives as long as the table. Series
+ * of one layout have cells of one size, so a layout is also a pool of cells (metrics/values).
+ */
+#ifndef METRICS_LAYOUT_H
+#define METRICS_LAYOUT_H
+
+#include "base/span.h"
+#include "model/kind.h"
+#include "model/options.h"
+
+/* Pools 0 and 1 are the counters and the gauges; each layout of an observer is one more. */
+#define POOL_COUNTERS 0
+#define POOL_GAUGES 1
+#define POOLS_MAX 4096
+
+struct layout {
+	unsigned pool; /* index, below POOLS_MAX */
+	enum metric_type type;
+
+	/* Histograms. */
+	size_t bound_count;
+	double *bounds;		  /* finite, ascending; owned */
+	struct span *bound_texts; /* owned, the bytes behind them too */
+
+	/* Summaries. */
+	size_t quantile_count;
+	struct quantile *targets;    /* ascending by quantile; owned */
+	double *quantiles;	     /* the same without their errors; owned */
+	struct span *quantile_texts; /* owned, the bytes behind them too */
+	int64_t slot_us; /* how long one slot of the window collects */
+	uint32_t slots;	 /* age buckets */
+
+	char *texts; /* owned storage of the texts */
+};
+
+struct layouts;
+
+struct layouts *layouts_new(void);
+void layouts_free(struct layouts **layouts);
+
+/**
+ * Finds or makes the layout for a histogram. Not thread safe: callers hold the registry's lock.
+ *
+ * @return the layout, valid as long as `layouts`; NULL when POOLS_MAX layouts exist
+ */
+const struct layout *layouts_histogram(struct layouts *layouts,
+				       const struct histogram_options *options);
+/** The same for a summary. */
+const struct layout *layouts_summary(struct layouts *layouts,
+				     const struct summary_options *options);
+/** @return a pool's layout; pools 0 and 1 always exist. Safe without lock for a pool once seen. */
+const struct layout *layouts_get(const struct layouts *layouts, unsigned pool);
+/** @return pools that exist */
+unsigned layouts_count(const struct layouts *layouts);
+
+#endif

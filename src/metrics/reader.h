@@ -1,0 +1,80 @@
+/*
+ * metrics/reader - the one way to read families and series: a cursor over families in name order,
+ * and over each family's series in output order.
+ *
+ * Exposition formats know only this interface. What a view points to is borrowed and valid until the
+ * reader moves on.
+ */
+#ifndef METRICS_READER_H
+#define METRICS_READER_H
+
+#include "base/span.h"
+#include "model/kind.h"
+
+#include <stdint.h>
+
+struct family_view {
+	struct span name; /* legal metric name */
+	struct span help; /* UTF-8, raw */
+	enum metric_type type;
+};
+
+struct series_view {
+	struct span labels; /* `a="b",c="d"`: sorted by name, values escaped as in text 0.0.4; may be
+			     * empty */
+	double value;	    /* counters and gauges */
+
+	/* Histograms and summaries. */
+	double sum;
+	uint64_t count; /* histograms: equal to the sum of `buckets` */
+
+	/* Histograms: bound_count upper bounds and one bucket more, for +Inf; not cumulative. */
+	size_t bound_count;
+	const double *bounds;
+	const struct span *bound_texts; /* the bounds as text 0.0.4 spells them */
+	const uint64_t *buckets;
+
+	/* Summaries. */
+	size_t quantile_count;
+	const double *quantiles;	   /* 0 to 1, ascending */
+	const struct span *quantile_texts; /* as text 0.0.4 spells them */
+	const double *quantile_values;	   /* NaN when the window is empty */
+};
+
+struct reader;
+
+struct reader_ops {
+	/** Moves to the next family that has series. @return false at the end */
+	bool (*next_family)(struct reader *reader, struct family_view *out);
+	/** Moves to the next series of this family. @return false behind the last */
+	bool (*next_series)(struct reader *reader, struct series_view *out);
+	/** Frees the reader. */
+	void (*free)(struct reader *reader);
+};
+
+/* Implementations embed this first. */
+struct reader {
+	const struct reader_ops *ops;
+};
+
+static inline bool
+reader_next_family(struct reader *reader, struct family_view *out)
+{
+	return reader->ops->next_family(reader, out);
+}
+
+static inline bool
+reader_next_series(struct reader *reader, struct series_view *out)
+{
+	return reader->ops->next_series(reader, out);
+}
+
+static inline void
+reader_free(struct reader **reader)
+{
+	if (*reader)
+		(*reader)->ops->free(*reader);
+	*reader = NULL;
+}
+
+#endif

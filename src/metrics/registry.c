@@ -1,0 +1,428 @@
+#include "metrics/registry_private.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "metrics/label_text.h"
+#include "metrics/window.h"
+
+#include <stdlib.h>
+
+/* ---- Making and freeing. ---- */
+
+struct registry *
+registry_new(const struct registry_settings *settings)
+{
+	struct registry *registry = xcalloc(1, sizeof(*registry));
+	CHECK(settings->max_series < UINT32_MAX);
+	pthread_mutex_init(&registry->lock, NULL);
+	registry->threads = settings->threads;
+	registry->max_series = settings->max_series;
+	registry->grace = settings->grace;
+	registry->layouts = layouts_new();
+	registry->shards = xcalloc(settings->threads + 1, sizeof(struct shard *));
+	for (unsigned i = 0; i <= settings->threads; i++)
+		registry->shards[i] =
+		    shard_new(registry->layouts, (uint32_t)settings->max_series + 1);
+	for (size_t i = 0; i < settings->reserved_count; i++) {
+		struct span *name = xmalloc(sizeof(*name));
+		*name = settings->reserved[i];
+		index_add(&registry->reserved, hash_bytes64(name->ptr, name->len), name);
+	}
+	registry->expiry = expiry_new(0);
+	return registry;
+}
+
+void
+family_free(struct family *family)
+{
+	series_list_release(&family->list);
+	for (size_t i = 0; i < family->grave_count; i++) {
+		free(family->graveyard[i]->expiry);
+		free(family->graveyard[i]);
+	}
+	free(family->births);
+	free(family->names);
+	free(family->graveyard);
+	free(family->help);
+	free(family->name);
+	free(family);
+}
+
+void
+registry_free(struct registry **slot)
+{
+	struct registry *registry = *slot;
+	if (!registry)
+		return;
+	for (size_t i = 0; i < registry->series.size; i++) {
+		struct series *series = registry->series.slots[i].item;
+		if (series)
+			free(series->expiry);
+		free(series);
+	}
+	for (size_t i = 0; i < registry->families.size; i++) {
+		if (registry->families.slots[i].item)
+			family_free(registry->families.slots[i].item);
+	}
+	for (size_t i = 0; i < registry->reserved.size; i++)
+		free(registry->reserved.slots[i].item);
+	index_fini(&registry->series);
+	index_fini(&registry->families);
+	index_fini(&registry->reserved);
+	for (unsigned i = 0; i <= registry->threads; i++)
+		shard_free(&registry->shards[i]);
+	for (unsigned i = 0; i < POOLS_MAX; i++)
+		free(registry->ids[i].free);
+	free(registry->shards);
+	free(registry->sorted);
+	free(registry->dying);
+	free(registry->dying_since);
+	expiry_free(&registry->expiry);
+	layouts_free(&registry->layouts);
+	pthread_mutex_destroy(&registry->lock);
+	free(registry);
+	*slot = NULL;
+}
+
+struct shard *
+registry_shard(struct registry *registry, unsigned thread)
+{
+	CHECK(thread < registry->threads);
+	return registry->shards[thread];
+}
+
+struct shard *
+registry_gauges(struct registry *registry)
+{
+	return registry->shards[registry->threads];
+}
+
+const struct layouts *
+registry_layouts(const struct registry *registry)
+{
+	return registry->layouts;
+}
+
+uint64_t
+registry_frees(const struct registry *registry)
+{
+	return atomic_load_explicit(&registry->frees, memory_order_acquire);
+}
+
+uint64_t
+registry_series_count(const struct registry *registry, enum metric_type type)
+{
+	return atomic_load_explicit(&registry->series_count[type], memory_order_relaxed);
+}
+
+uint64_t
+registry_metrics_count(const struct registry *registry, enum metric_type type)
+{
+	return atomic_load_explicit(&registry->metrics_count[type], memory_order_relaxed);
+}
+
+uint64_t
+registry_families_count(const struct registry *registry)
+{
+	return atomic_load_explicit(&registry->families_count, memory_order_relaxed);
+}
+
+/* ---- Families. ---- */
+
+static bool
+family_has_name(const void *item, const void *key)
+{
+	return span_equal(family_name(item), *(const struct span *)key);
+}
+
+static bool
+is_span(const void *item, const void *key)
+{
+	return span_equal(*(const struct span *)item, *(const struct span *)key);
+}
+
+static struct family *
+family_find(const struct registry *registry, struct span name)
+{
+	return index_find(&registry->families, hash_bytes64(name.ptr, name.len), family_has_name,
+			  &name);
+}
+
+static const struct span suffixes[] = {{"_sum", 4}, {"_count", 6}, {"_bucket", 7}};
+
+/*
+ * Whether an observer's family keeps NAME + suffix for itself. A summary prints no buckets, but
+ * statsd_exporter lets it block NAME_bucket too for counters and gauges that come later.
+ */
+static bool
+type_has_suffix(enum metric_type type)
+{
+	return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+}
+
+static bool
+is_taken(const struct registry *registry, struct span name)
+{
+	return index_find(&registry->reserved, hash_bytes64(name.ptr, name.len), is_span, &name) ||
+	       family_find(registry, name);
+}
+
+/* Whether a new family would share an exposed name with another, or with the bridge. */
+static bool
+name_clashes(const struct registry *registry, struct span name, enum metric_type type,
+	     struct buf *scratch)
+{
+	if (is_taken(registry, name))
+		return true;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		if (span_ends(name, suffixes[i])) {
+			const struct family *base =
+			    family_find(registry, span_first(name, name.len - suffixes[i].len));
+			if (base && type_has_suffix(base->type))
+				return true;
+		}
+		if (!type_has_suffix(type))
+			continue;
+		buf_reset(scratch);
+		buf_add_span(scratch, name);
+		buf_add_span(scratch, suffixes[i]);
+		if (is_taken(registry, buf_span(scratch)))
+			return true;
+	}
+	return false;
+}
+
+static void
+family_set_help(struct family *family, const struct series_request *request)
+{
+	free(family->help);
+	family->help = xmemdup0(request->help.ptr, request->help.len);
+	family->help_len = request->help.len;
+	family->help_rules = request->rules;
+}
+
+static struct family *
+family_new(struct registry *registry, const struct series_request *request)
+{
+	struct family *family = xcalloc(1, sizeof(*family));
+	family->name = xmemdup0(request->name.ptr, request->name.len);
+	family->name_len = request->name.len;
+	family->hash = hash_bytes64(family->name, family->name_len);
+	family->type = request->type;
+	family_set_help(family, request);
+	index_add(&registry->families, family->hash, family);
+	atomic_fetch_add_explicit(&registry->families_count, 1, memory_order_relaxed);
+	return family;
+}
+
+/* Counts a series under its set of label names; @return the set's position. */
+static uint32_t
+family_add_names(struct registry *registry, struct family *family, const struct labels *labels)
+{
+	uint64_t hash = labels->count;
+	for (size_t i = 0; i < labels->count; i++)
+		hash = hash * UINT64_C(0x9e3779b97f4a7c15) +
+		       hash_bytes64(labels->item[i].name.ptr, labels->item[i].name.len);
+	size_t unused = family->name_set_count;
+	for (size_t i = 0; i < family->name_set_count; i++) {
+		if (!family->names[i].series)
+			unused = i;
+		else if (family->names[i].hash == hash) {
+			family->names[i].series++;
+			return (uint32_t)i;
+		}
+	}
+	if (unused == family->name_set_count) {
+		family->names = xgrow(family->names, unused, &family->name_set_capacity,
+				      sizeof(*family->names));
+		family->name_set_count++;
+	}
+	family->names[unused] = (struct name_set){hash, 1};
+	atomic_fetch_add_explicit(&registry->metrics_count[family->type], 1, memory_order_relaxed);
+	return (uint32_t)unused;
+}
+
+/* ---- Series. ---- */
+
+struct series_key {
+	const struct family *family;
+	struct span text;
+};
+
+static bool
+series_has_key(const void *item, const void *key)
+{
+	const struct series *series = item;
+	const struct series_key *wanted = key;
+	return series->family == wanted->family && span_equal(series_text(series), wanted->text);
+}
+
+static uint64_t
+series_hash(const struct family *family, struct span text)
+{
+	return family->hash * UINT64_C(0x9e3779b97f4a7c15) ^ hash_bytes64(text.ptr, text.len);
+}
+
+void
+series_set_incarnations(struct registry *registry, const struct series *series,
+			uint32_t incarnation)
+{
+	for (unsigned i = 0; i <= registry->threads; i++) {
+		struct cell *cell = shard_peek(registry->shards[i], series->pool, series->id);
+		if (cell)
+			atomic_store(&cell->incarnation, incarnation);
+	}
+}
+
+static const struct layout *
+layout_of(struct registry *registry, const struct series_request *request)
+{
+	switch (request->type) {
+	case METRIC_HISTOGRAM:
+		return layouts_histogram(registry->layouts, request->histogram);
+	case METRIC_SUMMARY:
+		return layouts_summary(registry->layouts, request->summary);
+	case METRIC_COUNTER:
+		return layouts_get(registry->layouts, POOL_COUNTERS);
+	default:
+		return layouts_get(registry->layouts, POOL_GAUGES);
+	}
+}
+
+static uint32_t
+take_id(struct pool_ids *ids)
+{
+	return ids->free_count ? ids->free[--ids->free_count] : ids->next++;
+}
+
+static uint32_t
+next_incarnation(struct registry *registry)
+{
+	if (++registry->last_incarnation == INCARNATION_NONE)
+		registry->last_incarnation++;
+	return registry->last_incarnation;
+}
+
+static struct series *
+series_new(struct registry *registry, struct family *family, const struct layout *layout,
+	   const struct series_request *request, struct span text, uint64_t hash)
+{
+	struct series *series = xcalloc(1, sizeof(*series) + text.len);
+	series->family = family;
+	series->hash = hash;
+	series->pool = (uint16_t)layout->pool;
+	series->id = take_id(&registry->ids[layout->pool]);
+	series->incarnation = next_incarnation(registry);
+	series->label_count = (uint16_t)request->labels->count;
+	series->text_len = (uint32_t)text.len;
+	memcpy(series->text, text.ptr, text.len);
+	series->names = family_add_names(registry, family, request->labels);
+	index_add(&registry->series, hash, series);
+	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
+	if (!family->birth_count) {
+		family->next_born = registry->born;
+		registry->born = family;
+	}
+	family->births = xgrow(family->births, family->birth_count, &family->birth_capacity,
+			       sizeof(*family->births));
+	family->births[family->birth_count++] = series;
+	family->series_count++;
+	return series;
+}
+
+static void
+series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
+{
+	if (atomic_load_explicit(&series->ttl_us, memory_order_relaxed) == ttl_us)
+		return;
+	atomic_store_explicit(&series->ttl_us, ttl_us, memory_order_relaxed);
+	if (series->is_changed)
+		return;
+	series->is_changed = true;
+	series->next_changed = registry->changed;
+	registry->changed = series;
+}
+
+static enum registry_verdict
+find_or_create(struct registry *registry, const struct series_request *request, struct buf *text,
+	       struct series **out)
+{
+	struct family *family = family_find(registry, request->name);
+	if (family && family->type != request->type)
+		return REGISTRY_CONFLICT;
+	struct span labels = buf_span(text);
+	struct series *series = NULL;
+	uint64_t hash = 0;
+	if (family) {
+		struct series_key key = {family, labels};
+		hash = series_hash(family, labels);
+		series = index_find(&registry->series, hash, series_has_key, &key);
+	} else {
+		struct buf scratch = BUF_INIT;
+		bool clashes = name_clashes(registry, request->name, request->type, &scratch);
+		buf_fini(&scratch);
+		if (clashes)
+			return REGISTRY_CONFLICT;
+	}
+	if (!series) {
+		const struct layout *layout = layout_of(registry, request);
+		if (registry->series.count >= registry->max_series || !layout)
+			return REGISTRY_LIMIT;
+		if (!family) {
+			family = family_new(registry, request);
+			hash = series_hash(family, labels);
+		}
+		series = series_new(registry, family, layout, request, labels, hash);
+	}
+	if (family->help_rules < request->rules)
+		family_set_help(family, request);
+	*out = series;
+	return REGISTRY_OK;
+}
+
+enum registry_verdict
+registry_find_or_create(struct registry *registry, unsigned thread,
+			const struct series_request *request, struct buf *text,
+			struct series_ref *ref)
+{
+	buf_reset(text);
+	label_text_format(request->labels, text);
+	pthread_mutex_lock(&registry->lock);
+	struct series *series = NULL;
+	enum registry_verdict verdict = find_or_create(registry, request, text, &series);
+	if (verdict == REGISTRY_OK) {
+		if (series->state == SERIES_DYING) {
+			series->state = SERIES_LIVE;
+			series_set_incarnations(registry, series, series->incarnation);
+		}
+		series_set_ttl(registry, series, request->ttl_us);
+		unsigned owner = series->pool == POOL_GAUGES ? registry->threads : thread;
+		struct cell *cell = shard_touch(registry->shards[owner], series->pool, series->id,
+						series->incarnation);
+		cell_set_tick(cell, request->tick);
+		*ref = (struct series_ref){series->pool, series->id, series->incarnation};
+	}
+	pthread_mutex_unlock(&registry->lock);
+	return verdict;
+}
+
+void
+series_free(struct registry *registry, struct series *series)
+{
+	pthread_mutex_lock(&registry->lock);
+	for (unsigned i = 0; i <= registry->threads; i++)
+		shard_clear(registry->shards[i], series->pool, series->id);
+	struct pool_ids *ids = &registry->ids[series->pool];
+	ids->free = xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
+	ids->free[ids->free_count++] = series->id;
+	pthread_mutex_unlock(&registry->lock);
+	free(series->expiry);
+	free(series);
+}
+
+void
+registry_free_retired(struct registry *registry)
+{
+	for (unsigned i = 0; i < registry->threads; i++)
+		shard_free_retired(registry->shards[i]);
+}

@@ -1,0 +1,115 @@
+/*
+ * metrics/registry - families and series: who exists, under which type, and where the values are.
+ *
+ * Ingest threads find or create series under one lock, which they take for new spellings only; a hit
+ * on a known spelling never comes here. Everything else (births into output order, expiry, reading)
+ * is the control thread's.
+ *
+ * Families are freed with their last series, and their name and type with them.
+ */
+#ifndef METRICS_REGISTRY_H
+#define METRICS_REGISTRY_H
+
+#include "base/buf.h"
+#include "base/grace.h"
+#include "metrics/layout.h"
+#include "metrics/reader.h"
+#include "metrics/shard.h"
+#include "model/labels.h"
+
+struct registry;
+
+struct registry_settings {
+	unsigned threads;     /* ingest threads: one shard each */
+	uint64_t max_series;  /* below 2^32 */
+	struct grace *grace;  /* of the same threads; borrowed */
+	/* Names the bridge itself exposes: client names that clash are conflicts. Borrowed array of
+	 * borrowed texts. */
+	const struct span *reserved;
+	size_t reserved_count;
+};
+
+struct registry *registry_new(const struct registry_settings *settings);
+void registry_free(struct registry **registry);
+
+/** @return the shard of an ingest thread, 0 to threads - 1 */
+struct shard *registry_shard(struct registry *registry, unsigned thread);
+/** @return the shard that holds the gauges */
+struct shard *registry_gauges(struct registry *registry);
+const struct layouts *registry_layouts(const struct registry *registry);
+
+/* Where a series' values are. */
+struct series_ref {
+	unsigned pool;
+	uint32_t id;
+	uint32_t incarnation;
+};
+
+/* What an ingest thread asks for. */
+struct series_request {
+	struct span name; /* legal metric name */
+	const struct labels *labels;
+	enum metric_type type;
+	const struct histogram_options *histogram; /* when type says so */
+	const struct summary_options *summary;	   /* when type says so */
+	int64_t ttl_us;				   /* 0 = never expires */
+	struct span help;
+	uint64_t rules; /* number of the rule set in force; a higher one may change help */
+	uint32_t tick;	/* now */
+};
+
+enum registry_verdict {
+	REGISTRY_OK,
+	REGISTRY_CONFLICT, /* the name is taken by another type, a suffix, or the bridge itself */
+	REGISTRY_LIMIT,	   /* max_series (or the layouts) are all in use */
+};
+
+/**
+ * Finds a series or creates it, and makes this thread's cell ready for it.
+ *
+ * A new series starts at zero. A series that was about to expire lives on. The ttl is taken from this
+ * request from now on. Type rules: statsd_exporter's, made symmetric: a histogram or summary B blocks
+ * B_sum, B_count and B_bucket, and is blocked by them.
+ *
+ * @thread index of the calling ingest thread
+ * @text   scratch of the caller, overwritten
+ * @ref    written on REGISTRY_OK
+ */
+enum registry_verdict registry_find_or_create(struct registry *registry, unsigned thread,
+					      const struct series_request *request,
+					      struct buf *text, struct series_ref *ref) MUST_CHECK;
+
+/** @return a number that grows whenever a name or series was freed; any thread */
+uint64_t registry_frees(const struct registry *registry);
+
+/** @return series that exist, of one type; any thread */
+uint64_t registry_series_count(const struct registry *registry, enum metric_type type);
+/** @return different (metric name, set of label names) that exist, of one type; any thread */
+uint64_t registry_metrics_count(const struct registry *registry, enum metric_type type);
+/** @return families that exist; any thread */
+uint64_t registry_families_count(const struct registry *registry);
+
+/* ---- Control thread only. ---- */
+
+/**
+ * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
+ * point, and frees those that got no sample meanwhile. Called about once a second, and again soon
+ * while it returns true.
+ *
+ * @tick   now
+ * @return whether series wait for a quiescent point
+ */
+bool registry_expire(struct registry *registry, uint32_t tick);
+
+/** Frees memory that only a scrape could still have read; call between scrapes' slices at will. */
+void registry_free_retired(struct registry *registry);
+
+/**
+ * Opens a reader over all families. Births so far are merged into the output order. Several readers
+ * may be open; a family is read as it was when its reader got to it.
+ *
+ * @now_us since the bridge started, for the windows of summaries
+ */
+struct reader *registry_reader_new(struct registry *registry, int64_t now_us);
+
+#endif

@@ -1,0 +1,385 @@
+/*
+ * Output order and reading, on the control thread.
+ *
+ * A reader pins the family it is in and holds that family's list; between families it goes by name, so
+ * families may come and go while a slow client takes its time.
+ */
+#include "metrics/registry_private.h"
+
+#include "base/alloc.h"
+#include "metrics/label_text.h"
+#include "metrics/window.h"
+
+#include <stdlib.h>
+
+struct registry_reader {
+	struct reader reader;
+	struct registry *registry;
+	int64_t now_us;
+	struct family *family; /* pinned, or NULL before the first */
+	struct series_list *list; /* referenced */
+	size_t next_series;
+	size_t position; /* of `family` in registry->sorted while the version is the same */
+	uint64_t version;
+	struct buf help;
+	uint64_t *buckets;
+	size_t bucket_capacity;
+	double quantile_values[QUANTILES_MAX];
+	struct weighted_list observations;
+};
+
+int
+series_compare(const struct series *a, const struct series *b)
+{
+	if (a->label_count != b->label_count)
+		return a->label_count < b->label_count ? -1 : 1;
+	int order = label_text_compare_values(series_text(a), series_text(b));
+	/* Equal values under other names: any order will do, as long as it is one. */
+	return order ? order : span_compare(series_text(a), series_text(b));
+}
+
+static int
+compare_series(const void *a, const void *b)
+{
+	return series_compare(*(struct series *const *)a, *(struct series *const *)b);
+}
+
+static int
+compare_families(const void *a, const void *b)
+{
+	return span_compare(family_name(*(struct family *const *)a),
+			    family_name(*(struct family *const *)b));
+}
+
+void
+series_list_release(struct series_list **slot)
+{
+	struct series_list *list = *slot;
+	*slot = NULL;
+	if (!list || --list->references)
+		return;
+	free(list->items);
+	free(list);
+}
+
+void
+family_own_list(struct family *family)
+{
+	struct series_list *old = family->list;
+	if (old && old->references == 1)
+		return;
+	struct series_list *list = xcalloc(1, sizeof(*list));
+	list->references = 1;
+	if (old) {
+		list->count = list->capacity = old->count;
+		list->items = xreallocarray(NULL, old->count, sizeof(struct series *));
+		memcpy(list->items, old->items, old->count * sizeof(struct series *));
+	}
+	series_list_release(&family->list);
+	family->list = list;
+}
+
+void
+family_unpinned(struct registry *registry, struct family *family)
+{
+	for (size_t i = 0; i < family->grave_count; i++)
+		series_free(registry, family->graveyard[i]);
+	family->grave_count = 0;
+	if (family->is_gone)
+		family_free(family);
+}
+
+/*
+ * Merges a sorted array of pointers into another that has room for both, from the back. Pointers are
+ * copied as bytes, since the arrays hold pointers of different types.
+ */
+static void
+merge(void *items, size_t count, const void *newcomers, size_t newcomer_count,
+      int (*compare)(const void *, const void *))
+{
+	char *to = (char *)items + (count + newcomer_count) * sizeof(void *);
+	const char *have = (const char *)items + count * sizeof(void *);
+	const char *add = (const char *)newcomers + newcomer_count * sizeof(void *);
+	while (add != newcomers) {
+		bool take_have = have != items &&
+				 compare(have - sizeof(void *), add - sizeof(void *)) > 0;
+		const char **from = take_have ? &have : &add;
+		to -= sizeof(void *);
+		*from -= sizeof(void *);
+		memcpy(to, *from, sizeof(void *));
+	}
+}
+
+static void
+merge_family_births(struct family *family, struct series **births, size_t count)
+{
+	qsort(births, count, sizeof(*births), compare_series);
+	family_own_list(family);
+	struct series_list *list = family->list;
+	if (list->count + count > list->capacity) {
+		list->capacity = list->count + count + list->count / 8;
+		list->items =
+		    xreallocarray(list->items, list->capacity, sizeof(struct series *));
+	}
+	merge(list->items, list->count, births, count, compare_series);
+	list->count += count;
+}
+
+static void
+merge_families(struct registry *registry, struct family **born, size_t count)
+{
+	qsort(born, count, sizeof(*born), compare_families);
+	if (registry->sorted_count + count > registry->sorted_capacity) {
+		registry->sorted_capacity =
+		    registry->sorted_count + count + registry->sorted_count / 8;
+		registry->sorted = xreallocarray(registry->sorted, registry->sorted_capacity,
+						 sizeof(struct family *));
+	}
+	merge(registry->sorted, registry->sorted_count, born, count, compare_families);
+	registry->sorted_count += count;
+	registry->sorted_version++;
+}
+
+/* Takes one family's births; @return the family, or NULL when there are none left. */
+static struct family *
+take_births(struct registry *registry, struct series ***births, size_t *count)
+{
+	pthread_mutex_lock(&registry->lock);
+	struct family *family = registry->born;
+	if (family) {
+		registry->born = family->next_born;
+		*births = family->births;
+		*count = family->birth_count;
+		family->births = NULL;
+		family->birth_count = family->birth_capacity = 0;
+	}
+	pthread_mutex_unlock(&registry->lock);
+	return family;
+}
+
+void
+registry_merge_births(struct registry *registry)
+{
+	struct family **born = NULL;
+	size_t born_count = 0, born_capacity = 0;
+	struct series **births;
+	size_t count;
+	for (struct family *family; (family = take_births(registry, &births, &count));) {
+		merge_family_births(family, births, count);
+		free(births);
+		if (family->is_listed)
+			continue;
+		family->is_listed = true;
+		born = xgrow(born, born_count, &born_capacity, sizeof(*born));
+		born[born_count++] = family;
+	}
+	if (born_count)
+		merge_families(registry, born, born_count);
+	free(born);
+}
+
+/* ---- Values. ---- */
+
+static double
+read_scalar(const struct registry *registry, const struct series *series)
+{
+	double sum = 0;
+	for (unsigned i = 0; i <= registry->threads; i++) {
+		const struct cell *cell =
+		    shard_peek(registry->shards[i], series->pool, series->id);
+		if (cell)
+			sum += atomic_load_explicit(&((const struct counter_cell *)cell)->value,
+						    memory_order_relaxed);
+	}
+	return sum;
+}
+
+static void
+read_histogram(struct registry_reader *reader, const struct series *series,
+	       const struct layout *layout, struct series_view *out)
+{
+	size_t buckets = layout->bound_count + 1;
+	if (buckets > reader->bucket_capacity) {
+		reader->buckets = xreallocarray(reader->buckets, buckets, sizeof(uint64_t));
+		reader->bucket_capacity = buckets;
+	}
+	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
+	for (unsigned i = 0; i < reader->registry->threads; i++) {
+		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
+		    reader->registry->shards[i], series->pool, series->id);
+		if (!cell)
+			continue;
+		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
+		for (size_t b = 0; b < buckets; b++)
+			reader->buckets[b] +=
+			    atomic_load_explicit(&cell->buckets[b], memory_order_relaxed);
+	}
+	for (size_t b = 0; b < buckets; b++)
+		out->count += reader->buckets[b];
+	out->sum = value_clamp(out->sum);
+	out->bound_count = layout->bound_count;
+	out->bounds = layout->bounds;
+	out->bound_texts = layout->bound_texts;
+	out->buckets = reader->buckets;
+}
+
+static void
+collect_windows(struct registry_reader *reader, const struct summary_cell *cell,
+		const struct layout *layout)
+{
+	int64_t newest = reader->now_us / layout->slot_us;
+	for (uint32_t s = 0; s < layout->slots; s++) {
+		const struct window *window =
+		    atomic_load_explicit(&cell->slots[s], memory_order_acquire);
+		/* A newer one may have begun since this reader opened. */
+		if (window && window_epoch(window) > newest - layout->slots)
+			window_collect(window, &reader->observations);
+	}
+}
+
+static void
+read_summary(struct registry_reader *reader, const struct series *series,
+	     const struct layout *layout, struct series_view *out)
+{
+	weighted_list_reset(&reader->observations);
+	for (unsigned i = 0; i < reader->registry->threads; i++) {
+		const struct summary_cell *cell = (const struct summary_cell *)shard_peek(
+		    reader->registry->shards[i], series->pool, series->id);
+		if (!cell)
+			continue;
+		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
+		out->count += atomic_load_explicit(&cell->count, memory_order_relaxed);
+		collect_windows(reader, cell, layout);
+	}
+	out->sum = value_clamp(out->sum);
+	weighted_quantiles(&reader->observations, layout->targets, layout->quantile_count,
+			   reader->quantile_values);
+	out->quantile_count = layout->quantile_count;
+	out->quantiles = layout->quantiles;
+	out->quantile_texts = layout->quantile_texts;
+	out->quantile_values = reader->quantile_values;
+}
+
+static void
+read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
+{
+	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
+	*out = (struct series_view){.labels = series_text(series)};
+	switch (layout->type) {
+	case METRIC_COUNTER:
+		out->value = value_clamp(read_scalar(reader->registry, series));
+		break;
+	case METRIC_GAUGE:
+		out->value = read_scalar(reader->registry, series);
+		break;
+	case METRIC_HISTOGRAM:
+		read_histogram(reader, series, layout, out);
+		break;
+	case METRIC_SUMMARY:
+		read_summary(reader, series, layout, out);
+		break;
+	case METRIC_TYPES:
+		break;
+	}
+}
+
+/* ---- The reader. ---- */
+
+/* Where the first family with a name above this one's is. */
+static size_t
+position_after(const struct registry *registry, const struct family *family)
+{
+	size_t low = 0, high = registry->sorted_count;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (span_compare(family_name(registry->sorted[middle]), family_name(family)) > 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static void
+leave_family(struct registry_reader *reader)
+{
+	struct family *family = reader->family;
+	reader->family = NULL;
+	series_list_release(&reader->list);
+	if (family && --family->pins == 0)
+		family_unpinned(reader->registry, family);
+}
+
+static void
+enter_family(struct registry_reader *reader, struct family *family, struct family_view *out)
+{
+	struct registry *registry = reader->registry;
+	leave_family(reader);
+	family->pins++;
+	family->list->references++;
+	reader->family = family;
+	reader->list = family->list;
+	reader->next_series = 0;
+	buf_reset(&reader->help);
+	pthread_mutex_lock(&registry->lock);
+	buf_add(&reader->help, family->help, family->help_len);
+	pthread_mutex_unlock(&registry->lock);
+	*out = (struct family_view){family_name(family), buf_span(&reader->help), family->type};
+}
+
+static bool
+next_family(struct reader *base, struct family_view *out)
+{
+	struct registry_reader *reader = (struct registry_reader *)base;
+	struct registry *registry = reader->registry;
+	size_t at = 0;
+	if (reader->family)
+		at = reader->version == registry->sorted_version
+			 ? reader->position + 1
+			 : position_after(registry, reader->family);
+	if (at >= registry->sorted_count)
+		return false;
+	enter_family(reader, registry->sorted[at], out);
+	reader->position = at;
+	reader->version = registry->sorted_version;
+	return true;
+}
+
+static bool
+next_series(struct reader *base, struct series_view *out)
+{
+	struct registry_reader *reader = (struct registry_reader *)base;
+	while (reader->list && reader->next_series < reader->list->count) {
+		const struct series *series = reader->list->items[reader->next_series++];
+		if (atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD)
+			continue;
+		read_series(reader, series, out);
+		return true;
+	}
+	return false;
+}
+
+static void
+reader_close(struct reader *base)
+{
+	struct registry_reader *reader = (struct registry_reader *)base;
+	leave_family(reader);
+	buf_fini(&reader->help);
+	free(reader->buckets);
+	free(reader->observations.items);
+	free(reader);
+}
+
+static const struct reader_ops registry_reader_ops = {next_family, next_series, reader_close};
+
+struct reader *
+registry_reader_new(struct registry *registry, int64_t now_us)
+{
+	registry_merge_births(registry);
+	struct registry_reader *reader = xcalloc(1, sizeof(*reader));
+	reader->reader.ops = &registry_reader_ops;
+	reader->registry = registry;
+	reader->now_us = now_us;
+	reader->help = BUF_INIT;
+	return &reader->reader;
+}

@@ -1,0 +1,391 @@
+#include "metrics/shard.h"
+
+#include "base/alloc.h"
+#include "metrics/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Chunks of about this size come straight from the kernel, so that untouched pages cost nothing. */
+#define CHUNK_BYTES 65536u
+#define CHUNK_IDS_MIN 64u
+#define CHUNK_IDS_MAX 4096u
+
+struct retired {
+	struct retired *next;
+	struct window *window;
+};
+
+/* The cells of one pool. */
+struct table {
+	size_t stride;	    /* bytes of a cell */
+	unsigned shift;	    /* ids in a chunk, as a power of two */
+	uint32_t chunk_count;
+	size_t chunk_bytes;
+	_Atomic(char *) chunks[]; /* chunk_count */
+};
+
+struct shard {
+	const struct layouts *layouts;
+	uint32_t max_ids;
+	_Atomic uint64_t bytes;
+	_Atomic(struct retired *) retired;
+	unsigned rotate_pool; /* where shard_rotate() goes on */
+	uint32_t rotate_id;
+	_Atomic(struct table *) tables[POOLS_MAX];
+};
+
+struct shard *
+shard_new(const struct layouts *layouts, uint32_t max_ids)
+{
+	struct shard *shard = xcalloc(1, sizeof(*shard));
+	shard->layouts = layouts;
+	shard->max_ids = max_ids;
+	return shard;
+}
+
+static struct table *
+table_of(const struct shard *shard, unsigned pool)
+{
+	return atomic_load_explicit(&shard->tables[pool], memory_order_acquire);
+}
+
+static struct summary_cell *
+summary_cell_at(char *chunk, const struct table *table, uint32_t index)
+{
+	void *cell = chunk + index * table->stride;
+	return cell;
+}
+
+static void
+free_windows(struct summary_cell *cell, const struct layout *layout)
+{
+	for (uint32_t s = 0; s < layout->slots; s++) {
+		window_free(atomic_load_explicit(&cell->slots[s], memory_order_acquire));
+		atomic_store_explicit(&cell->slots[s], NULL, memory_order_relaxed);
+	}
+}
+
+static void
+table_free(struct table *table, const struct layout *layout)
+{
+	for (uint32_t c = 0; c < table->chunk_count; c++) {
+		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
+		if (!chunk)
+			continue;
+		for (uint32_t i = 0; layout->type == METRIC_SUMMARY && i < 1u << table->shift; i++)
+			free_windows(summary_cell_at(chunk, table, i), layout);
+		munmap(chunk, table->chunk_bytes);
+	}
+	free(table);
+}
+
+void
+shard_free(struct shard **shard)
+{
+	if (!*shard)
+		return;
+	shard_free_retired(*shard);
+	for (unsigned p = 0; p < POOLS_MAX; p++) {
+		struct table *table = table_of(*shard, p);
+		if (table)
+			table_free(table, layouts_get((*shard)->layouts, p));
+	}
+	free(*shard);
+	*shard = NULL;
+}
+
+static size_t
+cell_size(const struct layout *layout)
+{
+	switch (layout->type) {
+	case METRIC_COUNTER:
+		return sizeof(struct counter_cell);
+	case METRIC_GAUGE:
+		return sizeof(struct gauge_cell);
+	case METRIC_HISTOGRAM:
+		return sizeof(struct histogram_cell) +
+		       (layout->bound_count + 1) * sizeof(uint64_t);
+	case METRIC_SUMMARY:
+		return sizeof(struct summary_cell) + layout->slots * sizeof(void *);
+	case METRIC_TYPES:
+		break;
+	}
+	CHECK(!"a layout of no type");
+	return 0;
+}
+
+static struct table *
+table_new(const struct layout *layout, uint32_t max_ids)
+{
+	size_t stride = (cell_size(layout) + 15) & ~(size_t)15;
+	unsigned shift = 0;
+	while (1u << shift < CHUNK_IDS_MIN ||
+	       (1u << shift < CHUNK_IDS_MAX && (stride << shift) < CHUNK_BYTES))
+		shift++;
+	uint32_t chunk_count = (max_ids >> shift) + 1;
+	struct table *table =
+	    xcalloc(1, sizeof(*table) + chunk_count * sizeof(table->chunks[0]));
+	table->stride = stride;
+	table->shift = shift;
+	table->chunk_count = chunk_count;
+	table->chunk_bytes = ((stride << shift) + 4095) & ~(size_t)4095;
+	return table;
+}
+
+static char *
+chunk_new(size_t bytes)
+{
+	char *chunk =
+	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(chunk != MAP_FAILED);
+	return chunk;
+}
+
+struct cell *
+shard_peek(const struct shard *shard, unsigned pool, uint32_t id)
+{
+	const struct table *table = table_of(shard, pool);
+	if (!table)
+		return NULL;
+	char *chunk =
+	    atomic_load_explicit(&table->chunks[id >> table->shift], memory_order_acquire);
+	if (!chunk)
+		return NULL;
+	uint32_t index = id & ((1u << table->shift) - 1);
+	void *cell = chunk + index * table->stride;
+	return cell;
+}
+
+struct cell *
+shard_find(const struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
+{
+	struct cell *cell = shard_peek(shard, pool, id);
+	if (!cell ||
+	    atomic_load_explicit(&cell->incarnation, memory_order_acquire) != incarnation)
+		return NULL;
+	return cell;
+}
+
+struct cell *
+shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
+{
+	CHECK(id < shard->max_ids);
+	struct table *table = table_of(shard, pool);
+	if (!table) {
+		table = table_new(layouts_get(shard->layouts, pool), shard->max_ids);
+		atomic_store_explicit(&shard->tables[pool], table, memory_order_release);
+	}
+	_Atomic(char *) *chunk = &table->chunks[id >> table->shift];
+	if (!atomic_load_explicit(chunk, memory_order_acquire)) {
+		atomic_fetch_add_explicit(&shard->bytes, table->chunk_bytes, memory_order_relaxed);
+		atomic_store_explicit(chunk, chunk_new(table->chunk_bytes), memory_order_release);
+	}
+	struct cell *cell = shard_peek(shard, pool, id);
+	atomic_store_explicit(&cell->incarnation, incarnation, memory_order_release);
+	return cell;
+}
+
+void
+shard_clear(struct shard *shard, unsigned pool, uint32_t id)
+{
+	struct cell *cell = shard_peek(shard, pool, id);
+	if (!cell)
+		return;
+	const struct layout *layout = layouts_get(shard->layouts, pool);
+	atomic_store_explicit(&cell->incarnation, INCARNATION_NONE, memory_order_release);
+	atomic_store_explicit(&cell->tick, 0, memory_order_relaxed);
+	if (layout->type == METRIC_SUMMARY) {
+		struct summary_cell *summary = (struct summary_cell *)cell;
+		atomic_store_explicit(&summary->sum, 0, memory_order_relaxed);
+		atomic_store_explicit(&summary->count, 0, memory_order_relaxed);
+		summary->carry = 0;
+		free_windows(summary, layout);
+	} else if (layout->type == METRIC_HISTOGRAM) {
+		struct histogram_cell *histogram = (struct histogram_cell *)cell;
+		atomic_store_explicit(&histogram->sum, 0, memory_order_relaxed);
+		histogram->carry = 0;
+		for (size_t i = 0; i <= layout->bound_count; i++)
+			atomic_store_explicit(&histogram->buckets[i], 0, memory_order_relaxed);
+	} else {
+		_Static_assert(offsetof(struct counter_cell, value) ==
+				   offsetof(struct gauge_cell, value),
+			       "counters and gauges are cleared alike");
+		atomic_store_explicit(&((struct counter_cell *)cell)->value, 0,
+				      memory_order_relaxed);
+	}
+}
+
+static void
+add_clamped(_Atomic double *sum, double amount)
+{
+	double before = atomic_load_explicit(sum, memory_order_relaxed);
+	atomic_store_explicit(sum, value_clamp(before + value_clamp(amount)),
+			      memory_order_relaxed);
+}
+
+void
+counter_add(struct counter_cell *cell, double amount)
+{
+	add_clamped(&cell->value, amount);
+}
+
+void
+gauge_add(struct gauge_cell *cell, double amount)
+{
+	double before = atomic_load_explicit(&cell->value, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&cell->value, &before, before + amount,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+uint64_t
+observation_count(double *carry, double weight)
+{
+	double due = weight + *carry;
+	double whole = floor(due);
+	*carry = due - whole;
+	return (uint64_t)whole;
+}
+
+/* The first bucket whose upper bound is not below the value: bounds are inclusive. */
+static size_t
+bucket_of(const struct layout *layout, double value)
+{
+	const double *bounds = layout->bounds;
+	size_t low = 0, left = layout->bound_count;
+	if (left <= 16) {
+		size_t below = 0;
+		for (size_t i = 0; i < left; i++)
+			below += bounds[i] < value;
+		return below;
+	}
+	while (left) {
+		size_t half = left / 2;
+		bool above = bounds[low + half] < value;
+		low += above ? half + 1 : 0;
+		left = above ? left - half - 1 : half;
+	}
+	return low;
+}
+
+static void
+add_count(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+void
+histogram_observe(struct histogram_cell *cell, const struct layout *layout, double value,
+		  uint64_t count)
+{
+	add_count(&cell->buckets[bucket_of(layout, value)], count);
+	add_clamped(&cell->sum, value * (double)count);
+}
+
+/* Hands a window to the control thread, which frees it when no scrape reads it. */
+static void
+retire(struct shard *shard, struct window *window)
+{
+	struct retired *entry = xmalloc(sizeof(*entry));
+	entry->window = window;
+	entry->next = atomic_load_explicit(&shard->retired, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&shard->retired, &entry->next, entry,
+						      memory_order_release, memory_order_relaxed))
+		;
+}
+
+void
+shard_free_retired(struct shard *shard)
+{
+	struct retired *entry =
+	    atomic_exchange_explicit(&shard->retired, NULL, memory_order_acquire);
+	while (entry) {
+		struct retired *next = entry->next;
+		window_free(entry->window);
+		free(entry);
+		entry = next;
+	}
+}
+
+void
+summary_observe(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
+		double value, uint64_t count, int64_t now_us)
+{
+	int64_t epoch = now_us / layout->slot_us;
+	_Atomic(struct window *) *slot = &cell->slots[epoch % layout->slots];
+	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
+	if (!window || window_epoch(window) != epoch) {
+		if (window)
+			retire(shard, window);
+		window = window_new(epoch);
+		atomic_store_explicit(slot, window, memory_order_release);
+	}
+	struct window *larger = window_add(window, value, count);
+	if (larger) {
+		atomic_store_explicit(slot, larger, memory_order_release);
+		retire(shard, window);
+	}
+	add_count(&cell->count, count);
+	add_clamped(&cell->sum, value * (double)count);
+}
+
+static void
+rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
+	    int64_t now_us)
+{
+	int64_t oldest = now_us / layout->slot_us - layout->slots + 1;
+	for (uint32_t s = 0; s < layout->slots; s++) {
+		struct window *window =
+		    atomic_load_explicit(&cell->slots[s], memory_order_relaxed);
+		if (!window || window_epoch(window) >= oldest)
+			continue;
+		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);
+		retire(shard, window);
+	}
+}
+
+/* Moves on to the next pool of summaries; @return false after a whole round. */
+static bool
+rotate_next_pool(struct shard *shard)
+{
+	shard->rotate_id = 0;
+	shard->rotate_pool++;
+	if (shard->rotate_pool < layouts_count(shard->layouts))
+		return true;
+	shard->rotate_pool = 0;
+	return false;
+}
+
+void
+shard_rotate(struct shard *shard, int64_t now_us, unsigned cells)
+{
+	while (cells) {
+		const struct table *table = table_of(shard, shard->rotate_pool);
+		const struct layout *layout = layouts_get(shard->layouts, shard->rotate_pool);
+		uint32_t end = table ? table->chunk_count << table->shift : 0;
+		if (!table || layout->type != METRIC_SUMMARY || shard->rotate_id >= end) {
+			if (!rotate_next_pool(shard))
+				return;
+			continue;
+		}
+		struct cell *cell = shard_peek(shard, shard->rotate_pool, shard->rotate_id);
+		if (!cell) { /* a chunk never made: on to the next */
+			shard->rotate_id = ((shard->rotate_id >> table->shift) + 1) << table->shift;
+			continue;
+		}
+		if (atomic_load_explicit(&cell->incarnation, memory_order_acquire) !=
+		    INCARNATION_NONE)
+			rotate_cell(shard, (struct summary_cell *)cell, layout, now_us);
+		shard->rotate_id++;
+		cells--;
+	}
+}
+
+uint64_t
+shard_bytes(const struct shard *shard)
+{
+	return atomic_load_explicit(&shard->bytes, memory_order_relaxed);
+}

@@ -1,0 +1,150 @@
+/*
+ * metrics/shard - the values of series, in cells: one shard per ingest thread for counters,
+ * histograms and summaries, and one more, shared by all threads, for gauges.
+ *
+ * A cell is found by pool and id. Its owner is the only writer of its value (relaxed stores); scrapes
+ * read it from the control thread at any time and add the shards up. Cells live in chunks that are
+ * made when the owner first touches them and never move.
+ *
+ * Incarnations: ids are reused, so each cell says which series it holds at present. Whoever keeps an
+ * id also keeps the incarnation it had; shard_find() fails when they differ, which also is how a
+ * series is taken away from all threads at once. Incarnations are written under the registry's lock
+ * only.
+ */
+#ifndef METRICS_SHARD_H
+#define METRICS_SHARD_H
+
+#include "base/check.h"
+#include "metrics/layout.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Time as series see it: tenths of a second since the bridge started. */
+#define TICK_US 100000
+/* An incarnation that no series ever has. */
+#define INCARNATION_NONE 0u
+
+/* Every cell starts so. */
+struct cell {
+	_Atomic uint32_t incarnation;
+	_Atomic uint32_t tick; /* of the last sample */
+};
+
+struct counter_cell {
+	struct cell cell;
+	_Atomic double value;
+};
+
+struct gauge_cell {
+	struct cell cell;
+	_Atomic double value;
+};
+
+struct histogram_cell {
+	struct cell cell;
+	_Atomic double sum;
+	double carry; /* fraction of a sampled observation not yet applied; owner only */
+	_Atomic uint64_t buckets[]; /* layout->bound_count + 1, not cumulative */
+};
+
+struct window; /* metrics/window */
+
+struct summary_cell {
+	struct cell cell;
+	_Atomic double sum;
+	double carry; /* as above */
+	_Atomic uint64_t count;
+	_Atomic(struct window *) slots[]; /* layout->slots */
+};
+
+struct shard;
+struct retired; /* memory a scrape may still read; see shard_free_retired() */
+
+/** @layouts borrowed. @max_ids ids in one pool at most */
+struct shard *shard_new(const struct layouts *layouts, uint32_t max_ids);
+void shard_free(struct shard **shard);
+
+/**
+ * @return the cell, or NULL when this shard never touched it or it holds another incarnation.
+ *         Owner's hot path: two dependent loads.
+ */
+struct cell *shard_find(const struct shard *shard, unsigned pool, uint32_t id,
+			uint32_t incarnation);
+
+/** Makes the cell hold `incarnation`. By the owner, under the registry's lock. */
+struct cell *shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation);
+
+/** @return the cell whatever it holds, or NULL when its chunk was never made. Any thread. */
+struct cell *shard_peek(const struct shard *shard, unsigned pool, uint32_t id);
+
+/** Zeroes a cell that no thread can reach any more; under the registry's lock. */
+void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
+
+/* ---- Updates, by the owner (gauges: by any thread). ---- */
+
+/** Marks a cell as updated now. */
+static inline void
+cell_set_tick(struct cell *cell, uint32_t tick)
+{
+	if (atomic_load_explicit(&cell->tick, memory_order_relaxed) != tick)
+		atomic_store_explicit(&cell->tick, tick, memory_order_relaxed);
+}
+
+/** @return `value`, or the largest double of its sign where a sum has overflowed */
+static inline double
+value_clamp(double value)
+{
+	return isinf(value) ? copysign(DBL_MAX, value) : value;
+}
+
+/** Adds to a counter; @amount finite, not negative. A sum that would overflow stays at DBL_MAX. */
+void counter_add(struct counter_cell *cell, double amount);
+
+/** Sets a gauge: every reader sees the last write. */
+static inline void
+gauge_set(struct gauge_cell *cell, double value)
+{
+	atomic_store_explicit(&cell->value, value, memory_order_relaxed);
+}
+
+/** Adds to a gauge, atomically against all other threads. */
+void gauge_add(struct gauge_cell *cell, double amount);
+
+/**
+ * Turns a sampled observation's weight into whole observations, carrying the fraction.
+ *
+ * @carry  the cell's
+ * @weight 1 / rate, at least 1
+ * @return how many observations to apply now, at least 1
+ */
+uint64_t observation_count(double *carry, double weight);
+
+/** Observes `value` (finite) `count` times. */
+void histogram_observe(struct histogram_cell *cell, const struct layout *layout, double value,
+		       uint64_t count);
+
+/**
+ * Observes `value` (finite) `count` times in the window's slot of now.
+ *
+ * @shard  the cell's, for memory that has to be retired
+ * @now_us since the bridge started
+ */
+void summary_observe(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
+		     double value, uint64_t count, int64_t now_us);
+
+/**
+ * Gives up the windows of summaries whose time has passed, a part of them at each call; by the owner,
+ * from a timer. @cells how many cells to look at
+ */
+void shard_rotate(struct shard *shard, int64_t now_us, unsigned cells);
+
+/** Frees what the owner retired; by the control thread, which is the only reader of windows. */
+void shard_free_retired(struct shard *shard);
+
+/** @return bytes of chunks made */
+uint64_t shard_bytes(const struct shard *shard);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * Beyond the exact entries a value is put into a bucket by its sign, its exponent and the upper seven
+ * bits of its mantissa, read straight from the double: no logarithm. Buckets come in pages of one
+ * octave, pages in groups, made on first use, so that a summary whose values span ten octaves costs
+ * about ten kilobytes.
+ */
+#include "metrics/window.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "metrics/targeted.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANTISSA_BITS 7
+#define PAGE_BUCKETS (1u << MANTISSA_BITS)
+#define GROUP_PAGES 64u
+#define GROUPS (4096u / GROUP_PAGES) /* sign and 11 bits of exponent */
+
+struct page {
+	_Atomic uint64_t buckets[PAGE_BUCKETS];
+};
+
+struct group {
+	_Atomic(struct page *) pages[GROUP_PAGES];
+};
+
+struct sketch {
+	_Atomic(struct group *) groups[GROUPS];
+};
+
+struct window {
+	int64_t epoch;
+	uint32_t capacity;
+	_Atomic uint32_t count;
+	_Atomic(struct sketch *) sketch;
+	struct weighted items[];
+};
+
+static struct window *
+window_make(int64_t epoch, uint32_t capacity)
+{
+	struct window *window = xcalloc(1, sizeof(*window) + capacity * sizeof(window->items[0]));
+	window->epoch = epoch;
+	window->capacity = capacity;
+	return window;
+}
+
+struct window *
+window_new(int64_t epoch)
+{
+	return window_make(epoch, 4);
+}
+
+static void
+sketch_free(struct sketch *sketch)
+{
+	for (unsigned g = 0; g < GROUPS; g++) {
+		struct group *group = atomic_load_explicit(&sketch->groups[g], memory_order_relaxed);
+		if (!group)
+			continue;
+		for (unsigned p = 0; p < GROUP_PAGES; p++)
+			free(atomic_load_explicit(&group->pages[p], memory_order_relaxed));
+		free(group);
+	}
+	free(sketch);
+}
+
+void
+window_free(struct window *window)
+{
+	if (!window)
+		return;
+	struct sketch *sketch = atomic_load_explicit(&window->sketch, memory_order_acquire);
+	if (sketch)
+		sketch_free(sketch);
+	free(window);
+}
+
+int64_t
+window_epoch(const struct window *window)
+{
+	return window->epoch;
+}
+
+static void
+sketch_add(struct sketch *sketch, double value, uint64_t weight)
+{
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof(bits));
+	unsigned octave = (unsigned)(bits >> 52);
+	unsigned bucket = (unsigned)(bits >> (52 - MANTISSA_BITS)) % PAGE_BUCKETS;
+	_Atomic(struct group *) *group_at = &sketch->groups[octave / GROUP_PAGES];
+	struct group *group = atomic_load_explicit(group_at, memory_order_relaxed);
+	if (!group) {
+		group = xcalloc(1, sizeof(*group));
+		atomic_store_explicit(group_at, group, memory_order_release);
+	}
+	_Atomic(struct page *) *page_at = &group->pages[octave % GROUP_PAGES];
+	struct page *page = atomic_load_explicit(page_at, memory_order_relaxed);
+	if (!page) {
+		page = xcalloc(1, sizeof(*page));
+		atomic_store_explicit(page_at, page, memory_order_release);
+	}
+	_Atomic uint64_t *count = &page->buckets[bucket];
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + weight,
+			      memory_order_relaxed);
+}
+
+/* A window of twice the room that holds the same; the old one keeps nothing that must be freed. */
+static struct window *
+window_grow(struct window *window, uint32_t count)
+{
+	struct window *larger = window_make(window->epoch, window->capacity * 2);
+	memcpy(larger->items, window->items, count * sizeof(window->items[0]));
+	atomic_store_explicit(&larger->count, count, memory_order_relaxed);
+	return larger;
+}
+
+struct window *
+window_add(struct window *window, double value, uint64_t weight)
+{
+	struct window *larger = NULL;
+	uint32_t count = atomic_load_explicit(&window->count, memory_order_relaxed);
+	if (count == WINDOW_EXACT_MAX) {
+		struct sketch *sketch =
+		    atomic_load_explicit(&window->sketch, memory_order_relaxed);
+		if (!sketch) {
+			sketch = xcalloc(1, sizeof(*sketch));
+			atomic_store_explicit(&window->sketch, sketch, memory_order_release);
+		}
+		sketch_add(sketch, value, weight);
+		return NULL;
+	}
+	if (count == window->capacity)
+		window = larger = window_grow(window, count);
+	window->items[count] = (struct weighted){value, weight};
+	atomic_store_explicit(&window->count, count + 1, memory_order_release);
+	return larger;
+}
+
+static void
+collect_one(struct weighted_list *list, double value, uint64_t weight)
+{
+	list->items = xgrow(list->items, list->count, &list->capacity, sizeof(*list->items));
+	list->items[list->count++] = (struct weighted){value, weight};
+	list->total += weight;
+}
+
+/* The middle of a bucket; the bucket of zero and its neighbours stand for zero. */
+static double
+bucket_middle(unsigned octave, unsigned bucket)
+{
+	uint64_t bits = (uint64_t)octave << 52 | (uint64_t)bucket << (52 - MANTISSA_BITS);
+	if (bits << 1 != 0)
+		bits |= UINT64_C(1) << (52 - MANTISSA_BITS - 1);
+	double value;
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+static void
+collect_page(const struct page *page, unsigned octave, struct weighted_list *list)
+{
+	for (unsigned b = 0; b < PAGE_BUCKETS; b++) {
+		uint64_t n = atomic_load_explicit(&page->buckets[b], memory_order_relaxed);
+		if (n)
+			collect_one(list, bucket_middle(octave, b), n);
+	}
+}
+
+static void
+collect_sketch(const struct sketch *sketch, struct weighted_list *list)
+{
+	for (unsigned g = 0; g < GROUPS; g++) {
+		const struct group *group =
+		    atomic_load_explicit(&sketch->groups[g], memory_order_acquire);
+		for (unsigned p = 0; group && p < GROUP_PAGES; p++) {
+			const struct page *page =
+			    atomic_load_explicit(&group->pages[p], memory_order_acquire);
+			if (page)
+				collect_page(page, g * GROUP_PAGES + p, list);
+		}
+	}
+}
+
+void
+window_collect(const struct window *window, struct weighted_list *list)
+{
+	uint32_t count = atomic_load_explicit(&window->count, memory_order_acquire);
+	for (uint32_t i = 0; i < count; i++)
+		collect_one(list, window->items[i].value, window->items[i].weight);
+	const struct sketch *sketch = atomic_load_explicit(&window->sketch, memory_order_acquire);
+	if (!sketch)
+		return;
+	list->is_approximate = true;
+	collect_sketch(sketch, list);
+}
+
+static int
+compare_weighted(const void *a, const void *b)
+{
+	double left = ((const struct weighted *)a)->value;
+	double right = ((const struct weighted *)b)->value;
+	return (left > right) - (left < right);
+}
+
+static void
+rank_quantiles(struct weighted_list *list, const struct quantile *targets, size_t count, double *out)
+{
+	qsort(list->items, list->count, sizeof(*list->items), compare_weighted);
+	size_t at = 0;
+	uint64_t below = 0; /* weight of all entries before `at` */
+	for (size_t i = 0; i < count; i++) {
+		double rank = ceil(targets[i].quantile * (double)list->total);
+		while (at + 1 < list->count && (double)(below + list->items[at].weight) < rank)
+			below += list->items[at++].weight;
+		out[i] = list->items[at].value;
+	}
+}
+
+void
+weighted_quantiles(struct weighted_list *list, const struct quantile *targets, size_t count,
+		   double *out)
+{
+	if (!list->total) {
+		for (size_t i = 0; i < count; i++)
+			out[i] = NAN;
+		return;
+	}
+	bool by_rank = list->total <= TARGETED_BATCH || list->total > QUANTILES_TARGETED_MAX ||
+		       list->is_approximate;
+	if (by_rank)
+		rank_quantiles(list, targets, count, out);
+	else
+		targeted_quantiles(list->items, list->count, list->total, targets, count, out);
+}
