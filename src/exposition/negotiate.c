@@ -1,0 +1,192 @@
+#include "exposition/negotiate.h"
+
+/* Weights in millionths; RFC 9110 allows three digits, Go clients write more. */
+#define WEIGHT_ONE 1000000
+#define WEIGHT_ABSENT (-1)
+
+/* One element of a list header: "text/plain;version=0.0.4;q=0.3". */
+struct clause {
+	struct span value;          /* "text/plain" */
+	struct span version, proto; /* parameters, without quotes; ptr NULL = not given */
+	int weight;                 /* 0 to WEIGHT_ONE; 0 also for an illegal one */
+};
+
+static bool
+is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+static struct span
+trim(struct span s)
+{
+	while (s.len && is_blank(s.ptr[0]))
+		s = span_from(s, 1);
+	while (s.len && is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+/* Cuts what stands before the first `separator` outside quotes off `rest`, trimmed. */
+static struct span
+cut(struct span *rest, char separator)
+{
+	bool in_quotes = false;
+	size_t len = 0;
+	for (; len < rest->len; len++) {
+		char byte = rest->ptr[len];
+		if (in_quotes && byte == '\\' && len + 1 < rest->len)
+			len++;
+		else if (byte == '"')
+			in_quotes = !in_quotes;
+		else if (byte == separator && !in_quotes)
+			break;
+	}
+	struct span piece = span_first(*rest, len);
+	*rest = span_from(*rest, len < rest->len ? len + 1 : len);
+	return trim(piece);
+}
+
+/* "0.5" in millionths, further digits cut off; 0 for what is no number from 0 to 1. */
+static int
+parse_weight(struct span text)
+{
+	int weight = 0, unit = WEIGHT_ONE;
+	bool has_digit = false;
+	size_t i = 0;
+	for (; i < text.len && text.ptr[i] != '.'; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '1' || weight)
+			return 0;
+		weight = (text.ptr[i] - '0') * unit;
+		has_digit = true;
+	}
+	for (i++; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return 0;
+		unit /= 10;
+		weight += (text.ptr[i] - '0') * unit;
+		has_digit = true;
+	}
+	return has_digit && weight <= WEIGHT_ONE ? weight : 0;
+}
+
+static struct span
+unquote(struct span s)
+{
+	if (s.len >= 2 && s.ptr[0] == '"' && s.ptr[s.len - 1] == '"')
+		return span_first(span_from(s, 1), s.len - 2);
+	return s;
+}
+
+/* Of a parameter given twice the first counts. */
+static void
+take_parameter(struct clause *clause, struct span name, struct span value)
+{
+	if (span_equal_ignoring_case(name, SPAN("q")) && clause->weight == WEIGHT_ABSENT)
+		clause->weight = parse_weight(value);
+	else if (span_equal_ignoring_case(name, SPAN("version")) && !clause->version.ptr)
+		clause->version = unquote(value);
+	else if (span_equal_ignoring_case(name, SPAN("proto")) && !clause->proto.ptr)
+		clause->proto = unquote(value);
+}
+
+/* Reads the next clause that is not empty. @return false at the end */
+static bool
+next_clause(struct span *header, struct clause *clause)
+{
+	while (header->len) {
+		struct span element = cut(header, ',');
+		*clause = (struct clause){.weight = WEIGHT_ABSENT};
+		clause->value = cut(&element, ';');
+		if (!clause->value.len)
+			continue;
+		while (element.len) {
+			struct span parameter = cut(&element, ';');
+			struct span name = cut(&parameter, '=');
+			take_parameter(clause, name, trim(parameter));
+		}
+		if (clause->weight == WEIGHT_ABSENT)
+			clause->weight = WEIGHT_ONE;
+		return true;
+	}
+	return false;
+}
+
+/* "text/" and a star against "text/plain". */
+static bool
+is_wildcard_for(struct span range, struct span type)
+{
+	if (!span_ends(range, SPAN("/*")))
+		return false;
+	struct span major = span_first(range, range.len - 1);
+	return span_equal_ignoring_case(major, SPAN("*/")) ||
+	       (major.len <= type.len &&
+		span_equal_ignoring_case(major, span_first(type, major.len)));
+}
+
+static bool
+satisfies(const struct media_offer *offer, const struct clause *clause)
+{
+	if (is_wildcard_for(clause->value, offer->type))
+		return offer->takes_wildcard;
+	if (!span_equal_ignoring_case(clause->value, offer->type))
+		return false;
+	if (offer->proto.ptr && !span_equal_ignoring_case(clause->proto, offer->proto))
+		return false;
+	return !offer->version.ptr || !clause->version.ptr ||
+	       span_equal_ignoring_case(clause->version, offer->version);
+}
+
+size_t
+exposition_negotiate_offer(struct span accept, const struct media_offer *offers, size_t count)
+{
+	struct clause clause;
+	size_t best = count;
+	int best_weight = 0;
+	while (next_clause(&accept, &clause)) {
+		if (clause.weight <= best_weight)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			if (!satisfies(&offers[i], &clause))
+				continue;
+			best = i;
+			best_weight = clause.weight;
+			break;
+		}
+	}
+	return best;
+}
+
+enum exposition_format
+exposition_negotiate_format(struct span accept)
+{
+	static const struct media_offer offers[EXPOSITION_FORMATS] = {
+	    [EXPOSITION_TEXT_0_0_4] = {.type = SPAN("text/plain"),
+				       .version = SPAN("0.0.4"),
+				       .takes_wildcard = true},
+	};
+	size_t found = exposition_negotiate_offer(accept, offers, EXPOSITION_FORMATS);
+	return found < EXPOSITION_FORMATS ? (enum exposition_format)found : EXPOSITION_TEXT_0_0_4;
+}
+
+bool
+exposition_negotiate_gzip(struct span accept_encoding)
+{
+	struct clause clause;
+	int gzip = WEIGHT_ABSENT, identity = WEIGHT_ABSENT, any = WEIGHT_ABSENT;
+	while (next_clause(&accept_encoding, &clause)) {
+		int *weight = NULL;
+		if (span_equal_ignoring_case(clause.value, SPAN("gzip")) ||
+		    span_equal_ignoring_case(clause.value, SPAN("x-gzip")))
+			weight = &gzip;
+		else if (span_equal_ignoring_case(clause.value, SPAN("identity")))
+			weight = &identity;
+		else if (span_equal_ignoring_case(clause.value, SPAN("*")))
+			weight = &any;
+		if (weight && clause.weight > *weight)
+			*weight = clause.weight;
+	}
+	if (gzip == WEIGHT_ABSENT)
+		gzip = any;
+	return gzip > 0 && gzip >= identity;
+}

@@ -1,0 +1,66 @@
+/* A metrics reader over an array of families, for tests of whoever reads. */
+#ifndef TESTS_EXPOSITION_FAKE_READER_H
+#define TESTS_EXPOSITION_FAKE_READER_H
+
+#include "base/alloc.h"
+#include "metrics/reader.h"
+
+#include <stdlib.h>
+
+struct fake_family {
+	struct family_view view;
+	const struct series_view *series;
+	size_t series_count;
+};
+
+struct fake_reader {
+	struct reader reader;
+	const struct fake_family *families;
+	size_t family_count, next_family, next_series;
+	unsigned *frees; /* counts calls of free */
+};
+
+static bool
+fake_next_family(struct reader *reader, struct family_view *out)
+{
+	struct fake_reader *fake = (struct fake_reader *)reader;
+	if (fake->next_family == fake->family_count)
+		return false;
+	*out = fake->families[fake->next_family++].view;
+	fake->next_series = 0;
+	return true;
+}
+
+static bool
+fake_next_series(struct reader *reader, struct series_view *out)
+{
+	struct fake_reader *fake = (struct fake_reader *)reader;
+	const struct fake_family *family = &fake->families[fake->next_family - 1];
+	if (fake->next_series == family->series_count)
+		return false;
+	*out = family->series[fake->next_series++];
+	return true;
+}
+
+static void
+fake_free(struct reader *reader)
+{
+	struct fake_reader *fake = (struct fake_reader *)reader;
+	++*fake->frees;
+	free(fake);
+}
+
+/* @frees grows by one when the reader is freed */
+static struct reader *
+fake_reader_new(const struct fake_family *families, size_t count, unsigned *frees)
+{
+	static const struct reader_ops ops = {fake_next_family, fake_next_series, fake_free};
+	struct fake_reader *fake = xcalloc(1, sizeof(*fake));
+	fake->reader.ops = &ops;
+	fake->families = families;
+	fake->family_count = count;
+	fake->frees = frees;
+	return &fake->reader;
+}
+
+#endif
