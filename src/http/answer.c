@@ -1,0 +1,155 @@
+/*
+ * The answer to a request: the handler's body or stream, or a short text that refuses it.
+ */
+#include "http/connection.h"
+#include "http/route.h"
+
+/* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). */
+#define STREAM_BLOCK ((size_t)64 << 10)
+
+static ssize_t
+read_stream(void *cls, uint64_t position, char *out, size_t max)
+{
+	(void)position;
+	struct http_request *request = cls;
+	struct buf *piece = &request->piece;
+	size_t filled = 0;
+	while (filled < max && !request->is_stream_over) {
+		if (request->piece_sent == piece->len) {
+			buf_reset(piece);
+			request->piece_sent = 0;
+			request->stream.fill(request->stream.ctx, piece);
+			if (buf_failed(piece))
+				return MHD_CONTENT_READER_END_WITH_ERROR;
+			request->is_stream_over = piece->len == 0;
+		}
+		size_t left = piece->len - request->piece_sent;
+		size_t len = left < max - filled ? left : max - filled;
+		if (len)
+			memcpy(out + filled, piece->ptr + request->piece_sent, len);
+		request->piece_sent += len;
+		filled += len;
+	}
+	return filled ? (ssize_t)filled : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void
+add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+	/* Fails only for values that break the syntax; ours are constants or escaped. */
+	if (value)
+		CHECK(MHD_add_response_header(response, name, value) == MHD_YES);
+}
+
+/* Consumes `response`. */
+static enum MHD_Result
+queue_response(struct http_request *request, unsigned status, struct MHD_Response *response)
+{
+	if (request->server->listen_fd < 0)
+		add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	enum MHD_Result queued = MHD_queue_response(request->mhd, status, response);
+	MHD_destroy_response(response);
+	if (queued == MHD_YES) {
+		request->is_answered = true;
+		connection_answer(connection_of(request->mhd));
+		request->server->stats.responses[status / 100]++;
+	}
+	return queued;
+}
+
+static const char *
+refusal_text(unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *text;
+	} texts[] = {
+	    {307, ""},
+	    {400, "400 bad request\n"},
+	    {404, "404 page not found\n"},
+	    {405, "405 method not allowed\n"},
+	    {413, "413 request body too large\n"},
+	    {500, "500 internal server error\n"},
+	    {501, "501 transfer encoding not implemented\n"},
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].status == status)
+			return texts[i].text;
+	CHECK(!"a status without a text");
+	return NULL;
+}
+
+static void
+add_allow(struct MHD_Response *response, const struct http_route *route)
+{
+	struct buf allow = BUF_INIT;
+	http_route_allow(route, &allow);
+	add_header(response, MHD_HTTP_HEADER_ALLOW, buf_text(&allow));
+	buf_fini(&allow);
+}
+
+enum MHD_Result
+request_refuse(struct http_request *request, unsigned status)
+{
+	union {
+		const char *text;
+		void *ptr; /* libmicrohttpd wants it writable, and does not write */
+	} body = {.text = refusal_text(status)};
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(strlen(body.text), body.ptr, MHD_RESPMEM_PERSISTENT);
+	CHECK(response);
+	if (status == 307)
+		add_header(response, MHD_HTTP_HEADER_LOCATION, buf_text(&request->location));
+	if (status == 405)
+		add_allow(response, request->route);
+	if (*body.text) {
+		add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+		add_header(response, "X-Content-Type-Options", "nosniff");
+	}
+	return queue_response(request, status, response);
+}
+
+/* Consumes the reply's body. */
+static struct MHD_Response *
+make_response(struct http_request *request, struct http_reply *reply)
+{
+	struct MHD_Response *response;
+	if (!reply->stream.fill) {
+		response = MHD_create_response_from_buffer(reply->body.len, reply->body.ptr,
+							   MHD_RESPMEM_MUST_FREE);
+		CHECK(response);
+		return response;
+	}
+	buf_fini(&reply->body);
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream,
+						     request, NULL);
+	CHECK(response);
+	/* libmicrohttpd ends a chunked answer to HEAD with a last chunk, which would be taken for
+	 * the next answer. Without chunks it sends none, and closes the connection. */
+	if (request->is_head)
+		CHECK(MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
+					       MHD_RO_END) == MHD_YES);
+	return response;
+}
+
+enum MHD_Result
+request_answer(struct http_request *request)
+{
+	struct http_reply reply = {.status = 200, .body = BUF_INIT};
+	request->route->handler(request->server->ctx, request, &reply);
+	CHECK(reply.status >= 200 && reply.status <= 599);
+	request->stream = reply.stream;
+	request->is_stream_over = request->is_head;
+	request->sent = reply.sent;
+	request->sent_ctx = reply.sent_ctx;
+	if (buf_failed(&reply.body)) {
+		buf_fini(&reply.body);
+		return request_refuse(request, 500);
+	}
+	struct MHD_Response *response = make_response(request, &reply);
+	add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+		   reply.content_type ? reply.content_type : "text/plain; charset=utf-8");
+	add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply.content_encoding);
+	add_header(response, MHD_HTTP_HEADER_VARY, reply.vary);
+	return queue_response(request, reply.status, response);
+}

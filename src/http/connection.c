@@ -1,0 +1,170 @@
+/*
+ * How deadlines are kept: libmicrohttpd tells of a request only when its first line is complete, so
+ * until a request is answered the socket is also watched by the loop itself, which sees the first
+ * byte without taking it. It sees the client's end as well, which libmicrohttpd misses where the
+ * end came together with the last bytes (its epoll is edge-triggered, and a short read rests its
+ * case). A connection that is over is shut down; libmicrohttpd then finds it hung up and closes it
+ * in its ordinary way.
+ */
+#include "http/connection.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void
+arm(struct connection *connection, int64_t limit_us)
+{
+	struct ev_loop *loop = connection->server->loop;
+	ev_timer_stop(loop, &connection->deadline);
+	ev_timer_set(&connection->deadline, (double)limit_us / 1e6, 0.);
+	ev_timer_start(loop, &connection->deadline);
+}
+
+void
+connection_begin(struct connection *connection)
+{
+	if (connection->is_busy)
+		return;
+	connection->is_busy = true;
+	arm(connection, connection->server->limits.request_us);
+}
+
+void
+connection_answer(struct connection *connection)
+{
+	ev_io_stop(connection->server->loop, &connection->arrival);
+}
+
+void
+connection_end(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	connection->is_busy = false;
+	connection->is_ending = false;
+	connection->exchanges++;
+	ev_io_start(server->loop, &connection->arrival);
+	arm(connection, server->limits.idle_us);
+	if (server->listen_fd < 0)
+		connection_shutdown(connection);
+}
+
+/* @return what waits in the socket: 1 = bytes, 0 = the client's end, -1 = nothing yet */
+static int
+peek(const struct connection *connection)
+{
+	char byte;
+	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n >= 0)
+		return (int)n;
+	return errno == EAGAIN || errno == EINTR ? -1 : 0;
+}
+
+void
+connection_look(struct connection *connection)
+{
+	if (peek(connection) > 0)
+		connection_begin(connection);
+}
+
+void
+connection_shutdown(struct connection *connection)
+{
+	/* Fails only where the client hung up first, and then there is nothing left to do. */
+	if (shutdown(connection->fd, SHUT_RDWR) != 0)
+		log_debug("http shutdown failed", LOG_ERRNO(errno));
+}
+
+static void
+on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)events;
+	struct connection *connection = watcher->data;
+	int found = peek(connection);
+	if (found > 0)
+		connection_begin(connection);
+	if (found != 0)
+		return;
+	/* The daemon may hold a whole request that it has yet to answer: it runs once more. */
+	if (!connection->is_ending) {
+		connection->is_ending = true;
+		return;
+	}
+	ev_io_stop(loop, watcher);
+	connection_shutdown(connection);
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)loop, (void)events;
+	struct connection *connection = watcher->data;
+	if (connection->is_busy || connection->exchanges == 0) {
+		connection->server->stats.deadlines++;
+		/* Closing drops what the client did not take; else the kernel would keep it. */
+		struct linger drop = {.l_onoff = 1, .l_linger = 0};
+		if (setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop)) != 0)
+			log_debug("http linger failed", LOG_ERRNO(errno));
+	}
+	connection_shutdown(connection);
+}
+
+struct connection *
+connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+static struct connection *
+connection_new(struct http_server *server, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	CHECK(info);
+	struct connection *connection = xcalloc(1, sizeof(*connection));
+	connection->server = server;
+	connection->fd = info->connect_fd;
+	connection->request = (struct http_request){0};
+	LIST_INSERT_HEAD(&server->connections, connection, link);
+	ev_timer_init(&connection->deadline, on_deadline, 0., 0.);
+	connection->deadline.data = connection;
+	ev_io_init(&connection->arrival, on_arrival, connection->fd, EV_READ);
+	connection->arrival.data = connection;
+	/* Before the daemon runs and takes the bytes away. */
+	ev_set_priority(&connection->arrival, EV_MAXPRI);
+	ev_io_start(server->loop, &connection->arrival);
+	arm(connection, server->limits.request_us);
+	return connection;
+}
+
+static void
+connection_free(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	if (connection->is_busy || connection->exchanges == 0)
+		server->stats.incomplete++;
+	request_finish(&connection->request, false);
+	ev_io_stop(server->loop, &connection->arrival);
+	ev_timer_stop(server->loop, &connection->deadline);
+	LIST_REMOVE(connection, link);
+	free(connection);
+}
+
+void
+connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+		  enum MHD_ConnectionNotificationCode code)
+{
+	struct http_server *server = cls;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = connection_new(server, mhd);
+		server->stats.connections++;
+		server->stats.open++;
+		return;
+	}
+	connection_free(*socket_context);
+	*socket_context = NULL;
+	server->stats.open--;
+}

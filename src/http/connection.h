@@ -1,0 +1,104 @@
+/*
+ * http/connection - private to this folder: what the server knows of a connection and its request.
+ *
+ * libmicrohttpd owns the socket and tells of a connection's start and end; between the two a struct
+ * connection watches over its deadline. A connection has one request at a time, which lives in it.
+ */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+#include "base/log.h"
+#include "http/server.h"
+
+#include <ev.h>
+#include <microhttpd.h>
+#include <sys/queue.h>
+
+struct http_request {
+	struct MHD_Connection *mhd; /* borrowed; set while a request is being handled */
+	struct http_server *server;
+	const struct http_route *route; /* borrowed; NULL unless the request goes to its handler */
+	struct buf path;                /* decoded */
+	struct buf query;               /* raw, with its '?'; copied */
+	struct buf location;            /* where a redirect leads */
+	struct buf body;
+	uint64_t body_seen;  /* bytes, also of those that were dropped */
+	unsigned status;     /* what to refuse the request with; 0 = let the handler answer */
+	bool target_is_good; /* path and query could be read */
+	bool is_judged;      /* the headers were looked at */
+	bool is_head;
+	bool is_answered; /* an answer was queued */
+
+	/* The answer, when it is a stream. */
+	struct http_stream stream;
+	struct buf piece; /* what fill appended last */
+	size_t piece_sent;
+	bool is_stream_over; /* nothing more to come: fill said so, or HEAD asked for no body */
+	void (*sent)(void *ctx);
+	void *sent_ctx;
+};
+
+struct connection {
+	LIST_ENTRY(connection) link;
+	struct http_server *server;
+	int fd; /* owned by libmicrohttpd, open as long as this exists */
+	ev_timer deadline;
+	ev_io arrival;      /* runs while the client owes bytes: until its request is answered */
+	bool is_busy;       /* a request has begun and its answer has not ended */
+	bool is_ending;     /* the client has sent its last byte */
+	uint64_t exchanges; /* requests that got an answer, whole or not */
+	struct http_request request;
+};
+
+LIST_HEAD(connection_list, connection);
+
+struct http_server {
+	struct ev_loop *loop;
+	struct MHD_Daemon *daemon;
+	int listen_fd; /* owned; -1 once quiesced */
+	const struct http_route *routes;
+	void *ctx;
+	struct http_limits limits;
+	ev_io acceptable;
+	ev_timer accept_again; /* runs while accepting pauses */
+	ev_io readable;        /* the daemon's epoll descriptor */
+	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
+	struct connection_list connections;
+	struct http_stats stats;
+	struct log_gate refused_gate, accept_gate;
+};
+
+/** @return the connection behind libmicrohttpd's, or NULL before its start was told */
+struct connection *connection_of(struct MHD_Connection *mhd);
+
+/** Tells of a connection's start and end. @cls the server */
+void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+		       enum MHD_ConnectionNotificationCode code);
+/** Notes that a request has begun: from here on its deadline runs. Harmless when known already. */
+void connection_begin(struct connection *connection);
+/** Notes that a request was answered: nothing more is awaited from the client. */
+void connection_answer(struct connection *connection);
+/** Notes that an answer has ended, whole or not: from here on the idle limit runs. */
+void connection_end(struct connection *connection);
+/** Begins a request if bytes wait in the socket. */
+void connection_look(struct connection *connection);
+/** Makes libmicrohttpd notice that the connection is over. */
+void connection_shutdown(struct connection *connection);
+
+/** libmicrohttpd's word of a request line. @cls the server @return NULL */
+void *request_line(void *cls, const char *target, struct MHD_Connection *mhd);
+/** libmicrohttpd's access handler: once for the headers, then for the body, then at its end. */
+enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char *url,
+			       const char *method, const char *version, const char *upload,
+			       size_t *upload_len, void **context);
+/** libmicrohttpd's word of a request's end. @cls the server */
+void request_completed(void *cls, struct MHD_Connection *mhd, void **context,
+		       enum MHD_RequestTerminationCode code);
+/** Lets the handler answer. @return what libmicrohttpd's access handler is to return */
+enum MHD_Result request_answer(struct http_request *request);
+/** Answers with a short text. @status one of those that request_refuse() has a text for */
+enum MHD_Result request_refuse(struct http_request *request, unsigned status);
+/** Ends a request, if there is one: calls what waits for that, and frees it. */
+void request_finish(struct http_request *request, bool complete);
+
+#endif

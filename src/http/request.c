@@ -1,0 +1,258 @@
+/*
+ * One request: judged when its headers are there, its body read, then answered.
+ *
+ * libmicrohttpd closes a connection whose request is answered before its body was read, so refusals
+ * wait for the end of the body where that is near; an answer before a close would else be lost to a
+ * client that is still writing.
+ */
+#include "http/connection.h"
+#include "http/path.h"
+#include "http/route.h"
+
+#include <strings.h>
+
+/* What is read of a refused body, in multiples of the limit, so that its sender sees the refusal.
+ */
+#define REFUSED_BODY_FACTOR 2
+
+struct span
+http_request_header(const struct http_request *request, const char *name)
+{
+	const char *value;
+	size_t len;
+	if (MHD_lookup_connection_value_n(request->mhd, MHD_HEADER_KIND, name, strlen(name), &value,
+					  &len) != MHD_YES)
+		return span_of(NULL, 0);
+	return value ? span_of(value, len) : SPAN("");
+}
+
+struct span
+http_request_path(const struct http_request *request)
+{
+	return buf_span(&request->path);
+}
+
+struct span
+http_request_query(const struct http_request *request, const char *name)
+{
+	const char *value;
+	size_t len;
+	if (MHD_lookup_connection_value_n(request->mhd, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+					  &value, &len) != MHD_YES)
+		return span_of(NULL, 0);
+	return value ? span_of(value, len) : SPAN("");
+}
+
+struct span
+http_request_body(const struct http_request *request)
+{
+	return buf_span(&request->body);
+}
+
+/* What decides about the framing of a request (RFC 9112 section 6). */
+struct framing {
+	unsigned hosts, lengths, encodings;
+	bool is_chunked;
+	bool is_malformed;
+	uint64_t length;
+};
+
+static bool
+is_token(struct span s)
+{
+	static const struct span marks = SPAN("!#$%&'*+-.^_`|~");
+	for (size_t i = 0; i < s.len; i++) {
+		char byte = s.ptr[i], lower = (char)(byte | 0x20);
+		if (!(lower >= 'a' && lower <= 'z') && !(byte >= '0' && byte <= '9') &&
+		    !span_find(marks, byte))
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool
+is_named(struct span name, struct span want)
+{
+	return name.len == want.len && strncasecmp(name.ptr, want.ptr, want.len) == 0;
+}
+
+static bool
+parse_length(struct span text, uint64_t *out)
+{
+	uint64_t length = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+		uint64_t digit = (uint64_t)(text.ptr[i] - '0');
+		if (length > (UINT64_MAX - digit) / 10)
+			return false;
+		length = length * 10 + digit;
+	}
+	*out = length;
+	return text.len > 0;
+}
+
+static enum MHD_Result
+take_header(void *cls, enum MHD_ValueKind kind, const char *name_text, size_t name_len,
+	    const char *value_text, size_t value_len)
+{
+	(void)kind;
+	struct framing *framing = cls;
+	struct span name = span_of(name_text, name_len);
+	struct span value = value_text ? span_of(value_text, value_len) : SPAN("");
+	if (!is_token(name))
+		framing->is_malformed = true;
+	else if (is_named(name, SPAN("Host")))
+		framing->hosts++;
+	else if (is_named(name, SPAN("Content-Length"))) {
+		framing->lengths++;
+		framing->is_malformed |= !parse_length(value, &framing->length);
+	} else if (is_named(name, SPAN("Transfer-Encoding"))) {
+		framing->encodings++;
+		framing->is_chunked = is_named(value, SPAN("chunked"));
+	}
+	return MHD_YES;
+}
+
+/* @return the status to refuse the request with, or 0 */
+static unsigned
+check_framing(const struct framing *framing, bool is_http_1_0)
+{
+	if (framing->is_malformed || framing->lengths > 1 || framing->encodings > 1)
+		return 400;
+	if (framing->encodings && (framing->lengths || is_http_1_0))
+		return 400;
+	if (framing->hosts > 1 || (framing->hosts == 0 && !is_http_1_0))
+		return 400;
+	return framing->encodings && !framing->is_chunked ? 501 : 0;
+}
+
+void *
+request_line(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+	struct connection *connection = connection_of(mhd);
+	connection_begin(connection);
+	struct http_request *request = &connection->request;
+	request_finish(request, false);
+	*request = (struct http_request){
+	    .mhd = mhd,
+	    .server = cls,
+	    .path = BUF_INIT,
+	    .query = BUF_INIT,
+	    .location = BUF_INIT,
+	    .body = BUF_INIT,
+	    .piece = BUF_INIT,
+	};
+	struct span query;
+	request->target_is_good =
+	    target && http_path_parse(span_text(target), &request->path, &query);
+	if (request->target_is_good)
+		buf_add_span(&request->query, query);
+	return NULL;
+}
+
+static bool
+expects_continue(const struct http_request *request)
+{
+	return is_named(http_request_header(request, MHD_HTTP_HEADER_EXPECT), SPAN("100-continue"));
+}
+
+/*
+ * Decides what becomes of the request, as far as its headers tell.
+ *
+ * @return whether to refuse at once: where the framing is in doubt nothing behind the headers can
+ * be trusted, and a body that was not sent yet, or is far too large, is not waited for
+ */
+static bool
+judge(struct http_request *request, const char *method, const char *version)
+{
+	struct framing framing = {0};
+	MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, take_header, &framing);
+	request->is_head = strcmp(method, "HEAD") == 0;
+	request->status = check_framing(&framing, strcmp(version, "HTTP/1.0") == 0);
+	if (!request->status && !request->target_is_good)
+		request->status = 400;
+	if (request->status)
+		return true;
+	request->status = http_route_find(request->server->routes, buf_span(&request->path), method,
+					  &request->route, &request->location);
+	if (request->status == 307)
+		buf_add_span(&request->location, buf_span(&request->query));
+	size_t limit = request->server->limits.body_bytes;
+	if (!request->status && framing.length > limit)
+		request->status = 413;
+	return request->status &&
+	       (expects_continue(request) || framing.length / REFUSED_BODY_FACTOR > limit);
+}
+
+/* @return false to give up on the connection */
+static bool
+take_body(struct http_request *request, const char *bytes, size_t len)
+{
+	size_t limit = request->server->limits.body_bytes;
+	request->body_seen += len;
+	if (request->body_seen > limit && !request->status)
+		request->status = 413;
+	if (request->status)
+		return request->body_seen / REFUSED_BODY_FACTOR <= limit;
+	buf_add(&request->body, bytes, len);
+	return true;
+}
+
+enum MHD_Result
+request_handle(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+	       const char *version, const char *upload, size_t *upload_len, void **context)
+{
+	(void)cls, (void)url, (void)context;
+	struct http_request *request = &connection_of(mhd)->request;
+	if (!request->is_judged) {
+		request->is_judged = true;
+		return judge(request, method, version) ? request_refuse(request, request->status)
+						       : MHD_YES;
+	}
+	if (*upload_len == 0)
+		return request->status ? request_refuse(request, request->status)
+				       : request_answer(request);
+	size_t len = *upload_len;
+	*upload_len = 0;
+	return take_body(request, upload, len) ? MHD_YES : MHD_NO;
+}
+
+void
+request_finish(struct http_request *request, bool complete)
+{
+	if (!request->mhd)
+		return;
+	if (request->stream.done)
+		request->stream.done(request->stream.ctx, complete);
+	if (request->sent)
+		request->sent(request->sent_ctx);
+	buf_fini(&request->path);
+	buf_fini(&request->query);
+	buf_fini(&request->location);
+	buf_fini(&request->body);
+	buf_fini(&request->piece);
+	request->mhd = NULL;
+}
+
+void
+request_completed(void *cls, struct MHD_Connection *mhd, void **context,
+		  enum MHD_RequestTerminationCode code)
+{
+	(void)cls, (void)context;
+	struct connection *connection = connection_of(mhd);
+	struct http_request *request = &connection->request;
+	bool is_answered = request->is_answered;
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+	if (!is_answered && info) {
+		/* libmicrohttpd refused the request by itself, because its headers were too large
+		 * or not to be understood. */
+		request->server->stats.responses[info->http_status / 100]++;
+		is_answered = true;
+	}
+	request_finish(request,
+		       code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->is_stream_over);
+	if (is_answered)
+		connection_end(connection);
+}

@@ -1,0 +1,240 @@
+/*
+ * How libmicrohttpd runs here: in its external epoll mode, without threads. Its epoll descriptor is
+ * one watcher of the loop; MHD_run() does what is ready and MHD_get_timeout() says when it wants to
+ * run again unasked. Accepting is done here and not there, because there neither refused
+ * connections can be counted nor a shortage of descriptors be waited out.
+ */
+#include "http/server.h"
+
+#include "base/alloc.h"
+#include "http/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Bytes of a connection's memory: request line and headers must fit, and it is the largest chunk of
+ * a streamed answer. Prometheus sends under 1 KiB of headers; browsers with cookies up to 16 KiB.
+ */
+#define CONNECTION_MEMORY ((size_t)64 << 10)
+
+/* Connections accepted in one go, so that a flood of them does not hold up the loop. */
+#define ACCEPTS_AT_ONCE 32
+
+/* How long accepting rests when descriptors or memory have run out. */
+#define ACCEPT_PAUSE_S 0.2
+
+static void write_log(void *cls, const char *format, va_list args) PRINTF_LIKE(2, 0);
+
+static void
+write_log(void *cls, const char *format, va_list args)
+{
+	(void)cls;
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	char text[256];
+	int len = vsnprintf(text, sizeof(text), format, args);
+	if (len < 0)
+		return;
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("libmicrohttpd", LOG_TEXT("message", text));
+}
+
+static void
+schedule(struct http_server *server)
+{
+	unsigned long long wait_ms;
+	ev_timer_stop(server->loop, &server->again);
+	if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
+		return;
+	ev_timer_set(&server->again, (double)wait_ms / 1e3, 0.);
+	ev_timer_start(server->loop, &server->again);
+}
+
+static void
+run(struct http_server *server)
+{
+	/* Deadlines that start in here count from now, not from when the loop woke up. */
+	ev_now_update(server->loop);
+	CHECK(MHD_run(server->daemon) == MHD_YES);
+	schedule(server);
+}
+
+static void
+on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)loop, (void)events;
+	run(watcher->data);
+}
+
+static void
+on_again(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)loop, (void)events;
+	run(watcher->data);
+}
+
+/* @return whether to go on accepting */
+static bool
+accept_failed(struct http_server *server, int error)
+{
+	if (error == EAGAIN || error == EINTR)
+		return false;
+	/* The client was gone before it was accepted, or its network was (accept(2)). */
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return true;
+	uint64_t held_back;
+	if (log_gate_open(&server->accept_gate, &held_back))
+		log_warn("http cannot accept connections", LOG_ERRNO(error),
+			 LOG_NUM("held_back", held_back));
+	ev_io_stop(server->loop, &server->acceptable);
+	ev_timer_set(&server->accept_again, ACCEPT_PAUSE_S, 0.);
+	ev_timer_start(server->loop, &server->accept_again);
+	return false;
+}
+
+static void
+count_refused(struct http_server *server)
+{
+	server->stats.refused_connections++;
+	uint64_t held_back;
+	if (log_gate_open(&server->refused_gate, &held_back))
+		log_warn("http connection refused", LOG_NUM("open", server->stats.open),
+			 LOG_NUM("held_back", held_back));
+}
+
+static void
+on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)events;
+	struct http_server *server = watcher->data;
+	ev_now_update(loop);
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		struct sockaddr_storage from;
+		socklen_t from_len = sizeof(from);
+		int fd = accept4(server->listen_fd, (struct sockaddr *)&from, &from_len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (accept_failed(server, errno))
+				continue;
+			break;
+		}
+		/* Consumes the descriptor, also when it refuses. */
+		if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&from, from_len) !=
+		    MHD_YES)
+			count_refused(server);
+	}
+	schedule(server);
+}
+
+static void
+on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)events;
+	struct http_server *server = watcher->data;
+	ev_io_start(loop, &server->acceptable);
+}
+
+static struct MHD_Daemon *
+start_daemon(struct http_server *server)
+{
+	const struct http_limits *limits = &server->limits;
+	return MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	    request_handle, server, MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL,
+	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK,
+	    request_line, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
+	    MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    limits->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+	    MHD_OPTION_END);
+}
+
+static void
+start_watchers(struct http_server *server)
+{
+	int epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	ev_io_init(&server->acceptable, on_acceptable, server->listen_fd, EV_READ);
+	ev_io_init(&server->readable, on_readable, epoll_fd, EV_READ);
+	ev_timer_init(&server->again, on_again, 0., 0.);
+	ev_timer_init(&server->accept_again, on_accept_again, 0., 0.);
+	server->acceptable.data = server;
+	server->readable.data = server;
+	server->again.data = server;
+	server->accept_again.data = server;
+	ev_io_start(server->loop, &server->acceptable);
+	ev_io_start(server->loop, &server->readable);
+}
+
+struct http_server *
+http_server_new(struct ev_loop *loop, int fd, const struct http_route *routes, void *ctx,
+		const struct http_limits *limits)
+{
+	CHECK(limits->connections && limits->connections_per_address);
+	CHECK(limits->request_us > 0 && limits->idle_us > 0);
+	struct http_server *server = xcalloc(1, sizeof(*server));
+	server->loop = loop;
+	server->listen_fd = fd;
+	server->routes = routes;
+	server->ctx = ctx;
+	server->limits = *limits;
+	LIST_INIT(&server->connections);
+	server->daemon = start_daemon(server);
+	if (!server->daemon) {
+		log_error("libmicrohttpd did not start");
+		free(server);
+		return NULL;
+	}
+	start_watchers(server);
+	return server;
+}
+
+void
+http_server_quiesce(struct http_server *server)
+{
+	if (server->listen_fd < 0)
+		return;
+	ev_io_stop(server->loop, &server->acceptable);
+	ev_timer_stop(server->loop, &server->accept_again);
+	close(server->listen_fd);
+	server->listen_fd = -1;
+	struct connection *connection;
+	LIST_FOREACH(connection, &server->connections, link)
+	{
+		if (!connection->is_busy)
+			connection_look(connection);
+		if (!connection->is_busy)
+			connection_shutdown(connection);
+	}
+}
+
+unsigned
+http_server_busy(const struct http_server *server)
+{
+	unsigned busy = 0;
+	const struct connection *connection;
+	LIST_FOREACH(connection, &server->connections, link)
+	busy += connection->is_busy;
+	return busy;
+}
+
+void
+http_server_free(struct http_server **server_ptr)
+{
+	struct http_server *server = *server_ptr;
+	if (!server)
+		return;
+	*server_ptr = NULL;
+	http_server_quiesce(server);
+	ev_timer_stop(server->loop, &server->again);
+	ev_io_stop(server->loop, &server->readable);
+	MHD_stop_daemon(server->daemon);
+	CHECK(LIST_EMPTY(&server->connections));
+	free(server);
+}
+
+const struct http_stats *
+http_server_stats(const struct http_server *server)
+{
+	return &server->stats;
+}

@@ -1,0 +1,128 @@
+/*
+ * http/server - an HTTP/1.1 server beside an event loop. The only place that knows libmicrohttpd.
+ *
+ * Knows nothing of metrics: routes are a table that the caller fills. Everything runs on the loop's
+ * thread. Limits are enforced here: connections in total and per address, header size, body size, a
+ * deadline for each request from its first byte to its complete answer, and an idle limit for
+ * keep-alive. A path that is not in the table is answered with 404, a method that the path does not
+ * take with 405 and Allow; HEAD is answered wherever GET is. A path that is not clean ("//a",
+ * "/a/..") is redirected to the cleaned one with 307.
+ *
+ * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
+ * new connection counts as inside its first request at once, so that silence is bounded by the
+ * request deadline; when the first byte comes, the deadline starts over. Between two requests the
+ * idle limit holds. One inaccuracy: the beginning of a pipelined request that came together with
+ * the request before it is not seen before more of it comes; until then the idle limit holds.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "base/buf.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct ev_loop;
+
+/* Bits of http_route.methods. GET includes HEAD. */
+#define HTTP_GET 1u
+#define HTTP_POST 2u
+#define HTTP_PUT 4u
+#define HTTP_DELETE 8u
+
+struct http_request; /* opaque; valid during the handler only */
+
+/** @return the value of a header, borrowed, or a span with ptr NULL */
+struct span http_request_header(const struct http_request *request, const char *name);
+/** @return the path, without query */
+struct span http_request_path(const struct http_request *request);
+/** @return the decoded value of a query argument, empty without "=", or a span with ptr NULL */
+struct span http_request_query(const struct http_request *request, const char *name);
+/** @return the body, empty without one */
+struct span http_request_body(const struct http_request *request);
+
+/* A body made while it is sent. */
+struct http_stream {
+	/**
+	 * Appends the next piece to `out`, which is empty; appending nothing ends the body.
+	 * Called on the loop's thread whenever the socket takes more.
+	 */
+	void (*fill)(void *ctx, struct buf *out);
+	/**
+	 * Called once, also when the client went away. @complete the whole body was handed over;
+	 * true for HEAD as well, which is answered without calling fill, and closes the connection
+	 */
+	void (*done)(void *ctx, bool complete);
+	void *ctx;
+};
+
+struct http_reply {
+	unsigned status;              /* 200 */
+	const char *content_type;     /* constant; NULL = text/plain; charset=utf-8 */
+	const char *content_encoding; /* constant; NULL = none */
+	const char *vary;             /* constant; NULL = none */
+	struct buf body;              /* consumed; used when stream.fill is NULL */
+	struct http_stream stream;
+	/** Called once after the answer was sent or failed; may be NULL. It and stream.done may
+	 * quiesce the server, but not free it. */
+	void (*sent)(void *ctx);
+	void *sent_ctx;
+};
+
+/** Fills `reply`, which comes in as 200 with an empty body. */
+typedef void http_handler_fn(void *ctx, const struct http_request *request,
+			     struct http_reply *reply);
+
+struct http_route {
+	const char *path; /* exact, borrowed for the life of the server; NULL ends the table */
+	unsigned methods;
+	http_handler_fn *handler;
+	/* Also every path below it: a route whose path ends in '/' may serve a subtree. */
+	bool subtree;
+};
+
+struct http_limits {
+	unsigned connections;             /* in total, 256 */
+	unsigned connections_per_address; /* 64 */
+	size_t body_bytes;                /* largest request body; 1 MiB */
+	int64_t request_us;               /* deadline for one request, first byte to whole answer */
+	int64_t idle_us;                  /* keep-alive without a request */
+	/* None may be 0, except body_bytes, which then refuses all bodies. */
+};
+
+/* Written by the loop's thread, readable anywhere. */
+struct http_stats {
+	_Atomic uint64_t connections;         /* accepted */
+	_Atomic uint64_t open;                /* now */
+	_Atomic uint64_t refused_connections; /* over a limit */
+	/* Closed inside a request that got no answer, or before the first one. */
+	_Atomic uint64_t incomplete;
+	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
+	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
+};
+
+struct http_server;
+
+/**
+ * Starts serving on a listening TCP socket.
+ *
+ * @fd     listening, non-blocking; consumed on success
+ * @routes borrowed for the life of the server
+ * @ctx    handed to every handler
+ * @return the server, or NULL when libmicrohttpd refused (logged)
+ */
+struct http_server *http_server_new(struct ev_loop *loop, int fd, const struct http_route *routes,
+				    void *ctx, const struct http_limits *limits);
+
+/** Stops accepting and closes idle connections; requests that are under way get their answers. */
+void http_server_quiesce(struct http_server *server);
+/** @return connections with a request or an answer under way */
+unsigned http_server_busy(const struct http_server *server);
+/** Closes all connections and frees the server. */
+void http_server_free(struct http_server **server);
+
+const struct http_stats *http_server_stats(const struct http_server *server);
+
+#endif

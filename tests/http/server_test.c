@@ -1,0 +1,1415 @@
+/*
+ * The server against raw sockets. One thread: each wait for the client side steps the server's
+ * loop, so nothing races, and conditions are awaited, not slept for.
+ */
+#include "test.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ev.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Long enough never to pass on a loaded machine where it should not. */
+#define FOREVER_US ((int64_t)30 * 1000 * 1000)
+/* For limits that are meant to pass. */
+#define SOON_US ((int64_t)50 * 1000)
+#define BODY_LIMIT 1000
+
+struct fixture {
+	struct ev_loop *loop;
+	struct http_server *server;
+	in_port_t port;
+
+	/* What handlers are to do, and what happened to them. */
+	size_t pieces;      /* of a stream; SIZE_MAX = without end */
+	size_t piece_bytes; /* of each piece */
+	size_t pieces_made;
+	bool fails; /* the body meets its cap */
+	unsigned calls, fills, done_complete, done_broken, sent;
+};
+
+static void
+count_sent(void *ctx)
+{
+	((struct fixture *)ctx)->sent++;
+}
+
+static void
+handle_hello(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct fixture *f = ctx;
+	(void)request;
+	f->calls++;
+	if (f->fails)
+		reply->body.limit = 3;
+	buf_add_text(&reply->body, "hello\n");
+	reply->sent = count_sent;
+	reply->sent_ctx = f;
+}
+
+static void
+handle_echo(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	((struct fixture *)ctx)->calls++;
+	reply->status = 201;
+	reply->content_type = "application/octet-stream";
+	buf_add_span(&reply->body, http_request_body(request));
+}
+
+static void
+add_value(struct buf *out, struct span value)
+{
+	if (value.ptr)
+		buf_printf(out, "<%.*s>", SPAN_ARGS(value));
+	else
+		buf_add_text(out, "none");
+}
+
+static void
+handle_ask(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	(void)ctx;
+	add_value(&reply->body, http_request_path(request));
+	add_value(&reply->body, http_request_header(request, "accept"));
+	add_value(&reply->body, http_request_query(request, "q"));
+	reply->content_encoding = "identity";
+	reply->vary = "Accept";
+}
+
+static void
+fill(void *ctx, struct buf *out)
+{
+	struct fixture *f = ctx;
+	assert_int_equal(out->len, 0);
+	f->fills++;
+	if (f->pieces_made == f->pieces)
+		return;
+	f->pieces_made++;
+	if (f->fails)
+		out->limit = 3;
+	for (size_t i = 0; i < f->piece_bytes; i++)
+		buf_add_byte(out, (char)('a' + i % 26));
+}
+
+static void
+done(void *ctx, bool complete)
+{
+	struct fixture *f = ctx;
+	f->done_complete += complete;
+	f->done_broken += !complete;
+}
+
+static void
+handle_stream(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct fixture *f = ctx;
+	(void)request;
+	f->calls++;
+	f->pieces_made = 0;
+	reply->stream = (struct http_stream){fill, done, f};
+	reply->sent = count_sent;
+	reply->sent_ctx = f;
+}
+
+static const struct http_route routes[] = {
+    {"/", HTTP_GET, handle_hello, false},
+    {"/hello", HTTP_GET, handle_hello, false},
+    {"/echo", HTTP_POST | HTTP_PUT, handle_echo, false},
+    {"/ask", HTTP_GET | HTTP_DELETE, handle_ask, false},
+    {"/stream", HTTP_GET, handle_stream, false},
+    {"/tree/", HTTP_GET, handle_ask, true},
+    {"/tree/hello", HTTP_GET, handle_hello, false},
+    {0},
+};
+
+static const struct http_limits ample = {
+    .connections = 256,
+    .connections_per_address = 256,
+    .body_bytes = BODY_LIMIT,
+    .request_us = FOREVER_US,
+    .idle_us = FOREVER_US,
+};
+
+static int
+open_listener(in_port_t *port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_return_code(fd, errno);
+	assert_return_code(bind(fd, (struct sockaddr *)&address, len), errno);
+	assert_return_code(listen(fd, 1024), errno);
+	assert_return_code(getsockname(fd, (struct sockaddr *)&address, &len), errno);
+	*port = address.sin_port;
+	return fd;
+}
+
+static struct fixture *
+start(struct http_limits limits)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	f->loop = ev_loop_new(EVFLAG_AUTO);
+	f->pieces = 3;
+	f->piece_bytes = 10;
+	f->server = http_server_new(f->loop, open_listener(&f->port), routes, f, &limits);
+	assert_non_null(f->server);
+	return f;
+}
+
+static void
+stop(struct fixture *f)
+{
+	http_server_free(&f->server);
+	assert_null(f->server);
+	ev_loop_destroy(f->loop);
+	free(f);
+}
+
+static void
+step(struct fixture *f)
+{
+	ev_run(f->loop, EVRUN_NOWAIT);
+}
+
+/* Steps the loop until the condition holds; gives up after FOREVER_US. */
+#define await(f, condition)                                                               \
+	do {                                                                              \
+		int64_t until_us = clock_mono().us + FOREVER_US;                          \
+		while (!(condition)) {                                                    \
+			if (clock_mono().us > until_us)                                   \
+				fail_msg("%s:%d: %s never came true", __FILE__, __LINE__, \
+					 #condition);                                     \
+			step(f);                                                          \
+			poll(NULL, 0, 1);                                                 \
+		}                                                                         \
+	} while (0)
+
+#define stat_of(f, name) ((unsigned)http_server_stats((f)->server)->name)
+
+static int
+dial_from(struct fixture *f, const char *source, int receive_buffer)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_return_code(fd, errno);
+	assert_int_equal(inet_pton(AF_INET, source, &address.sin_addr), 1);
+	assert_return_code(bind(fd, (struct sockaddr *)&address, sizeof(address)), errno);
+	if (receive_buffer)
+		assert_return_code(
+		    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer)),
+		    errno);
+	address.sin_port = f->port;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_return_code(connect(fd, (struct sockaddr *)&address, sizeof(address)), errno);
+	return fd;
+}
+
+static int
+dial(struct fixture *f)
+{
+	return dial_from(f, "127.0.0.1", 0);
+}
+
+/* Sends all, stepping the server; stops where the server hung up. @return bytes sent */
+static size_t
+send_bytes(struct fixture *f, int fd, const char *bytes, size_t len)
+{
+	size_t sent = 0;
+	int64_t until_us = clock_mono().us + FOREVER_US;
+	while (sent < len) {
+		ssize_t n = send(fd, bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n > 0)
+			sent += (size_t)n;
+		else if (errno != EAGAIN)
+			break;
+		step(f);
+		if (clock_mono().us > until_us)
+			fail_msg("the server does not take what is sent");
+	}
+	return sent;
+}
+
+static void
+send_text(struct fixture *f, int fd, const char *text)
+{
+	assert_int_equal(send_bytes(f, fd, text, strlen(text)), strlen(text));
+}
+
+/* Receives what is there. @return whether the server hung up */
+static bool
+receive(int fd, struct buf *in)
+{
+	for (;;) {
+		char bytes[4096];
+		ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return true;
+		if (n < 0) {
+			assert_int_equal(errno, EAGAIN);
+			return false;
+		}
+		buf_add(in, bytes, (size_t)n);
+	}
+}
+
+static bool
+holds(struct buf *in, const char *text)
+{
+	return strstr(buf_text(in), text) != NULL;
+}
+
+/* Closes the client's end once the server has closed its own. @return all that came */
+static const char *
+receive_all(struct fixture *f, int fd, struct buf *in)
+{
+	await(f, receive(fd, in));
+	close(fd);
+	await(f, stat_of(f, open) == 0);
+	return buf_text(in);
+}
+
+static const char *
+exchange(struct fixture *f, const char *request, struct buf *in)
+{
+	int fd = dial(f);
+	send_text(f, fd, request);
+	return receive_all(f, fd, in);
+}
+
+#define HEAD_END "\r\n\r\n"
+#define H "Host: h\r\n"
+#define GET(target) "GET " target " HTTP/1.1\r\n" H "Connection: close\r\n\r\n"
+#define REQ(method, target) method " " target " HTTP/1.1\r\n" H "Connection: close\r\n\r\n"
+#define TEXT_TYPE "Content-Type: text/plain; charset=utf-8\r\n"
+#define NOSNIFF "X-Content-Type-Options: nosniff\r\n"
+
+static const struct {
+	const char *name;
+	const char *request;
+	const char *status_line; /* NULL = closed without an answer */
+	const char *headers[4];  /* each must be there */
+	const char *absent;      /* must not be there; NULL = any */
+	const char *body;
+} exchanges[] = {
+    {"get",
+     GET("/hello"),
+     "HTTP/1.1 200 OK\r\n",
+     {TEXT_TYPE, "Content-Length: 6\r\n"},
+     "nosniff",
+     "hello\n"},
+    {"root", GET("/"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
+    {"query is ignored", GET("/hello?x=/../y"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
+    {"escaped path", GET("/h%65llo"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
+    {"absolute form", GET("http://other/hello"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
+    {"values",
+     "GET /ask?p=1&q=a%20b+c HTTP/1.1\r\n" H "ACCEPT:  x/y \r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {"Content-Encoding: identity\r\n", "Vary: Accept\r\n"},
+     NULL,
+     "</ask><x/y ><a b c>"},
+    {"no values", GET("/ask"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</ask>nonenone"},
+    {"empty values",
+     "GET /ask?q HTTP/1.1\r\n" H "Accept:\r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     NULL,
+     "</ask><><>"},
+    {"subtree", GET("/tree/a/b"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</tree/a/b>nonenone"},
+    {"subtree itself", GET("/tree/"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</tree/>nonenone"},
+    {"exact before subtree", GET("/tree/hello"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
+    {"delete", REQ("DELETE", "/ask"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</ask>nonenone"},
+
+    {"not found",
+     GET("/nothing"),
+     "HTTP/1.1 404 Not Found\r\n",
+     {TEXT_TYPE, NOSNIFF, "Content-Length: 19\r\n"},
+     NULL,
+     "404 page not found\n"},
+    {"root is exact",
+     GET("/hell"),
+     "HTTP/1.1 404 Not Found\r\n",
+     {0},
+     NULL,
+     "404 page not found\n"},
+    {"no subtree", GET("/hello/"), "HTTP/1.1 404 Not Found\r\n", {0}, NULL, "404 page not found\n"},
+    {"NUL in path",
+     GET("/hello%00"),
+     "HTTP/1.1 400 Bad Request\r\n",
+     {0},
+     NULL,
+     "400 bad request\n"},
+    {"case matters",
+     GET("/Hello"),
+     "HTTP/1.1 404 Not Found\r\n",
+     {0},
+     NULL,
+     "404 page not found\n"},
+
+    {"wrong method",
+     REQ("POST", "/hello"),
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {"Allow: GET, HEAD\r\n", NOSNIFF},
+     NULL,
+     "405 method not allowed\n"},
+    {"get where post is",
+     GET("/echo"),
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {"Allow: POST, PUT\r\n"},
+     NULL,
+     "405 method not allowed\n"},
+    {"head where post is",
+     REQ("HEAD", "/echo"),
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {"Allow: POST, PUT\r\n", "Content-Length: 23\r\n"},
+     NULL,
+     ""},
+    {"odd method",
+     REQ("BREW", "/ask"),
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {"Allow: GET, HEAD, DELETE\r\n"},
+     NULL,
+     "405 method not allowed\n"},
+    {"method in small letters",
+     REQ("get", "/hello"),
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {0},
+     NULL,
+     "405 method not allowed\n"},
+    {"odd method, no path",
+     REQ("BREW", "/pot"),
+     "HTTP/1.1 404 Not Found\r\n",
+     {0},
+     NULL,
+     "404 page not found\n"},
+    {"options for all",
+     REQ("OPTIONS", "*"),
+     "HTTP/1.1 400 Bad Request\r\n",
+     {0},
+     NULL,
+     "400 bad request\n"},
+    {"connect",
+     REQ("CONNECT", "host:443"),
+     "HTTP/1.1 400 Bad Request\r\n",
+     {0},
+     NULL,
+     "400 bad request\n"},
+
+    {"head",
+     REQ("HEAD", "/hello"),
+     "HTTP/1.1 200 OK\r\n",
+     {TEXT_TYPE, "Content-Length: 6\r\n"},
+     NULL,
+     ""},
+    {"head, not found",
+     REQ("HEAD", "/nothing"),
+     "HTTP/1.1 404 Not Found\r\n",
+     {"Content-Length: 19\r\n", NOSNIFF},
+     NULL,
+     ""},
+    {"head of a stream",
+     REQ("HEAD", "/stream"),
+     "HTTP/1.1 200 OK\r\n",
+     {TEXT_TYPE},
+     "Content-Length",
+     ""},
+
+    {"stream",
+     GET("/stream"),
+     "HTTP/1.1 200 OK\r\n",
+     {TEXT_TYPE, "Transfer-Encoding: chunked\r\n"},
+     "Content-Length",
+     "1E\r\nabcdefghijabcdefghijabcdefghij\r\n0\r\n\r\n"},
+    {"stream to HTTP/1.0",
+     "GET /stream HTTP/1.0\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {"Connection: close\r\n"},
+     "chunked",
+     "abcdefghijabcdefghijabcdefghij"},
+    {"HTTP/1.0",
+     "GET /hello HTTP/1.0\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {"Connection: close\r\n", "Content-Length: 6\r\n"},
+     NULL,
+     "hello\n"},
+
+    {"unclean path",
+     GET("//hello"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /hello\r\n", "Content-Length: 0\r\n"},
+     NULL,
+     ""},
+    {"unclean path, query",
+     GET("/a/../hello/.?x=%20&y"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /hello?x=%20&y\r\n"},
+     NULL,
+     ""},
+    {"unclean path, nowhere",
+     GET("/./x"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /x\r\n"},
+     NULL,
+     ""},
+    {"redirect stays here",
+     GET("//evil.example//x"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /evil.example/x\r\n"},
+     NULL,
+     ""},
+    {"redirect without injection",
+     GET("//%0d%0aX-A:%20b"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /%0D%0AX-A:%20b\r\n"},
+     "\r\nX-A",
+     ""},
+    {"subtree without its slash",
+     GET("/tree?a"),
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /tree/?a\r\n"},
+     NULL,
+     ""},
+    {"redirect of a post",
+     "POST //echo HTTP/1.1\r\n" H "Content-Length: 2\r\nConnection: close\r\n\r\nab",
+     "HTTP/1.1 307 Temporary Redirect\r\n",
+     {"Location: /echo\r\n"},
+     NULL,
+     ""},
+
+    {"post",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 3\r\nConnection: close\r\n\r\nabc",
+     "HTTP/1.1 201 Created\r\n",
+     {"Content-Type: application/octet-stream\r\n", "Content-Length: 3\r\n"},
+     NULL,
+     "abc"},
+    {"put without a body",
+     REQ("PUT", "/echo"),
+     "HTTP/1.1 201 Created\r\n",
+     {"Content-Length: 0\r\n"},
+     NULL,
+     ""},
+    {"chunked body",
+     "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+     "2;x=y\r\nab\r\n01\r\nc\r\n0\r\nTrailer: x\r\n\r\n",
+     "HTTP/1.1 201 Created\r\n",
+     {0},
+     NULL,
+     "abc"},
+    {"expect",
+     "POST /echo HTTP/1.1\r\n" H
+     "Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nabc",
+     "HTTP/1.1 100 Continue\r\n",
+     {0},
+     NULL,
+     NULL},
+    {"expect, refused",
+     "POST /hello HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n",
+     "HTTP/1.1 405 Method Not Allowed\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "405 method not allowed\n"},
+    {"expect, too large",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n",
+     "HTTP/1.1 413 Content Too Large\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "413 request body too large\n"},
+    {"far too large, not waited for",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 2002\r\n\r\n",
+     "HTTP/1.1 413 Content Too Large\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "413 request body too large\n"},
+    {"get with a body",
+     "GET /hello HTTP/1.1\r\n" H "Content-Length: 3\r\nConnection: close\r\n\r\nabc",
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     NULL,
+     "hello\n"},
+
+    {"no host",
+     "GET /hello HTTP/1.1\r\n\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"two hosts",
+     "GET /hello HTTP/1.1\r\n" H H "\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"two lengths",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"length and chunks",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"chunks in HTTP/1.0",
+     "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"unknown encoding",
+     "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+     "HTTP/1.1 501 Not Implemented\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "501 transfer encoding not implemented\n"},
+    {"blank before the colon",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length : 3\r\n\r\nabc",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    /* libmicrohttpd answers these by itself, with a page of its own. */
+    {"length with a sign",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: +3\r\n\r\nabc",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     NULL},
+    {"length too large for any",
+     "POST /echo HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n",
+     "HTTP/1.1 413 Content Too Large\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     NULL},
+    {"broken chunk",
+     "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     NULL},
+    {"blank in the target",
+     "GET /a b HTTP/1.1\r\n" H "\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     "400 bad request\n"},
+    {"broken escape", GET("/%zz"), "HTTP/1.1 400 Bad Request\r\n", {0}, NULL, "400 bad request\n"},
+    {"no version", "GET /hello\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", {0}, NULL, NULL},
+    {"HTTP/2",
+     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+     "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+     {0},
+     NULL,
+     NULL},
+    {"header without a colon",
+     "GET /hello HTTP/1.1\r\n" H "nothing\r\n\r\n",
+     "HTTP/1.1 400 Bad Request\r\n",
+     {"Connection: close\r\n"},
+     NULL,
+     NULL},
+    {"TLS", "\x16\x03\x01\x02\n\r\n", NULL, {0}, NULL, NULL},
+    {"rubbish", "\xff\xfe\r\n\r\n", NULL, {0}, NULL, NULL},
+};
+
+static void
+test_exchange__table(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	for (size_t i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++) {
+		struct buf in = BUF_INIT;
+		const char *name = exchanges[i].name;
+		const char *all = exchange(f, exchanges[i].request, &in);
+		if (!exchanges[i].status_line) {
+			if (*all)
+				fail_msg("%s: %s", name, all);
+			buf_fini(&in);
+			continue;
+		}
+		if (strncmp(all, exchanges[i].status_line, strlen(exchanges[i].status_line)) != 0)
+			fail_msg("%s: status line of: %s", name, all);
+		for (size_t j = 0; j < 4 && exchanges[i].headers[j]; j++)
+			if (!strstr(all, exchanges[i].headers[j]))
+				fail_msg("%s: no %s in: %s", name, exchanges[i].headers[j], all);
+		if (exchanges[i].absent && strstr(all, exchanges[i].absent))
+			fail_msg("%s: %s", name, all);
+		const char *body = strstr(all, HEAD_END) + strlen(HEAD_END);
+		if (exchanges[i].body && strcmp(body, exchanges[i].body) != 0)
+			fail_msg("%s: body of: %s", name, all);
+		if (exchanges[i].body && strstr(body, "HTTP/1.1 "))
+			fail_msg("%s: answered twice: %s", name, all);
+		buf_fini(&in);
+	}
+	assert_int_equal(stat_of(f, deadlines), 0);
+	assert_int_equal(f->done_broken, 0);
+	assert_int_equal(f->done_complete, 3);
+	stop(f);
+}
+
+static void
+test_exchange__continue_then_answer(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd,
+		  "PUT /echo HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-continue\r\n"
+		  "Connection: close\r\n\r\n");
+	await(f, (receive(fd, &in), holds(&in, HEAD_END)));
+	assert_string_equal(buf_text(&in), "HTTP/1.1 100 Continue\r\n\r\n");
+	send_text(f, fd, "abc");
+	assert_non_null(strstr(receive_all(f, fd, &in), "201 Created\r\n"));
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n\r\nabc")));
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_exchange__byte_by_byte(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	const char *request = "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n"
+			      "Connection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+	int fd = dial(f);
+	for (const char *at = request; *at; at++) {
+		assert_int_equal(send_bytes(f, fd, at, 1), 1);
+		step(f);
+	}
+	assert_non_null(strstr(receive_all(f, fd, &in), "201 Created\r\n"));
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n\r\nabc")));
+	assert_int_equal(stat_of(f, incomplete), 0);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_body__up_to_the_limit(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t len;
+		const char *status;
+		bool survives; /* the client gets to send all of it */
+	} cases[] = {
+	    {BODY_LIMIT, "HTTP/1.1 201 ", true},
+	    {BODY_LIMIT + 1, "HTTP/1.1 413 ", true},
+	    {2 * BODY_LIMIT, "HTTP/1.1 413 ", true},
+	    {100 * BODY_LIMIT, "HTTP/1.1 413 ", false},
+	};
+	struct fixture *f = start(ample);
+	char *body = xcalloc(1, 100 * BODY_LIMIT);
+	memset(body, 'x', 100 * BODY_LIMIT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf in = BUF_INIT, head = BUF_INIT;
+		buf_printf(&head,
+			   "POST /echo HTTP/1.1\r\n" H
+			   "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+			   cases[i].len);
+		int fd = dial(f);
+		send_text(f, fd, buf_text(&head));
+		size_t sent = send_bytes(f, fd, body, cases[i].len);
+		if (cases[i].survives)
+			assert_int_equal(sent, cases[i].len);
+		receive_all(f, fd, &in);
+		assert_true(span_starts(buf_span(&in), span_text(cases[i].status)));
+		buf_fini(&in);
+		buf_fini(&head);
+	}
+	free(body);
+	stop(f);
+}
+
+static void
+test_body__chunked_without_end(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n");
+	unsigned chunks = 0;
+	while (send_bytes(f, fd, "10\r\n0123456789abcdef\r\n", 22) == 22)
+		chunks++;
+	assert_true(chunks >= 2 * BODY_LIMIT / 16);
+	receive_all(f, fd, &in);
+	assert_int_equal(in.len, 0);
+	assert_int_equal(f->calls, 0);
+	assert_int_equal(stat_of(f, incomplete), 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_body__chunked_over_the_limit(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, request = BUF_INIT;
+	buf_add_text(&request, "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n"
+			       "Connection: close\r\n\r\n");
+	for (int i = 0; i <= BODY_LIMIT / 10; i++)
+		buf_add_text(&request, "A\r\n0123456789\r\n");
+	buf_add_text(&request, "0\r\n\r\n");
+	assert_non_null(strstr(exchange(f, buf_text(&request), &in), "HTTP/1.1 413 "));
+	assert_int_equal(f->calls, 0);
+	buf_fini(&request);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_headers__too_large(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *before, *status;
+	} cases[] = {
+	    {"GET /hello HTTP/1.1\r\n" H "X: ", "HTTP/1.1 431 "},
+	    {"GET /hello?", "HTTP/1.1 414 "},
+	    {"", "HTTP/1.1 414 "},
+	};
+	struct fixture *f = start(ample);
+	size_t len = 200 << 10;
+	char *filler = xcalloc(1, len);
+	memset(filler, 'x', len);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		send_text(f, fd, cases[i].before);
+		send_bytes(f, fd, filler, len);
+		receive_all(f, fd, &in);
+		if (!span_starts(buf_span(&in), span_text(cases[i].status)))
+			fail_msg("case %zu: %s", i, buf_text(&in));
+		buf_fini(&in);
+	}
+	assert_int_equal(f->calls, 0);
+	free(filler);
+	stop(f);
+}
+
+static void
+test_headers__many_and_large_enough(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, request = BUF_INIT;
+	buf_add_text(&request, "GET /hello HTTP/1.1\r\n" H "Connection: close\r\n");
+	for (int i = 0; i < 200; i++)
+		buf_printf(&request, "X-%d: %0100d\r\n", i, i);
+	buf_add_text(&request, "\r\n");
+	assert_non_null(strstr(exchange(f, buf_text(&request), &in), "HTTP/1.1 200 OK"));
+	buf_fini(&request);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_reply__body_over_its_cap(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	f->fails = true;
+	const char *all = exchange(f, GET("/hello"), &in);
+	assert_non_null(strstr(all, "HTTP/1.1 500 "));
+	assert_int_equal(f->sent, 1);
+	assert_int_equal(stat_of(f, responses[5]), 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_keep_alive__several_requests(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	int fd = dial(f);
+	for (unsigned i = 1; i <= 5; i++) {
+		struct buf in = BUF_INIT;
+		send_text(f, fd,
+			  i % 2 ? "GET /hello HTTP/1.1\r\n" H "\r\n"
+				: "POST /nowhere HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nab");
+		await(f, (receive(fd, &in), holds(&in, i % 2 ? "hello\n" : "not found\n")));
+		await(f, http_server_busy(f->server) == 0);
+		assert_int_equal(stat_of(f, responses[2]), (i + 1) / 2);
+		assert_int_equal(stat_of(f, responses[4]), i / 2);
+		buf_fini(&in);
+	}
+	close(fd);
+	await(f, stat_of(f, open) == 0);
+	assert_int_equal(stat_of(f, connections), 1);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	assert_int_equal(f->sent, 3);
+	stop(f);
+}
+
+static unsigned
+count_of(const char *all, const char *text)
+{
+	unsigned count = 0;
+	for (; (all = strstr(all, text)); all += strlen(text))
+		count++;
+	return count;
+}
+
+static void
+test_keep_alive__pipelined(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	const char *all = exchange(f,
+				   "GET /hello HTTP/1.1\r\n" H "\r\n"
+				   "HEAD /hello HTTP/1.1\r\n" H "\r\n"
+				   "GET /stream HTTP/1.1\r\n" H "\r\n"
+				   "POST /echo HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc"
+				   "\r\n" GET("/nothing") "GET /hello HTTP/1.1\r\n" H "\r\n",
+				   &in);
+	assert_int_equal(count_of(all, "HTTP/1.1 200 OK\r\n"), 3);
+	assert_int_equal(count_of(all, "HTTP/1.1 201 Created\r\n"), 1);
+	assert_int_equal(count_of(all, "HTTP/1.1 404 Not Found\r\n"), 1);
+	assert_true(span_ends(buf_span(&in), SPAN("404 page not found\n")));
+	assert_int_equal(f->calls, 4);
+	assert_int_equal(stat_of(f, responses[2]), 4);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_keep_alive__head_of_stream_sends_no_byte_of_it(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	const char *all = exchange(f, "HEAD /stream HTTP/1.1\r\n" H "\r\n", &in);
+	assert_true(span_ends(buf_span(&in), SPAN(HEAD_END)));
+	assert_int_equal(count_of(all, HEAD_END), 1);
+	assert_int_equal(f->fills, 0);
+	assert_int_equal(f->done_complete, 1);
+	assert_int_equal(f->sent, 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_keep_alive__client_half_closes(void **state)
+{
+	(void)state;
+	static const char *const requests[] = {
+	    "GET /hello HTTP/1.1\r\n" H "\r\n",
+	    "GET /hello HTTP/1.1\r\n" H "\r\nGET /he",
+	    "GET /stream HTTP/1.1\r\n" H "\r\nGET /hello HTTP/1.1\r\n" H "\r\n",
+	    "POST /echo HTTP/1.1\r\n" H "Content-Length: 6\r\nExpect: 100-continue\r\n\r\nhello\n",
+	};
+	struct fixture *f = start(ample);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		size_t len = strlen(requests[i]);
+		assert_int_equal(send(fd, requests[i], len, MSG_NOSIGNAL), len);
+		shutdown(fd, SHUT_WR);
+		receive_all(f, fd, &in);
+		assert_true(span_ends(buf_span(&in), SPAN("hello\n")));
+		buf_fini(&in);
+	}
+	stop(f);
+}
+
+static void
+test_keep_alive__idle_limit(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.idle_us = SOON_US;
+	struct fixture *f = start(limits);
+	struct buf in = BUF_INIT;
+	assert_non_null(strstr(exchange(f, "GET /hello HTTP/1.1\r\n" H "\r\n", &in), "hello\n"));
+	assert_int_equal(stat_of(f, deadlines), 0);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_stream__large_pieces_in_small_steps(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	f->pieces = 5;
+	f->piece_bytes = (1 << 20) + 7;
+	exchange(f, "GET /stream HTTP/1.0\r\n\r\n", &in);
+	const char *body = strstr(buf_text(&in), HEAD_END) + strlen(HEAD_END);
+	size_t head = (size_t)(body - in.ptr);
+	assert_int_equal(in.len - head, f->pieces * f->piece_bytes);
+	for (size_t i = 0; i < in.len - head; i++)
+		if (body[i] != (char)('a' + i % f->piece_bytes % 26))
+			fail_msg("byte %zu is wrong", i);
+	assert_int_equal(f->done_complete, 1);
+	assert_int_equal(f->fills, f->pieces + 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_stream__empty(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	f->pieces = 0;
+	exchange(f, GET("/stream"), &in);
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n\r\n0\r\n\r\n")));
+	assert_int_equal(f->done_complete, 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_stream__piece_over_its_cap(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	f->fails = true;
+	exchange(f, GET("/stream"), &in);
+	assert_false(holds(&in, "\r\n0\r\n\r\n"));
+	assert_int_equal(f->done_broken, 1);
+	assert_int_equal(f->done_complete, 0);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_stream__client_goes_away(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	int fd = dial(f);
+	send_text(f, fd, "GET /stream HTTP/1.1\r\n" H "\r\n");
+	await(f, f->fills > 2);
+	close(fd);
+	await(f, stat_of(f, open) == 0);
+	assert_int_equal(f->done_broken, 1);
+	assert_int_equal(f->done_complete, 0);
+	assert_int_equal(f->sent, 1);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	stop(f);
+}
+
+static void
+test_stream__client_half_closes(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	f->pieces = 100;
+	f->piece_bytes = 50000;
+	int fd = dial(f);
+	assert_int_equal(send(fd, GET("/stream"), strlen(GET("/stream")), 0),
+			 strlen(GET("/stream")));
+	shutdown(fd, SHUT_WR);
+	receive_all(f, fd, &in);
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n0\r\n\r\n")));
+	assert_int_equal(f->done_complete, 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_stream__back_pressure(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	int fd = dial_from(f, "127.0.0.1", 4096);
+	send_text(f, fd, "GET /stream HTTP/1.1\r\n" H "\r\n");
+	/* Until the socket is full: many steps in a row in which nothing is asked for. */
+	for (unsigned quiet = 0, last = 0; quiet < 200; quiet++, step(f)) {
+		if (f->fills == last)
+			continue;
+		last = f->fills;
+		quiet = 0;
+		assert_true(f->fills < 10000);
+	}
+	assert_int_equal(http_server_busy(f->server), 1);
+	close(fd);
+	stop(f);
+}
+
+static void
+test_deadline__slow_senders(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		const char *start; /* sent at once */
+		const char *drip;  /* sent for ever, a byte a step */
+	} cases[] = {
+	    {"request line", "", "G"},
+	    {"target", "GET /", "x"},
+	    {"headers", "GET /hello HTTP/1.1\r\n" H "X: ", "x"},
+	    {"body", "POST /echo HTTP/1.1\r\n" H "Content-Length: 1000\r\n\r\n", "x"},
+	    {"chunk size", "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", "0"},
+	    {"silence", "", ""},
+	    {"blank lines", "", "\n"},
+	};
+	struct http_limits limits = ample;
+	limits.request_us = SOON_US;
+	struct fixture *f = start(limits);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		send_text(f, fd, cases[i].start);
+		await(f, (send(fd, cases[i].drip, strlen(cases[i].drip), MSG_NOSIGNAL),
+			  receive(fd, &in)));
+		close(fd);
+		await(f, stat_of(f, open) == 0);
+		if (stat_of(f, deadlines) != i + 1 || stat_of(f, incomplete) != i + 1)
+			fail_msg("%s: %u deadlines, %u incomplete", cases[i].name,
+				 stat_of(f, deadlines), stat_of(f, incomplete));
+		assert_int_equal(in.len, 0);
+		buf_fini(&in);
+	}
+	assert_int_equal(f->calls, 0);
+	stop(f);
+}
+
+static void
+test_deadline__second_request_from_its_first_byte(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.request_us = SOON_US;
+	struct fixture *f = start(limits);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /hello HTTP/1.1\r\n" H "\r\n");
+	await(f, (receive(fd, &in), holds(&in, "hello\n")));
+	await(f, http_server_busy(f->server) == 0);
+	send_text(f, fd, "G");
+	await(f, http_server_busy(f->server) == 1);
+	receive_all(f, fd, &in);
+	assert_int_equal(stat_of(f, deadlines), 1);
+	assert_int_equal(stat_of(f, incomplete), 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_deadline__client_does_not_read(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.request_us = 4 * SOON_US;
+	struct fixture *f = start(limits);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	int fd = dial_from(f, "127.0.0.1", 4096);
+	send_text(f, fd, "GET /stream HTTP/1.1\r\n" H "\r\n");
+	await(f, stat_of(f, open) == 0);
+	assert_int_equal(stat_of(f, deadlines), 1);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	assert_int_equal(f->done_broken, 1);
+	assert_int_equal(f->done_complete, 0);
+	close(fd);
+	stop(f);
+}
+
+static void
+test_incomplete__client_leaves_early(void **state)
+{
+	(void)state;
+	static const char *const starts[] = {"", "G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n" H,
+					     "PUT /echo HTTP/1.1\r\n" H
+					     "Content-Length: 2\r\n\r\na"};
+	struct fixture *f = start(ample);
+	for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		int fd = dial(f);
+		send_text(f, fd, starts[i]);
+		await(f, stat_of(f, connections) == i + 1);
+		close(fd);
+		await(f, stat_of(f, open) == 0);
+		assert_int_equal(stat_of(f, incomplete), i + 1);
+	}
+	assert_int_equal(stat_of(f, deadlines), 0);
+	assert_int_equal(f->calls, 0);
+	stop(f);
+}
+
+static void
+test_connections__over_the_limit(void **state)
+{
+	(void)state;
+	enum { LIMIT = 20, MORE = 300 };
+	struct http_limits limits = ample;
+	limits.connections = LIMIT;
+	struct fixture *f = start(limits);
+	int fds[LIMIT + MORE];
+	for (int i = 0; i < LIMIT + MORE; i++) {
+		fds[i] = dial(f);
+		await(f,
+		      stat_of(f, connections) + stat_of(f, refused_connections) == (unsigned)i + 1);
+	}
+	assert_int_equal(stat_of(f, open), LIMIT);
+	assert_int_equal(stat_of(f, refused_connections), MORE);
+	for (int i = LIMIT; i < LIMIT + MORE; i++) {
+		struct buf in = BUF_INIT;
+		await(f, receive(fds[i], &in));
+		assert_int_equal(in.len, 0);
+		buf_fini(&in);
+		close(fds[i]);
+	}
+	/* Those inside are served, and one that leaves makes room. */
+	struct buf in = BUF_INIT;
+	send_text(f, fds[0], GET("/hello"));
+	await(f, receive(fds[0], &in));
+	assert_true(holds(&in, "hello\n"));
+	await(f, stat_of(f, open) == LIMIT - 1);
+	close(fds[0]);
+	fds[0] = dial(f);
+	await(f, stat_of(f, open) == LIMIT);
+	assert_int_equal(stat_of(f, refused_connections), MORE);
+	for (int i = 0; i < LIMIT; i++)
+		close(fds[i]);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_connections__per_address(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections_per_address = 2;
+	struct fixture *f = start(limits);
+	int one = dial(f), two = dial(f), three = dial(f);
+	await(f, stat_of(f, refused_connections) == 1);
+	assert_int_equal(stat_of(f, open), 2);
+	struct buf in = BUF_INIT;
+	await(f, receive(three, &in));
+	int other = dial_from(f, "127.0.0.2", 0);
+	send_text(f, other, GET("/hello"));
+	await(f, receive(other, &in));
+	assert_true(holds(&in, "hello\n"));
+	close(one);
+	await(f, stat_of(f, open) == 1);
+	int four = dial(f);
+	await(f, stat_of(f, open) == 2);
+	assert_int_equal(stat_of(f, refused_connections), 1);
+	close(two);
+	close(three);
+	close(four);
+	close(other);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_connections__descriptors_run_out(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct rlimit limit, tight;
+	int fd = dial(f);
+	assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+	tight = limit;
+	tight.rlim_cur = (rlim_t)fd + 1;
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &tight), errno);
+	for (int i = 0; i < 100; i++)
+		step(f);
+	assert_int_equal(stat_of(f, connections), 0);
+	assert_return_code(setrlimit(RLIMIT_NOFILE, &limit), errno);
+	await(f, stat_of(f, connections) == 1);
+	assert_int_equal(stat_of(f, refused_connections), 0);
+	close(fd);
+	stop(f);
+}
+
+static void
+test_quiesce__running_answers_finish(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, idle_in = BUF_INIT, late_in = BUF_INIT;
+	f->pieces = 400;
+	f->piece_bytes = 50000;
+	int idle = dial(f), running = dial(f), late = dial(f);
+	send_text(f, idle, "GET /hello HTTP/1.1\r\n" H "\r\n");
+	await(f, (receive(idle, &idle_in), holds(&idle_in, "hello\n")));
+	send_text(f, running, "GET /stream HTTP/1.1\r\n" H "\r\n");
+	await(f, f->fills > 2);
+	send_text(f, late, "GET /hel");
+	await(f, http_server_busy(f->server) == 2);
+
+	http_server_quiesce(f->server);
+	await(f, receive(idle, &idle_in));
+	send_text(f, late, "lo HTTP/1.1\r\n" H "\r\n");
+	await(f, receive(late, &late_in));
+	assert_true(holds(&late_in, "Connection: close\r\n"));
+	assert_true(span_ends(buf_span(&late_in), SPAN("hello\n")));
+	assert_int_equal(http_server_busy(f->server), 1);
+	await(f, receive(running, &in));
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n0\r\n\r\n")));
+	assert_int_equal(f->done_complete, 1);
+	await(f, http_server_busy(f->server) == 0);
+	assert_int_equal(stat_of(f, incomplete), 0);
+
+	int refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_port = f->port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	assert_int_equal(connect(refused, (struct sockaddr *)&address, sizeof(address)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(refused);
+	close(idle);
+	close(running);
+	close(late);
+	buf_fini(&in);
+	buf_fini(&idle_in);
+	buf_fini(&late_in);
+	stop(f);
+}
+
+static void
+on_rest(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)watcher, (void)events;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+test_loop__rests_while_clients_do(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	struct buf in = BUF_INIT;
+	static const char *const starts[] = {"",
+					     "GET",
+					     "GET / HTTP/1.1\r\n" H,
+					     "PUT /echo HTTP/1.1\r\n" H
+					     "Content-Length: 2\r\n\r\na",
+					     "GET /hello HTTP/1.1\r\n" H "\r\n",
+					     "GET /stream HTTP/1.1\r\n" H "\r\n"};
+	enum { COUNT = sizeof(starts) / sizeof(starts[0]) };
+	int fds[COUNT];
+	for (int i = 0; i < COUNT; i++) {
+		fds[i] = dial_from(f, "127.0.0.1", 4096);
+		send_text(f, fds[i], starts[i]);
+	}
+	for (unsigned quiet = 0, last = 0; quiet < 200; quiet++, step(f)) {
+		quiet = f->fills == last ? quiet : 0;
+		last = f->fills;
+	}
+	unsigned before = ev_iteration(f->loop);
+	ev_timer rest;
+	ev_timer_init(&rest, on_rest, 0.1, 0.);
+	ev_timer_start(f->loop, &rest);
+	ev_run(f->loop, 0);
+	assert_true(ev_iteration(f->loop) - before < 20);
+	for (int i = 0; i < COUNT; i++)
+		close(fds[i]);
+	buf_fini(&in);
+	stop(f);
+}
+
+static unsigned
+open_descriptors(void)
+{
+	unsigned count = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void
+test_free__in_the_middle_of_everything(void **state)
+{
+	(void)state;
+	unsigned before = open_descriptors();
+	struct fixture *f = start(ample);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	static const char *const starts[] = {"",
+					     "GET",
+					     "GET / HTTP/1.1\r\n" H,
+					     "PUT /echo HTTP/1.1\r\n" H
+					     "Content-Length: 2\r\n\r\na",
+					     "GET /stream HTTP/1.1\r\n" H "\r\n",
+					     "GET /hello HTTP/1.1\r\n" H "\r\n"};
+	enum { COUNT = sizeof(starts) / sizeof(starts[0]) };
+	int fds[COUNT];
+	for (int i = 0; i < COUNT; i++) {
+		fds[i] = dial(f);
+		send_text(f, fds[i], starts[i]);
+	}
+	await(f, f->fills > 2 && stat_of(f, responses[2]) == 2 && stat_of(f, open) == COUNT);
+	http_server_free(&f->server);
+	http_server_free(&f->server);
+	assert_int_equal(f->done_broken, 1);
+	assert_int_equal(f->sent, 2);
+	for (int i = 0; i < COUNT; i++)
+		close(fds[i]);
+	ev_loop_destroy(f->loop);
+	free(f);
+	assert_int_equal(open_descriptors(), before);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_exchange__table),
+	    cmocka_unit_test(test_exchange__continue_then_answer),
+	    cmocka_unit_test(test_exchange__byte_by_byte),
+	    cmocka_unit_test(test_body__up_to_the_limit),
+	    cmocka_unit_test(test_body__chunked_without_end),
+	    cmocka_unit_test(test_body__chunked_over_the_limit),
+	    cmocka_unit_test(test_headers__too_large),
+	    cmocka_unit_test(test_headers__many_and_large_enough),
+	    cmocka_unit_test(test_reply__body_over_its_cap),
+	    cmocka_unit_test(test_keep_alive__several_requests),
+	    cmocka_unit_test(test_keep_alive__pipelined),
+	    cmocka_unit_test(test_keep_alive__head_of_stream_sends_no_byte_of_it),
+	    cmocka_unit_test(test_keep_alive__client_half_closes),
+	    cmocka_unit_test(test_keep_alive__idle_limit),
+	    cmocka_unit_test(test_stream__large_pieces_in_small_steps),
+	    cmocka_unit_test(test_stream__empty),
+	    cmocka_unit_test(test_stream__piece_over_its_cap),
+	    cmocka_unit_test(test_stream__client_goes_away),
+	    cmocka_unit_test(test_stream__client_half_closes),
+	    cmocka_unit_test(test_stream__back_pressure),
+	    cmocka_unit_test(test_deadline__slow_senders),
+	    cmocka_unit_test(test_deadline__second_request_from_its_first_byte),
+	    cmocka_unit_test(test_deadline__client_does_not_read),
+	    cmocka_unit_test(test_incomplete__client_leaves_early),
+	    cmocka_unit_test(test_connections__over_the_limit),
+	    cmocka_unit_test(test_connections__per_address),
+	    cmocka_unit_test(test_connections__descriptors_run_out),
+	    cmocka_unit_test(test_quiesce__running_answers_finish),
+	    cmocka_unit_test(test_loop__rests_while_clients_do),
+	    cmocka_unit_test(test_free__in_the_middle_of_everything),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
