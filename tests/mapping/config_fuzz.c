@@ -1,0 +1,118 @@
+/* Any bytes either make a rule set whose every value lies in its documented range, or errors. */
+#include "mapping/config.h"
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "model/labels.h"
+#include "model/name.h"
+
+#include <math.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check_messages(const struct diag *diag)
+{
+	size_t errors = 0;
+	for (size_t i = 0; i < diag->count; i++) {
+		struct span text = span_text(diag->messages[i].text);
+		CHECK(utf8_is_valid(text));
+		CHECK(span_starts(text, SPAN("f:")));
+		for (size_t j = 0; j < text.len; j++)
+			CHECK((unsigned char)text.ptr[j] >= 0x20);
+		errors += diag->messages[i].is_error;
+	}
+	CHECK(diag->count <= DIAG_MAX + 1);
+	CHECK(errors <= diag->errors);
+	CHECK(diag->errors == 0 || errors > 0);
+}
+
+static void
+check_place(struct diag_place place)
+{
+	CHECK(strcmp(place.file, "f") == 0);
+	CHECK(place.line >= 1 && place.column >= 1);
+}
+
+static void
+check_histogram(const struct histogram_options *options)
+{
+	CHECK(options->bucket_count <= BUCKETS_MAX);
+	for (size_t i = 0; i < options->bucket_count; i++) {
+		CHECK(isfinite(options->buckets[i]));
+		CHECK(i == 0 || options->buckets[i] > options->buckets[i - 1]);
+	}
+	CHECK(options->native_bucket_factor > 1 && isfinite(options->native_bucket_factor));
+}
+
+static void
+check_summary(const struct summary_options *options)
+{
+	CHECK(options->quantile_count >= 1 && options->quantile_count <= QUANTILES_MAX);
+	for (size_t i = 0; i < options->quantile_count; i++) {
+		const struct quantile *quantile = &options->quantiles[i];
+		CHECK(quantile->quantile >= 0 && quantile->quantile <= 1);
+		CHECK(!signbit(quantile->quantile));
+		CHECK(quantile->error >= 0 && quantile->error <= 1);
+		CHECK(i == 0 || quantile->quantile > options->quantiles[i - 1].quantile);
+	}
+	CHECK(options->age_buckets >= 1 && options->age_buckets <= AGE_BUCKETS_MAX);
+	CHECK(options->max_age_us / options->age_buckets >= 1000);
+}
+
+static void
+check_labels(const struct mapping_rule *rule)
+{
+	CHECK(rule->label_count <= RULE_LABELS_MAX);
+	for (size_t i = 0; i < rule->label_count; i++) {
+		struct span name = span_text(rule->labels[i].name);
+		CHECK(name_is_legal(name) && !label_name_is_reserved(name));
+		CHECK(utf8_is_valid(span_text(rule->labels[i].value)));
+		for (size_t j = 0; j < i; j++)
+			CHECK(!span_equal(name, span_text(rule->labels[j].name)));
+		if (rule->action == ACTION_DROP || !(rule->kinds & KIND_BIT(EVENT_OBSERVER)))
+			continue;
+		CHECK(!span_equal(
+		    name, rule->observer_type == METRIC_HISTOGRAM ? SPAN("le") : SPAN("quantile")));
+	}
+}
+
+static void
+check_rule(const struct mapping_rule *rule)
+{
+	CHECK(rule->match_type == MATCH_GLOB || rule->match_type == MATCH_REGEX);
+	CHECK(rule->match_type == MATCH_REGEX || rule->match[0]);
+	CHECK(rule->action == ACTION_MAP || rule->action == ACTION_DROP);
+	CHECK(rule->action == ACTION_DROP || rule->name[0]);
+	CHECK(rule->kinds && !(rule->kinds & ~KINDS_ALL));
+	CHECK(rule->observer_type == METRIC_HISTOGRAM || rule->observer_type == METRIC_SUMMARY);
+	CHECK(rule->signed_gauges <= SIGNED_GAUGES_ABSOLUTE);
+	CHECK(!rule->help || rule->help[0]);
+	CHECK(rule->ttl_us >= 0);
+	CHECK(isfinite(rule->scale));
+	check_labels(rule);
+	check_histogram(&rule->histogram);
+	check_summary(&rule->summary);
+	check_place(rule->place);
+	check_place(rule->match_place);
+	check_place(rule->name_place);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct diag diag = DIAG_INIT;
+	struct rule_set *set = mapping_config_parse("f", span_of((const char *)data, size), &diag);
+	CHECK(!set == (diag.errors > 0));
+	check_messages(&diag);
+	if (set) {
+		CHECK(set->ttl_us >= 0);
+		check_histogram(&set->histogram);
+		check_summary(&set->summary);
+		for (size_t i = 0; i < set->rule_count; i++)
+			check_rule(&set->rules[i]);
+	}
+	rule_set_free(&set);
+	diag_fini(&diag);
+	return 0;
+}
