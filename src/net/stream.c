@@ -1,0 +1,484 @@
+/*
+ * A connection lives in its pool's list from accept to close, and then in `parked` until the loop
+ * is about to wait, so that no callback on the stack holds freed memory. Connections are read
+ * before new ones are accepted or idle ones closed, which is what the watchers' priorities are for.
+ */
+#include "net/stream.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/framer.h"
+#include "net/limit.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Large enough to make the cost of a call vanish, small enough for a core's cache. */
+#define READ_SIZE (256 * 1024)
+
+/* Reads of one connection per wake-up, so that a busy peer does not starve the others. */
+#define READS_PER_WAKE_UP 4
+
+/* Reads of a connection that is closed to make room: more than a socket holds by default. */
+#define LAST_READS 32
+
+#define ACCEPTS_PER_WAKE_UP 64
+
+/* Out of descriptors or memory: how long others have time to give some back. */
+#define ACCEPT_PAUSE_S 1.
+
+/* A peer that is silent this long is asked whether it lives, and given up four minutes after. */
+#define KEEPALIVE_IDLE_S 120
+#define KEEPALIVE_INTERVAL_S 60
+#define KEEPALIVE_PROBES 4
+
+struct connection {
+	ev_io readable;
+	struct stream_pool *pool;
+	struct limit_slot *slot;
+	enum net_transport transport;
+	struct framer framer;
+	struct connection *next, *previous;
+};
+
+struct stream_pool {
+	struct ev_loop *loop;
+	struct stream_limit *limit;
+	struct net_sink *sink;
+	struct limit_member member;
+	ev_async woken; /* by the limit, from any thread */
+	ev_prepare before_waiting;
+	bool is_waiting; /* for room: no listener accepts */
+	struct stream_listener *listeners;
+	struct connection *connections;
+	struct connection *parked; /* closed, to be freed */
+	char *bytes;               /* READ_SIZE, and the padding; owned */
+};
+
+struct stream_listener {
+	ev_io acceptable;
+	ev_timer pause;
+	struct stream_pool *pool;
+	enum net_transport transport;
+	bool owns_fd;
+	bool is_alive;
+	struct stream_listener *next;
+};
+
+enum read_outcome {
+	READ_NOTHING, /* nothing there */
+	READ_SOME,    /* all there was */
+	READ_FULL,    /* there may be more */
+	READ_CLOSED,  /* the connection is parked */
+};
+
+static struct net_counters *
+counters_of(const struct connection *connection)
+{
+	return &connection->pool->sink->counters[connection->transport];
+}
+
+static void
+link_connection(struct connection *connection)
+{
+	struct stream_pool *pool = connection->pool;
+	connection->next = pool->connections;
+	if (connection->next)
+		connection->next->previous = connection;
+	pool->connections = connection;
+}
+
+static void
+unlink_connection(struct connection *connection)
+{
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		connection->pool->connections = connection->next;
+}
+
+static void
+free_parked(struct stream_pool *pool)
+{
+	while (pool->parked) {
+		struct connection *connection = pool->parked;
+		pool->parked = connection->next;
+		free(connection);
+	}
+}
+
+static void
+on_before_waiting(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	(void)events;
+	ev_prepare_stop(loop, prepare);
+	free_parked(prepare->data);
+}
+
+/* @orderly whether an unfinished last line is to be processed */
+static void
+close_connection(struct connection *connection, bool orderly)
+{
+	struct stream_pool *pool = connection->pool;
+	framer_end(&connection->framer, connection->transport, pool->sink, orderly);
+	framer_fini(&connection->framer);
+	ev_io_stop(pool->loop, &connection->readable);
+	close(connection->readable.fd);
+	limit_release(pool->limit, connection->slot);
+	unlink_connection(connection);
+	connection->next = pool->parked;
+	pool->parked = connection;
+	ev_prepare_start(pool->loop, &pool->before_waiting);
+}
+
+static enum read_outcome
+end_after_error(struct connection *connection, int error)
+{
+	static struct log_gate gate;
+	uint64_t held_back;
+	net_count(&counters_of(connection)->connection_errors, 1);
+	if (log_enabled(LOG_LEVEL_DEBUG) && log_gate_open(&gate, &held_back))
+		log_debug("connection lost",
+			  LOG_TEXT("transport", net_transport_text(connection->transport)),
+			  LOG_ERRNO(error), LOG_NUM("held_back", held_back));
+	close_connection(connection, false);
+	return READ_CLOSED;
+}
+
+static enum read_outcome
+read_once(struct connection *connection)
+{
+	struct stream_pool *pool = connection->pool;
+	ssize_t len;
+	do
+		len = recv(connection->readable.fd, pool->bytes, READ_SIZE, MSG_DONTWAIT);
+	while (len < 0 && errno == EINTR);
+	if (len < 0 && errno == EAGAIN)
+		return READ_NOTHING;
+	if (len < 0)
+		return end_after_error(connection, errno);
+	if (len == 0) {
+		close_connection(connection, true);
+		return READ_CLOSED;
+	}
+	atomic_store_explicit(&connection->slot->last_us, clock_mono().us, memory_order_relaxed);
+	net_count(&counters_of(connection)->bytes, (uint64_t)len);
+	if (!framer_take(&connection->framer, connection->transport, pool->sink, pool->bytes,
+			 (size_t)len)) {
+		close_connection(connection, false);
+		return READ_CLOSED;
+	}
+	return len == READ_SIZE ? READ_FULL : READ_SOME;
+}
+
+static void
+on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop, (void)events;
+	struct connection *connection = io->data;
+	for (int i = 0; i < READS_PER_WAKE_UP; i++)
+		if (read_once(connection) != READ_FULL)
+			return;
+}
+
+static void
+close_idle_connection(struct connection *connection)
+{
+	for (int i = 0; i < LAST_READS; i++) {
+		enum read_outcome outcome = read_once(connection);
+		if (outcome == READ_CLOSED)
+			return;
+		if (outcome == READ_NOTHING)
+			break;
+	}
+	net_count(&counters_of(connection)->connections_closed_idle, 1);
+	close_connection(connection, true);
+}
+
+/* Dead peers of TCP go away; nothing else would ever tell. */
+static void
+keep_alive(int fd)
+{
+	const struct {
+		int level, option, value;
+	} options[] = {
+	    {SOL_SOCKET, SO_KEEPALIVE, 1},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+	    {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+	};
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		static struct log_gate gate;
+		uint64_t held_back;
+		if (setsockopt(fd, options[i].level, options[i].option, &options[i].value,
+			       sizeof(options[i].value)) == 0)
+			continue;
+		int error = errno;
+		if (log_gate_open(&gate, &held_back))
+			log_warn("cannot set keepalive", LOG_ERRNO(error),
+				 LOG_NUM("held_back", held_back));
+	}
+}
+
+static void
+start_connection(struct stream_listener *listener, int fd, struct limit_slot *slot)
+{
+	struct stream_pool *pool = listener->pool;
+	struct connection *connection = xcalloc(1, sizeof(*connection));
+	connection->pool = pool;
+	connection->slot = slot;
+	connection->transport = listener->transport;
+	slot->connection = connection;
+	if (listener->transport == NET_TCP)
+		keep_alive(fd);
+	framer_init(&connection->framer,
+		    listener->transport == NET_TCP ? FRAMER_LINES : FRAMER_UNDECIDED);
+	link_connection(connection);
+	ev_io_init(&connection->readable, on_readable, fd, EV_READ);
+	connection->readable.data = connection;
+	ev_io_start(pool->loop, &connection->readable);
+	net_count(&counters_of(connection)->connections, 1);
+}
+
+/* Starts or stops accepting, as the state of the listener and its pool wants it. */
+static void
+update_listener(struct stream_listener *listener)
+{
+	struct stream_pool *pool = listener->pool;
+	if (listener->is_alive && !pool->is_waiting && !ev_is_active(&listener->pause))
+		ev_io_start(pool->loop, &listener->acceptable);
+	else
+		ev_io_stop(pool->loop, &listener->acceptable);
+}
+
+static void
+set_waiting(struct stream_pool *pool, bool is_waiting)
+{
+	pool->is_waiting = is_waiting;
+	for (struct stream_listener *each = pool->listeners; each; each = each->next)
+		update_listener(each);
+}
+
+static void
+pause_accepting(struct stream_listener *listener, int error)
+{
+	static struct log_gate gate;
+	uint64_t held_back;
+	net_count(&listener->pool->sink->counters[listener->transport].accept_pauses, 1);
+	if (log_gate_open(&gate, &held_back))
+		log_warn("cannot accept, pausing",
+			 LOG_TEXT("transport", net_transport_text(listener->transport)),
+			 LOG_ERRNO(error), LOG_NUM("held_back", held_back));
+	ev_timer_set(&listener->pause, ACCEPT_PAUSE_S, 0.);
+	ev_timer_start(listener->pool->loop, &listener->pause);
+	update_listener(listener);
+}
+
+static void
+stop_for_good(struct stream_listener *listener, int error)
+{
+	log_error("cannot accept any more",
+		  LOG_TEXT("transport", net_transport_text(listener->transport)), LOG_ERRNO(error));
+	listener->is_alive = false;
+	update_listener(listener);
+}
+
+/* @return whether to accept again at once */
+static bool
+survive(struct stream_listener *listener, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return false;
+	case EINTR:
+		return true;
+	case EBADF:
+	case ENOTSOCK:
+	case EINVAL:
+	case EFAULT:
+	case EOPNOTSUPP:
+		stop_for_good(listener, error);
+		return false;
+	/* Errors of the one connection that was to be accepted; it is gone. */
+	case ECONNABORTED:
+	case EPERM:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case ETIMEDOUT:
+		net_count(&listener->pool->sink->counters[listener->transport].connection_errors,
+			  1);
+		return true;
+	default:
+		pause_accepting(listener, error);
+		return false;
+	}
+}
+
+static void
+accept_some(struct stream_listener *listener)
+{
+	struct stream_pool *pool = listener->pool;
+	for (int i = 0; i < ACCEPTS_PER_WAKE_UP; i++) {
+		struct limit_slot *slot = NULL;
+		int fd = limit_accept(pool->limit, &pool->member, listener->acceptable.fd, &slot);
+		if (fd == LIMIT_NO_ROOM) {
+			set_waiting(pool, true);
+			return;
+		}
+		if (fd >= 0)
+			start_connection(listener, fd, slot);
+		else if (!survive(listener, errno))
+			return;
+	}
+}
+
+static void
+on_acceptable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop, (void)events;
+	accept_some(io->data);
+}
+
+static void
+on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	update_listener(timer->data);
+}
+
+static void
+on_woken(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop, (void)events;
+	struct stream_pool *pool = async->data;
+	struct limit_slot *victim = limit_find_victim(pool->limit, &pool->member);
+	if (victim)
+		close_idle_connection(victim->connection);
+	set_waiting(pool, false);
+}
+
+static void
+wake_pool(struct limit_member *member)
+{
+	struct stream_pool *pool = (void *)((char *)member - offsetof(struct stream_pool, member));
+	ev_async_send(pool->loop, &pool->woken);
+}
+
+struct stream_pool *
+stream_pool_new(struct ev_loop *loop, struct stream_limit *limit, struct net_sink *sink)
+{
+	struct stream_pool *pool = xcalloc(1, sizeof(*pool));
+	pool->loop = loop;
+	pool->limit = limit;
+	pool->sink = sink;
+	pool->bytes = xmalloc(READ_SIZE + NET_PADDING);
+	ev_prepare_init(&pool->before_waiting, on_before_waiting);
+	pool->before_waiting.data = pool;
+	ev_async_init(&pool->woken, on_woken);
+	ev_set_priority(&pool->woken, -1);
+	pool->woken.data = pool;
+	ev_async_start(loop, &pool->woken);
+	pool->member.wake = wake_pool;
+	limit_join(limit, &pool->member);
+	return pool;
+}
+
+/* @return whether anything came */
+static bool
+read_all_once(struct stream_pool *pool, int64_t deadline_us)
+{
+	bool came = false;
+	struct connection *next;
+	for (struct connection *each = pool->connections; each; each = next) {
+		next = each->next;
+		if (clock_mono().us >= deadline_us)
+			return false;
+		came |= read_once(each) != READ_NOTHING;
+	}
+	return came;
+}
+
+void
+stream_pool_drain(struct stream_pool *pool, int64_t deadline_us)
+{
+	do {
+		for (struct stream_listener *each = pool->listeners; each; each = each->next)
+			if (ev_is_active(&each->acceptable))
+				accept_some(each);
+	} while (read_all_once(pool, deadline_us));
+}
+
+void
+stream_pool_free(struct stream_pool **pool)
+{
+	struct stream_pool *p = *pool;
+	if (!p)
+		return;
+	CHECK(!p->listeners);
+	while (p->connections)
+		close_connection(p->connections, true);
+	limit_leave(p->limit, &p->member);
+	ev_async_stop(p->loop, &p->woken);
+	ev_prepare_stop(p->loop, &p->before_waiting);
+	free_parked(p);
+	free(p->bytes);
+	free(p);
+	*pool = NULL;
+}
+
+struct stream_listener *
+stream_listener_new(struct stream_pool *pool, int fd, bool owns_fd, enum net_transport transport)
+{
+	CHECK(transport == NET_TCP || transport == NET_UNIXSTREAM);
+	struct stream_listener *listener = xcalloc(1, sizeof(*listener));
+	listener->pool = pool;
+	listener->transport = transport;
+	listener->owns_fd = owns_fd;
+	listener->is_alive = true;
+	ev_io_init(&listener->acceptable, on_acceptable, fd, EV_READ);
+	ev_set_priority(&listener->acceptable, -1);
+	listener->acceptable.data = listener;
+	ev_timer_init(&listener->pause, on_pause_over, ACCEPT_PAUSE_S, 0.);
+	listener->pause.data = listener;
+	listener->next = pool->listeners;
+	pool->listeners = listener;
+	update_listener(listener);
+	return listener;
+}
+
+bool
+stream_listener_is_alive(const struct stream_listener *listener)
+{
+	return listener->is_alive;
+}
+
+void
+stream_listener_free(struct stream_listener **listener)
+{
+	struct stream_listener *l = *listener;
+	if (!l)
+		return;
+	struct stream_listener **link = &l->pool->listeners;
+	while (*link != l)
+		link = &(*link)->next;
+	*link = l->next;
+	ev_io_stop(l->pool->loop, &l->acceptable);
+	ev_timer_stop(l->pool->loop, &l->pause);
+	if (l->owns_fd)
+		close(l->acceptable.fd);
+	free(l);
+	*listener = NULL;
+}
