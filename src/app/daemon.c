@@ -1,0 +1,365 @@
+#include "app/daemon_private.h"
+
+#include "app/daemon.h"
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "net/socket.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What the sockets hold when the end comes is taken for at most this long. */
+#define DRAIN_US 1000000
+/* Scrapes that are under way at the end may go on for at most this long. */
+#define FINISH_US 5000000
+/* How often a wait for quiescent points looks again. */
+#define GRACE_POLL_S 0.002
+
+static const struct http_limits http_limits = {
+    .connections = 256,
+    .connections_per_address = 64,
+    .body_bytes = 1 << 20,
+    .request_us = 60 * 1000000LL,
+    .idle_us = 120 * 1000000LL,
+};
+
+/* ---- The mapping files. ---- */
+
+static void
+log_diag(const struct diag *diag)
+{
+	for (size_t i = 0; i < diag->count; i++) {
+		if (diag->messages[i].is_error)
+			log_error("mapping", LOG_TEXT("error", diag->messages[i].text));
+		else
+			log_warn("mapping", LOG_TEXT("warning", diag->messages[i].text));
+	}
+}
+
+static void
+start_grace(struct daemon *daemon)
+{
+	if (!ev_is_active(&daemon->grace))
+		ev_timer_again(daemon->loop, &daemon->grace);
+}
+
+bool
+daemon_reload(struct daemon *daemon, struct diag *diag)
+{
+	bool ok = bridge_reload(daemon->bridge, diag);
+	log_diag(diag);
+	daemon->counters.last_reload_ok = ok;
+	if (ok) {
+		daemon->counters.reloads_ok++;
+		daemon->counters.last_success = clock_wall();
+		start_grace(daemon);
+		log_info("mapping reloaded");
+	} else {
+		daemon->counters.reloads_failed++;
+		log_error("mapping not reloaded; the old rules stay in force");
+	}
+	return ok;
+}
+
+/* ---- Watchers of the control loop. ---- */
+
+static void
+hup_cb(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct daemon *daemon = watcher->data;
+	struct diag diag = DIAG_INIT;
+	(void)loop;
+	(void)events;
+	if (!daemon->options->mapping_config.count)
+		log_warn("nothing to reload: no --statsd.mapping-config was given");
+	else
+		daemon_reload(daemon, &diag);
+	diag_fini(&diag);
+}
+
+void
+daemon_quit(struct daemon *daemon)
+{
+	daemon->is_quitting = true;
+	ev_break(daemon->loop, EVBREAK_ALL);
+}
+
+static void
+quit_cb(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	log_info("stopping", LOG_TEXT("signal", strsignal(watcher->signum)));
+	daemon_quit(watcher->data);
+}
+
+static void
+expire(struct daemon *daemon)
+{
+	uint32_t tick = (uint32_t)(bridge_now_us(daemon->bridge) / TICK_US) + 1;
+	if (registry_expire(daemon->bridge->registry, tick))
+		start_grace(daemon);
+}
+
+static void
+second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct daemon *daemon = watcher->data;
+	(void)loop;
+	(void)events;
+	expire(daemon);
+	registry_free_retired(daemon->bridge->registry);
+	bridge_collect(daemon->bridge);
+	listeners_poll_drops(&daemon->listeners);
+}
+
+static void
+grace_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct daemon *daemon = watcher->data;
+	(void)events;
+	ev_timer_stop(loop, watcher);
+	bridge_collect(daemon->bridge);
+	expire(daemon);
+	if (daemon->bridge->retired_mapper)
+		start_grace(daemon);
+}
+
+/* ---- Start. ---- */
+
+static unsigned
+default_threads(void)
+{
+	cpu_set_t cpus;
+	int count = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+	return (unsigned)(count > 4 ? count - 1 : count);
+}
+
+static bool
+dump_graph(const struct daemon *daemon)
+{
+	const char *path = daemon->options->dump_fsm;
+	if (!*path || !daemon->options->mapping_config.count)
+		return true;
+	FILE *file = fopen(path, "we");
+	bool ok = file && mapper_dump_graph(atomic_load(&daemon->bridge->mapper), file);
+	if (file && fclose(file) != 0)
+		ok = false;
+	if (!ok)
+		log_error("cannot write the graph of --debug.dump-fsm", LOG_TEXT("file", path),
+			  LOG_ERRNO(errno));
+	return ok;
+}
+
+static bool
+make_bridge(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	struct diag diag = DIAG_INIT;
+	telemetry_names_init(&daemon->names, options->web_self_metrics_prefix,
+			     options->web_process_metrics);
+	daemon->worker_count = options->threads ? (unsigned)options->threads : default_threads();
+	daemon->bridge = bridge_new(
+	    &(struct bridge_settings){
+		.threads = daemon->worker_count,
+		.max_series = options->max_series,
+		.statsd = {.dogstatsd_tags = options->parse_dogstatsd_tags,
+			   .influxdb_tags = options->parse_influxdb_tags,
+			   .librato_tags = options->parse_librato_tags,
+			   .signalfx_tags = options->parse_signalfx_tags,
+			   .container_id_label = options->container_id_label,
+			   .sets = options->sets},
+		.signed_gauges_absolute = options->signed_gauges_absolute,
+		.prefix = options->web_self_metrics_prefix,
+		.mapping_files = options->mapping_config.items,
+		.mapping_file_count = options->mapping_config.count,
+		.reserved = daemon->names.names,
+		.reserved_count = daemon->names.count,
+	    },
+	    &diag);
+	log_diag(&diag);
+	diag_fini(&diag);
+	return daemon->bridge != NULL;
+}
+
+static bool
+add_relays(struct daemon *daemon)
+{
+	const struct option_list *relays = &daemon->options->relay_address;
+	for (size_t r = 0; r < relays->count; r++) {
+		struct address target;
+		const char *error;
+		if (address_parse(relays->items[r], false, &target, &error) != 0) {
+			log_error("bad relay address", LOG_TEXT("address", relays->items[r]),
+				  LOG_TEXT("error", error));
+			return false;
+		}
+		for (unsigned i = 0; i < daemon->worker_count; i++) {
+			if (!worker_add_relay(daemon->workers[i], &target,
+					      daemon->options->relay_packet_length))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+open_http(struct daemon *daemon)
+{
+	const char *text = daemon->options->web_listen_address;
+	struct address address;
+	const char *error;
+	if (address_parse(text, true, &address, &error) != 0) {
+		log_error("bad listen address", LOG_TEXT("address", text),
+			  LOG_TEXT("error", error));
+		return false;
+	}
+	int fd = socket_listen_tcp(&address, false);
+	if (fd < 0)
+		return false;
+	daemon_set_routes(daemon);
+	daemon->http = http_server_new(daemon->loop, fd, daemon->routes, daemon, &http_limits);
+	if (!daemon->http) {
+		close(fd);
+		return false;
+	}
+	log_info("serving metrics", LOG_TEXT("address", text),
+		 LOG_TEXT("path", daemon->options->web_telemetry_path));
+	return true;
+}
+
+static void
+start_watchers(struct daemon *daemon)
+{
+	struct ev_loop *loop = daemon->loop;
+	ev_signal_init(&daemon->on_hup, hup_cb, SIGHUP);
+	ev_signal_init(&daemon->on_int, quit_cb, SIGINT);
+	ev_signal_init(&daemon->on_term, quit_cb, SIGTERM);
+	ev_timer_init(&daemon->second, second_cb, 1, 1);
+	ev_timer_init(&daemon->grace, grace_cb, 0, GRACE_POLL_S);
+	daemon->on_hup.data = daemon->on_int.data = daemon->on_term.data = daemon;
+	daemon->second.data = daemon->grace.data = daemon;
+	ev_signal_start(loop, &daemon->on_hup);
+	ev_signal_start(loop, &daemon->on_int);
+	ev_signal_start(loop, &daemon->on_term);
+	ev_timer_start(loop, &daemon->second);
+}
+
+/* Signals are the control thread's: the others start with all of them blocked. */
+static bool
+start_workers(struct daemon *daemon)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int error = 0;
+	for (unsigned i = 0; !error && i < daemon->worker_count; i++)
+		error = worker_start(daemon->workers[i]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		log_error("cannot start a thread", LOG_ERRNO(error));
+	return error == 0;
+}
+
+static bool
+start(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	daemon->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	CHECK(daemon->loop);
+	daemon->streams = stream_limit_new((unsigned)options->max_connections);
+	daemon->workers = xcalloc(daemon->worker_count, sizeof(struct worker *));
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, i);
+	if (!add_relays(daemon) ||
+	    !listeners_open(&daemon->listeners, options, daemon->workers, daemon->worker_count))
+		return false;
+	start_watchers(daemon);
+	if (!open_http(daemon) || !start_workers(daemon))
+		return false;
+	daemon->counters.last_reload_ok = true;
+	daemon->counters.last_success = clock_wall();
+	daemon->sources = (struct telemetry_sources){
+	    .bridge = daemon->bridge,
+	    .options = options,
+	    .workers = daemon->workers,
+	    .worker_count = daemon->worker_count,
+	    .listeners = &daemon->listeners,
+	    .streams = daemon->streams,
+	    .http = http_server_stats(daemon->http),
+	    .control = &daemon->counters,
+	};
+	return true;
+}
+
+/* ---- End. ---- */
+
+static void
+stop_workers(struct daemon *daemon)
+{
+	int64_t deadline_us = clock_mono().us + DRAIN_US;
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_stop(daemon->workers[i], deadline_us);
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_join(daemon->workers[i]);
+}
+
+/* Answers that are under way are finished, for a while. */
+static void
+finish_http(struct daemon *daemon)
+{
+	int64_t deadline_us = clock_mono().us + FINISH_US;
+	http_server_quiesce(daemon->http);
+	ev_timer_set(&daemon->grace, 0, 0.02);
+	ev_set_cb(&daemon->grace, second_cb);
+	ev_timer_again(daemon->loop, &daemon->grace);
+	while (http_server_busy(daemon->http) && clock_mono().us < deadline_us)
+		ev_run(daemon->loop, EVRUN_ONCE);
+}
+
+static void
+daemon_fini(struct daemon *daemon)
+{
+	http_server_free(&daemon->http);
+	for (unsigned i = 0; daemon->workers && i < daemon->worker_count; i++)
+		worker_free(&daemon->workers[i]);
+	free(daemon->workers);
+	listeners_fini(&daemon->listeners);
+	stream_limit_free(&daemon->streams);
+	bridge_free(&daemon->bridge);
+	telemetry_names_fini(&daemon->names);
+	if (daemon->loop)
+		ev_loop_destroy(daemon->loop);
+}
+
+int
+daemon_run(const struct options *options)
+{
+	struct daemon daemon = {.options = options};
+	hash_init();
+	signal(SIGPIPE, SIG_IGN);
+	if (options->queue_flags_given)
+		log_info("flags of event queue, packet queue and mapper cache have no effect: "
+			 "there are none");
+	if (options->unixsocket_mode < 0)
+		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
+			 LOG_TEXT("value", options->unixsocket_mode_text));
+	bool ok = make_bridge(&daemon) && (dump_graph(&daemon) || !options->check_config);
+	if (ok && !options->check_config) {
+		ok = start(&daemon);
+		if (ok) {
+			ev_run(daemon.loop, 0);
+			stop_workers(&daemon);
+			finish_http(&daemon);
+		} else {
+			stop_workers(&daemon);
+		}
+	}
+	daemon_fini(&daemon);
+	return ok ? 0 : 1;
+}

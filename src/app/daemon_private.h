@@ -1,0 +1,51 @@
+/*
+ * app/daemon_private - the daemon's insides, shared by daemon.c (life) and routes.c (HTTP).
+ */
+#ifndef APP_DAEMON_PRIVATE_H
+#define APP_DAEMON_PRIVATE_H
+
+#include "app/bridge.h"
+#include "app/listeners.h"
+#include "app/options.h"
+#include "app/telemetry.h"
+#include "app/worker.h"
+#include "http/server.h"
+
+#include <ev.h>
+
+#define ROUTES_MAX 16
+
+struct daemon {
+	const struct options *options;
+	struct telemetry_names names;
+	struct bridge *bridge;
+	struct stream_limit *streams;
+	struct worker **workers;
+	unsigned worker_count;
+	struct listeners listeners;
+
+	struct ev_loop *loop;
+	struct http_route routes[ROUTES_MAX];
+	struct http_server *http;
+	struct control_counters counters;
+	struct telemetry_sources sources;
+	ev_signal on_hup, on_int, on_term;
+	ev_timer second; /* expiry, drop counts, memory */
+	ev_timer grace;	 /* runs while something waits for a quiescent point */
+	bool is_quitting;
+};
+
+/** Fills the table of HTTP routes from the options. */
+void daemon_set_routes(struct daemon *daemon);
+
+/**
+ * Reads the mapping files again. @diag gets what is wrong with them
+ *
+ * @return whether the new rules are in force
+ */
+bool daemon_reload(struct daemon *daemon, struct diag *diag);
+
+/** Begins an orderly end: the loop is left soon. */
+void daemon_quit(struct daemon *daemon);
+
+#endif

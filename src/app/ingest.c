@@ -1,0 +1,818 @@
+#include "app/ingest.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "base/utf8.h"
+#include "metrics/raw_cache.h"
+#include "model/name.h"
+#include "statsd/event.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* 64 MiB of entries a thread at most, at the load factor of the cache. */
+#define CACHE_ENTRIES_MAX (1u << 20)
+/* Summary cells looked at in one turn of ingest_rotate(). */
+#define ROTATE_CELLS 20000
+
+struct ingest {
+	struct bridge *bridge;
+	unsigned thread;
+	struct shard *shard, *gauges;
+	struct raw_cache *cache;
+	struct account *account;
+	struct shape_hits *hits;
+	struct relay *const *relays;
+	size_t relay_count;
+
+	/* Of this batch. */
+	int64_t now_us;
+	uint32_t tick;
+
+	/* Entries of another generation are void; refusals by the registry have their own. */
+	uint64_t rules_seen, frees_seen;
+	uint32_t generation, refusal_generation;
+
+	/* Working memory of the slow path. */
+	struct statsd_head head;
+	struct mapping_scratch *scratch;
+	struct buf text, name;
+	char key[STATSD_LINE_MAX + 1];
+};
+
+/* Where a sample goes: what a spelling was found to mean. */
+struct target {
+	const struct shape *shape;
+	uint32_t shape_id; /* 0 = `shape` is not interned */
+	struct series_ref ref;
+};
+
+/* A line that is being worked on. */
+struct work {
+	struct span line;
+	struct statsd_cut cut;
+	struct shape shape; /* room for one that is not interned */
+	bool is_first;	    /* sample of the line */
+};
+
+struct ingest *
+ingest_new(struct bridge *bridge, unsigned thread)
+{
+	struct ingest *ingest = xcalloc(1, sizeof(*ingest));
+	ingest->bridge = bridge;
+	ingest->thread = thread;
+	ingest->shard = registry_shard(bridge->registry, thread);
+	ingest->gauges = registry_gauges(bridge->registry);
+	ingest->cache = raw_cache_new(CACHE_ENTRIES_MAX);
+	ingest->account = xcalloc(1, sizeof(*ingest->account));
+	ingest->hits = shape_hits_new();
+	ingest->scratch = mapping_scratch_new();
+	ingest->text = ingest->name = BUF_INIT;
+	ingest->generation = ingest->refusal_generation = 1;
+	ingest_begin(ingest);
+	return ingest;
+}
+
+void
+ingest_free(struct ingest **slot)
+{
+	struct ingest *ingest = *slot;
+	if (!ingest)
+		return;
+	raw_cache_free(&ingest->cache);
+	mapping_scratch_free(&ingest->scratch);
+	buf_fini(&ingest->text);
+	buf_fini(&ingest->name);
+	free(ingest->account);
+	free(ingest->hits);
+	free(ingest);
+	*slot = NULL;
+}
+
+void
+ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t count)
+{
+	ingest->relays = relays;
+	ingest->relay_count = count;
+}
+
+/* Skips 0, which marks a free slot. */
+static uint32_t
+next_generation(uint32_t generation)
+{
+	return generation == UINT32_MAX ? 1 : generation + 1;
+}
+
+void
+ingest_begin(struct ingest *ingest)
+{
+	ingest->now_us = bridge_now_us(ingest->bridge);
+	ingest->tick = (uint32_t)(ingest->now_us / TICK_US) + 1;
+	uint64_t rules = atomic_load_explicit(&ingest->bridge->rules, memory_order_acquire);
+	uint64_t frees = registry_frees(ingest->bridge->registry);
+	if (rules == ingest->rules_seen && frees == ingest->frees_seen)
+		return;
+	if (rules != ingest->rules_seen)
+		ingest->generation = next_generation(ingest->generation);
+	ingest->refusal_generation = next_generation(ingest->refusal_generation);
+	ingest->rules_seen = rules;
+	ingest->frees_seen = frees;
+}
+
+void
+ingest_rotate(struct ingest *ingest)
+{
+	shard_rotate(ingest->shard, ingest->now_us, ROTATE_CELLS);
+}
+
+uint64_t
+ingest_cache_count(const struct ingest *ingest)
+{
+	return raw_cache_count(ingest->cache);
+}
+
+void
+ingest_add_account(const struct ingest *ingest, struct account *total)
+{
+	for (unsigned i = 0; i < ACCOUNT_COUNTERS; i++)
+		account_add(total, i, account_get(ingest->account, i));
+	const struct shapes *shapes = ingest->bridge->shapes;
+	uint32_t count = shapes_count(shapes);
+	for (uint32_t id = 1; id <= count; id++) {
+		const struct shape_hits *hits = &ingest->hits[id];
+		uint64_t lines = atomic_load_explicit(&hits->lines, memory_order_relaxed);
+		uint64_t values = atomic_load_explicit(&hits->values, memory_order_relaxed);
+		uint64_t extra = atomic_load_explicit(&hits->extra_events, memory_order_relaxed);
+		if (lines || values)
+			shape_account(shapes_get(shapes, id), total, lines, values, values + extra);
+	}
+}
+
+/* ---- Refusing: the one place for lines, the one place for samples. ---- */
+
+/* @where byte offset of the fault in the line */
+static void
+refuse_line(struct ingest *ingest, struct span line, enum statsd_reason reason, size_t where)
+{
+	account_add(ingest->account, ACCOUNT_LINES_REFUSED + reason, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + reason, 1);
+	log_debug("line refused", LOG_TEXT("reason", statsd_reason_text(reason)),
+		  LOG_NUM("position", where), LOG_BYTES("line", line));
+}
+
+/* A sample whose value is no number, or not one its type can take. */
+static void
+refuse_value(struct ingest *ingest, const struct work *work, struct span value)
+{
+	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_VALUE, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_VALUE, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "malformed_value"),
+		  LOG_NUM("position", value.ptr - work->line.ptr), LOG_BYTES("line", work->line));
+}
+
+/* Whether a counter says how a sample ended, not what it was. */
+static bool
+is_outcome(unsigned counter)
+{
+	return (counter >= ACCOUNT_SAMPLES_APPLIED && counter < ACCOUNT_SAMPLE_ERRORS) ||
+	       (counter >= ACCOUNT_EVENTS && counter < ACCOUNT_EVENTS_UNMAPPED) ||
+	       (counter >= ACCOUNT_EVENTS_ERROR && counter < ACCOUNT_CACHE_GETS) ||
+	       counter >= ACCOUNT_CONFLICTS;
+}
+
+/* A negative amount for a counter: all that its shape counts, with another end. */
+static void
+refuse_negative(struct ingest *ingest, const struct work *work, const struct shape *shape)
+{
+	for (unsigned i = 0; i < shape->tally_count; i++) {
+		const struct tally *tally = &shape->tallies[i];
+		if (tally->unit != TALLY_LINE && !is_outcome(tally->counter))
+			account_add(ingest->account, tally->counter, tally->times);
+	}
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	account_add(ingest->account, ACCOUNT_EVENTS_ERROR + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "illegal_negative_counter"),
+		  LOG_BYTES("line", work->line));
+}
+
+/* ---- Values. ---- */
+
+/* The value as the series takes it: milliseconds to seconds, sampling, the rule's scale. */
+static double
+convert(const struct shape *shape, double value)
+{
+	if (shape->is_milliseconds)
+		value /= 1000;
+	for (unsigned i = 0; i < shape->rate_count; i++)
+		value = value_clamp(value / shape->rates[i]);
+	if (shape->has_scale)
+		value *= shape->scale;
+	return shape->kind == EVENT_GAUGE ? value : value_clamp(value);
+}
+
+/* Counters and observers are sums, which one infinity or NaN would spoil for ever. */
+static bool
+needs_finite(enum statsd_type type)
+{
+	return type == STATSD_TYPE_COUNTER || (type != STATSD_TYPE_GAUGE && statsd_type_packs(type));
+}
+
+static bool
+all_are_numbers(struct span values)
+{
+	struct span piece;
+	double value;
+	while (statsd_next_value(&values, &piece)) {
+		if (!number_parse(piece, &value))
+			return false;
+	}
+	return true;
+}
+
+/* Counters and gauges are packed with numbers only; observers lose just the pieces that are none. */
+static bool
+packs_all_or_none(enum statsd_type type)
+{
+	return type == STATSD_TYPE_COUNTER || type == STATSD_TYPE_GAUGE;
+}
+
+/* Whether any value of a sample would be applied to a series. */
+static bool
+any_value_counts(const struct work *work, const struct shape *shape)
+{
+	struct span values = work->cut.values, piece;
+	if (!all_are_numbers(values) &&
+	    (!utf8_is_valid(values) || (work->cut.packed && packs_all_or_none(shape->type))))
+		return false;
+	while (statsd_next_value(&values, &piece)) {
+		double value;
+		if (!number_parse(piece, &value) ||
+		    (!isfinite(value) && needs_finite(shape->type)))
+			continue;
+		if (shape->type != STATSD_TYPE_COUNTER || convert(shape, value) >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- The slow path: what a new spelling means. ---- */
+
+static bool
+is_stale(void *ctx, const struct raw_entry *entry)
+{
+	const struct ingest *ingest = ctx;
+	return entry->generation != ingest->generation &&
+	       entry->generation != ingest->refusal_generation;
+}
+
+/* Whole events that a sample which is not applied would have been. */
+static uint64_t
+whole_events(const struct shape *shape)
+{
+	return shape->weight > 1 ? (uint64_t)shape->weight : 1;
+}
+
+static enum event_kind
+kind_of(enum statsd_type type)
+{
+	switch (type) {
+	case STATSD_TYPE_COUNTER:
+		return EVENT_COUNTER;
+	case STATSD_TYPE_GAUGE:
+		return EVENT_GAUGE;
+	default:
+		return EVENT_OBSERVER;
+	}
+}
+
+/* What the parser alone can say. @return whether there is an event to map */
+static bool
+shape_from_head(const struct statsd_head *head, struct shape *shape)
+{
+	memset(shape, 0, sizeof(*shape));
+	shape->type = (uint8_t)head->type;
+	shape->op = SHAPE_REFUSE_SAMPLES;
+	shape->weight = 1;
+	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_LINE, head->name_tag_errors);
+	if (head->refused) {
+		shape->op = SHAPE_REFUSE_LINE;
+		shape_tally(shape, ACCOUNT_LINES_REFUSED + head->refused, TALLY_LINE, 1);
+		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + head->refused, TALLY_LINE, 1);
+		return false;
+	}
+	shape_tally(shape, ACCOUNT_LINES_WITH_SAMPLES, TALLY_LINE, 1);
+	shape_tally(shape, ACCOUNT_SAMPLES, TALLY_VALUE, 1);
+	if (head->sample != STATSD_MALFORMED_COMPONENT) {
+		shape_tally(shape, ACCOUNT_TAGS, TALLY_VALUE, head->has_labels);
+		shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, head->tag_errors);
+		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + STATSD_INVALID_SAMPLE_FACTOR,
+			    TALLY_VALUE, head->sample_factor_errors);
+		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_CONTAINER_ID,
+			    TALLY_VALUE, head->container_id_errors);
+	}
+	if (!head->sample)
+		return true;
+	shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + head->sample, TALLY_VALUE, 1);
+	shape_tally(shape,
+		    ACCOUNT_SAMPLES_DROPPED + (head->sample == STATSD_ILLEGAL_EVENT
+						   ? DROP_ILLEGAL_EVENT
+						   : DROP_MALFORMED_COMPONENT),
+		    TALLY_VALUE, 1);
+	return false;
+}
+
+/* An event that some stage behind the parser refuses. */
+static void
+shape_drop(struct shape *shape, enum drop_reason reason)
+{
+	shape->op = SHAPE_REFUSE_SAMPLES;
+	shape_tally(shape, ACCOUNT_SAMPLES_DROPPED + reason, TALLY_VALUE, 1);
+	if (reason == DROP_EMPTY_METRIC_NAME || reason == DROP_SERIES_LIMIT)
+		shape_tally(shape, ACCOUNT_EVENTS_ERROR + reason, TALLY_VALUE,
+			    whole_events(shape));
+}
+
+static void
+set_conversion(const struct statsd_head *head, const struct mapping_rule *rule, struct shape *shape)
+{
+	if (shape->kind == EVENT_OBSERVER) {
+		shape->weight = 1 / head->rate;
+		shape->is_milliseconds = head->type == STATSD_TYPE_MILLISECONDS;
+	} else if (shape->kind == EVENT_COUNTER) {
+		shape->rate_count = (uint8_t)head->rate_count;
+		memcpy(shape->rates, head->rates, head->rate_count * sizeof(head->rates[0]));
+	}
+	shape->has_scale = rule && rule->has_scale;
+	shape->scale = shape->has_scale ? rule->scale : 1;
+}
+
+/* Tags and the rule's labels as one set, in head->labels. */
+static void
+merge_labels(struct statsd_head *head, const struct mapping_match *match)
+{
+	for (size_t i = 0; i < match->label_count; i++) {
+		const struct label *label = &match->labels[i];
+		if (match->rule->honor_labels && labels_find(&head->labels, label->name))
+			continue;
+		CHECK(labels_set(&head->labels, label->name, label->value));
+	}
+}
+
+/* A tag that the family's type keeps for itself is dropped, the sample lives. */
+static void
+drop_reserved_tag(struct statsd_head *head, enum metric_type type, struct shape *shape)
+{
+	bool dropped = (type == METRIC_HISTOGRAM && labels_remove(&head->labels, SPAN("le"))) ||
+		       (type == METRIC_SUMMARY && labels_remove(&head->labels, SPAN("quantile")));
+	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, dropped);
+}
+
+static uint8_t
+op_of(const struct ingest *ingest, enum metric_type type, const struct mapping_rule *rule)
+{
+	switch (type) {
+	case METRIC_COUNTER:
+		return SHAPE_COUNTER;
+	case METRIC_HISTOGRAM:
+		return SHAPE_HISTOGRAM;
+	case METRIC_SUMMARY:
+		return SHAPE_SUMMARY;
+	default:
+		break;
+	}
+	enum signed_gauges wanted = rule ? rule->signed_gauges : SIGNED_GAUGES_DEFAULT;
+	bool absolute = wanted == SIGNED_GAUGES_DEFAULT
+			    ? ingest->bridge->settings.signed_gauges_absolute
+			    : wanted == SIGNED_GAUGES_ABSOLUTE;
+	return absolute ? SHAPE_GAUGE_SET : SHAPE_GAUGE_RELATIVE;
+}
+
+static struct series_request
+make_request(struct ingest *ingest, const struct mapper *mapper, const struct mapping_rule *rule,
+	     enum event_kind kind, struct span name)
+{
+	const struct rule_set *defaults = mapper_defaults(mapper);
+	static const enum metric_type types[] = {
+	    [EVENT_COUNTER] = METRIC_COUNTER, [EVENT_GAUGE] = METRIC_GAUGE};
+	enum metric_type observer = rule ? rule->observer_type : defaults->observer_type;
+	return (struct series_request){
+	    .name = name,
+	    .labels = &ingest->head.labels,
+	    .type = kind == EVENT_OBSERVER ? observer : types[kind],
+	    .histogram = rule ? &rule->histogram : &defaults->histogram,
+	    .summary = rule ? &rule->summary : &defaults->summary,
+	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
+	    .help = span_text(rule && rule->help && *rule->help ? rule->help
+								: ingest->bridge->default_help),
+	    .rules = ingest->rules_seen,
+	    .tick = ingest->tick,
+	};
+}
+
+/* Finds the series of an event; the one place where a series is born. */
+static void
+find_series(struct ingest *ingest, struct series_request *request, const struct mapping_rule *rule,
+	    struct shape *shape, struct series_ref *ref)
+{
+	switch (registry_find_or_create(ingest->bridge->registry, ingest->thread, request,
+					&ingest->text, ref)) {
+	case REGISTRY_OK:
+		break;
+	case REGISTRY_CONFLICT:
+		shape->by_registry = true;
+		shape_drop(shape, DROP_CONFLICT);
+		shape_tally(shape,
+			    bridge_conflict_counter(ingest->bridge, shape->kind, request->name),
+			    TALLY_VALUE, whole_events(shape));
+		return;
+	case REGISTRY_LIMIT:
+		shape->by_registry = true;
+		shape_drop(shape, DROP_SERIES_LIMIT);
+		return;
+	}
+	shape->op = op_of(ingest, request->type, rule);
+	shape->pool = ref->pool;
+	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
+	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
+}
+
+/* A template may have made the name longer than any line. */
+static struct span
+escape_name(struct ingest *ingest, struct span raw)
+{
+	buf_reset(&ingest->name);
+	char *out = buf_reserve(&ingest->name, raw.len + 1);
+	return span_of(out, name_escape(raw, out));
+}
+
+/*
+ * From a parsed head to its series: the one place where a rule is chosen.
+ *
+ * @return false when no value of the sample in hand would reach the series, which therefore was not
+ *         looked for: a series is born by what it counts
+ */
+static bool
+map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
+	  struct series_ref *ref)
+{
+	struct statsd_head *head = &ingest->head;
+	const struct mapper *mapper =
+	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
+	struct mapping_match match;
+	shape->kind = kind_of(head->type);
+	mapper_find(mapper, ingest->scratch, shape->kind, head->name, &match);
+	set_conversion(head, match.rule, shape);
+	if (match.rule && match.rule->action == ACTION_DROP) {
+		shape_drop(shape, DROP_ACTION);
+		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
+		return true;
+	}
+	struct span name = escape_name(ingest, match.rule ? match.name : head->name);
+	unsigned mapped = match.rule ? ACCOUNT_EVENTS_MAPPED : ACCOUNT_EVENTS_UNMAPPED;
+	if (!name.len) {
+		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
+		if (!match.rule)
+			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
+		return true;
+	}
+	struct series_request request = make_request(ingest, mapper, match.rule, shape->kind, name);
+	drop_reserved_tag(head, request.type, shape);
+	merge_labels(head, &match);
+	if (!any_value_counts(work, shape)) {
+		shape->op = SHAPE_COUNTER;
+		shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
+		return false;
+	}
+	find_series(ingest, &request, match.rule, shape, ref);
+	bool applied = shape->op >= SHAPE_COUNTER;
+	shape_tally(shape, mapped, applied ? TALLY_EVENT : TALLY_VALUE,
+		    applied ? 1 : whole_events(shape));
+	return true;
+}
+
+/* Works out what a spelling means and remembers it. */
+static void
+resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct target *target)
+{
+	struct shape *shape = &work->shape;
+	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
+	*target = (struct target){.shape = shape};
+	if (shape_from_head(&ingest->head, shape) &&
+	    !map_event(ingest, work, shape, &target->ref))
+		return;
+	target->shape_id = shapes_intern(ingest->bridge->shapes, shape);
+	if (!target->shape_id)
+		return;
+	struct raw_entry entry = {
+	    .key = key,
+	    .id = target->ref.id,
+	    .incarnation = target->ref.incarnation,
+	    .shape = target->shape_id,
+	    .generation = shape->by_registry ? ingest->refusal_generation : ingest->generation,
+	};
+	raw_cache_put(ingest->cache, &entry, is_stale, ingest);
+}
+
+/* ---- Applying values. ---- */
+
+static struct cell *
+find_cell(const struct ingest *ingest, const struct shape *shape, uint32_t id, uint32_t incarnation)
+{
+	const struct shard *shard =
+	    shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
+	return shard_find(shard, shape->pool, id, incarnation);
+}
+
+/* Finds the meaning of a sample's spelling: remembered, or worked out now. */
+static struct cell *
+find_target(struct ingest *ingest, struct work *work, struct target *target)
+{
+	size_t len = statsd_key(&work->cut, &ingest->bridge->settings.statsd, ingest->key);
+	struct hash128 key = hash_bytes128(ingest->key, len);
+	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
+	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
+	if (LIKELY(entry != NULL)) {
+		const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
+		bool fresh = entry->generation == (shape->by_registry ? ingest->refusal_generation
+								      : ingest->generation);
+		struct cell *cell = NULL;
+		if (fresh && shape->op >= SHAPE_COUNTER)
+			cell = find_cell(ingest, shape, entry->id, entry->incarnation);
+		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
+			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
+			*target = (struct target){.shape = shape, .shape_id = entry->shape};
+			return cell;
+		}
+	}
+	resolve(ingest, work, key, target);
+	if (target->shape->op < SHAPE_COUNTER || !target->ref.incarnation)
+		return NULL;
+	return find_cell(ingest, target->shape, target->ref.id, target->ref.incarnation);
+}
+
+static void
+count_hit(struct ingest *ingest, const struct target *target, uint64_t lines, uint64_t values,
+	  uint64_t extra_events)
+{
+	if (LIKELY(target->shape_id))
+		shape_hit(&ingest->hits[target->shape_id], lines, values, extra_events);
+	else
+		shape_account(target->shape, ingest->account, lines, values, values + extra_events);
+}
+
+static void
+observe(struct ingest *ingest, const struct target *target, struct cell *cell, double value)
+{
+	const struct shape *shape = target->shape;
+	const struct layout *layout =
+	    layouts_get(registry_layouts(ingest->bridge->registry), shape->pool);
+	uint64_t count = 1;
+	if (shape->op == SHAPE_HISTOGRAM) {
+		struct histogram_cell *histogram = (struct histogram_cell *)cell;
+		if (shape->weight > 1)
+			count = observation_count(&histogram->carry, shape->weight);
+		histogram_observe(histogram, layout, value, count);
+	} else {
+		struct summary_cell *summary = (struct summary_cell *)cell;
+		if (shape->weight > 1)
+			count = observation_count(&summary->carry, shape->weight);
+		summary_observe(ingest->shard, summary, layout, value, count, ingest->now_us);
+	}
+	count_hit(ingest, target, 0, 1, count - 1);
+}
+
+/* Applies a converted value to its series. @text what was sent, for its sign */
+static void
+apply(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
+      struct span text)
+{
+	const struct shape *shape = target->shape;
+	cell_set_tick(cell, ingest->tick);
+	if (shape->kind == EVENT_OBSERVER) {
+		observe(ingest, target, cell, value);
+		return;
+	}
+	bool is_signed = text.ptr[0] == '+' || text.ptr[0] == '-';
+	if (shape->kind == EVENT_COUNTER)
+		counter_add((struct counter_cell *)cell, value);
+	else if (shape->op == SHAPE_GAUGE_RELATIVE && is_signed)
+		gauge_add((struct gauge_cell *)cell, value);
+	else
+		gauge_set((struct gauge_cell *)cell, value);
+	count_hit(ingest, target, 0, 1, 0);
+}
+
+/* One piece of a sample's values. @number whether it parsed */
+static void
+take_value(struct ingest *ingest, const struct work *work, const struct target *target,
+	   struct cell *cell, bool number, double value, struct span text)
+{
+	const struct shape *shape = target->shape;
+	if (UNLIKELY(!number || (!isfinite(value) && needs_finite(shape->type)))) {
+		refuse_value(ingest, work, text);
+		return;
+	}
+	value = convert(shape, value);
+	bool may_be_negative = shape->type != STATSD_TYPE_COUNTER ||
+			       (shape->op < SHAPE_COUNTER && !shape->by_registry);
+	if (UNLIKELY(value < 0 && !may_be_negative))
+		refuse_negative(ingest, work, shape);
+	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
+		count_hit(ingest, target, 0, 1, 0);
+	else
+		apply(ingest, target, cell, value, text);
+}
+
+/* ---- Lines. ---- */
+
+/* Tag errors in the name count even when the line is refused for its values. */
+static void
+refuse_values_line(struct ingest *ingest, const struct work *work, const struct shape *shape,
+		   enum statsd_reason reason)
+{
+	for (unsigned i = 0; i < shape->tally_count; i++) {
+		const struct tally *tally = &shape->tallies[i];
+		if (tally->unit == TALLY_LINE && tally->counter == ACCOUNT_TAG_ERRORS)
+			account_add(ingest->account, ACCOUNT_TAG_ERRORS, tally->times);
+	}
+	refuse_line(ingest, work->line, reason, (size_t)(work->cut.values.ptr - work->line.ptr));
+}
+
+/* Whether values that are not all numbers still make a line. @return false when it was refused */
+static bool
+check_odd_values(struct ingest *ingest, const struct work *work, const struct shape *shape)
+{
+	if (!utf8_is_valid(work->cut.values)) {
+		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
+			    (size_t)(work->cut.values.ptr - work->line.ptr));
+		return false;
+	}
+	if (shape->op == SHAPE_REFUSE_LINE || !work->cut.packed)
+		return true;
+	if (!packs_all_or_none(shape->type) && statsd_type_packs(shape->type))
+		return true;
+	refuse_values_line(ingest, work, shape, STATSD_INVALID_EXTENDED_AGGREGATE);
+	return false;
+}
+
+static void
+take_packed(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	if (!all_are_numbers(work->cut.values)) {
+		if (!check_odd_values(ingest, work, target->shape))
+			return;
+	} else if (target->shape->op != SHAPE_REFUSE_LINE &&
+		   !statsd_type_packs(target->shape->type)) {
+		refuse_values_line(ingest, work, target->shape, STATSD_INVALID_EXTENDED_AGGREGATE);
+		return;
+	}
+	count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op == SHAPE_REFUSE_LINE)
+		return;
+	struct span values = work->cut.values, piece;
+	while (statsd_next_value(&values, &piece)) {
+		double value = 0;
+		bool number = number_parse(piece, &value);
+		take_value(ingest, work, target, cell, number, value, piece);
+	}
+}
+
+static void
+take_single(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	double value = 0;
+	bool number = number_parse(work->cut.values, &value);
+	if (UNLIKELY(!number) && !check_odd_values(ingest, work, target->shape))
+		return;
+	if (work->is_first)
+		count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op != SHAPE_REFUSE_LINE)
+		take_value(ingest, work, target, cell, number, value, work->cut.values);
+}
+
+/* A further etsy sample without a type: "a:1|c:2". */
+static void
+refuse_typeless(struct ingest *ingest, const struct work *work)
+{
+	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_COMPONENT, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_COMPONENT, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "malformed_component"),
+		  LOG_NUM("position", work->cut.values.ptr - work->line.ptr),
+		  LOG_BYTES("line", work->line));
+}
+
+static void
+take_sample(struct ingest *ingest, struct work *work)
+{
+	if (!work->cut.suffix.len) {
+		refuse_typeless(ingest, work);
+		return;
+	}
+	struct target target;
+	struct cell *cell = find_target(ingest, work, &target);
+	if (UNLIKELY(work->cut.packed))
+		take_packed(ingest, work, &target, cell);
+	else
+		take_single(ingest, work, &target, cell);
+}
+
+/* A line that cannot even be cut; what its name says is still counted. */
+static void
+refuse_uncut(struct ingest *ingest, struct work *work, enum statsd_reason reason, size_t where)
+{
+	if (reason == STATSD_NOT_ENOUGH_PARTS) {
+		if (!utf8_is_valid(work->line)) {
+			refuse_line(ingest, work->line, STATSD_MALFORMED_LINE, 0);
+			return;
+		}
+		statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd,
+				  &ingest->head);
+		account_add(ingest->account, ACCOUNT_TAG_ERRORS, ingest->head.name_tag_errors);
+		if (ingest->head.refused) {
+			reason = ingest->head.refused;
+			where = ingest->head.where;
+		}
+	}
+	refuse_line(ingest, work->line, reason, where);
+}
+
+static void
+take_metric(struct ingest *ingest, struct span line)
+{
+	struct work work;
+	size_t where = 0;
+	work.line = line;
+	work.is_first = true;
+	enum statsd_reason reason = statsd_cut(line, &work.cut, &where);
+	if (UNLIKELY(reason != STATSD_OK)) {
+		refuse_uncut(ingest, &work, reason, where);
+		return;
+	}
+	if (UNLIKELY(work.cut.more.ptr != NULL) && !utf8_is_valid(line)) {
+		refuse_line(ingest, line, STATSD_MALFORMED_LINE, 0);
+		return;
+	}
+	take_sample(ingest, &work);
+	work.is_first = false;
+	while (UNLIKELY(statsd_cut_next(&work.cut)))
+		take_sample(ingest, &work);
+}
+
+/* Events and service checks are recognised and counted; they are not metrics. */
+static void
+take_event_or_check(struct ingest *ingest, struct span line, enum statsd_line_class class)
+{
+	size_t where = 0;
+	struct statsd_event event = {0};
+	struct statsd_check check;
+	enum statsd_reason reason = class == STATSD_LINE_EVENT
+					? statsd_parse_event(line, &event, &where)
+					: statsd_parse_check(line, &check, &where);
+	if (reason != STATSD_OK) {
+		refuse_line(ingest, line, reason, where);
+		return;
+	}
+	account_add(ingest->account, ACCOUNT_EVENT_REPAIRS, event.repair != STATSD_EVENT_AS_SENT);
+	account_add(ingest->account,
+		    class == STATSD_LINE_EVENT ? ACCOUNT_LINES_EVENT : ACCOUNT_LINES_CHECK, 1);
+}
+
+static void
+take_line(struct ingest *ingest, struct span line)
+{
+	if (line.len && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	enum statsd_line_class class = statsd_classify(line);
+	if (UNLIKELY(class == STATSD_LINE_EMPTY)) {
+		account_add(ingest->account, ACCOUNT_LINES_EMPTY, 1);
+		return;
+	}
+	for (size_t i = 0; i < ingest->relay_count; i++)
+		relay_add_line(ingest->relays[i], line);
+	if (LIKELY(class == STATSD_LINE_METRIC))
+		take_metric(ingest, line);
+	else
+		take_event_or_check(ingest, line, class);
+}
+
+void
+ingest_payload(struct ingest *ingest, struct span payload)
+{
+	uint64_t lines = 0;
+	for (;;) {
+		const char *end = span_find(payload, '\n');
+		size_t len = end ? (size_t)(end - payload.ptr) : payload.len;
+		take_line(ingest, span_first(payload, len));
+		lines++;
+		if (!end)
+			break;
+		payload = span_from(payload, len + 1);
+	}
+	account_add(ingest->account, ACCOUNT_LINES, lines);
+}

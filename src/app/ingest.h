@@ -1,0 +1,41 @@
+/*
+ * app/ingest - the push path of one thread: payloads to lines, lines to samples, samples to series.
+ *
+ * A line's name and sections are looked up by the hash of their bytes; a hit updates the series'
+ * cell and one hit count. A new spelling takes the slow path once: statsd_parse_head(), the mapping
+ * rules, the registry. Refusals are remembered alike.
+ */
+#ifndef APP_INGEST_H
+#define APP_INGEST_H
+
+#include "app/bridge.h"
+#include "net/relay.h"
+
+struct ingest;
+
+/** @bridge borrowed. @thread index of the ingest thread that will use it */
+struct ingest *ingest_new(struct bridge *bridge, unsigned thread);
+void ingest_free(struct ingest **ingest);
+
+/** Copies every line to these relays, too. @relays borrowed, @count of them */
+void ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t count);
+
+/** Reads the clock and sees reloads: called when a batch of work begins. */
+void ingest_begin(struct ingest *ingest);
+
+/**
+ * Takes a payload: lines divided by '\n', one more than there are '\n'. A '\r' before a line's end is
+ * dropped.
+ */
+void ingest_payload(struct ingest *ingest, struct span payload);
+
+/** Gives up windows of summaries whose time has passed; about once a second. */
+void ingest_rotate(struct ingest *ingest);
+
+/** Adds this thread's account to `total`, shapes multiplied out; any thread. */
+void ingest_add_account(const struct ingest *ingest, struct account *total);
+
+/** @return spellings remembered; any thread */
+uint64_t ingest_cache_count(const struct ingest *ingest);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * app/listeners - opens every socket that the command line asks for, hands them to the workers, and
+ * keeps count of what the kernel dropped at them.
+ */
+#ifndef APP_LISTENERS_H
+#define APP_LISTENERS_H
+
+#include "app/options.h"
+#include "app/worker.h"
+
+/* A receiving socket whose kernel drops are watched. */
+struct watched_socket {
+	const char *address; /* as on the command line; borrowed */
+	enum net_transport transport;
+	unsigned thread;
+	int fd; /* owned by its worker */
+	int64_t receive_buffer; /* bytes granted, -1 = unknown */
+	uint32_t last_drops;	/* as the kernel counts: wraps */
+	uint64_t drops;		/* in all */
+};
+
+struct listeners {
+	struct watched_socket *sockets; /* owned */
+	size_t count, capacity;
+	const char **socket_files; /* Unix socket paths to remove at the end; owned array */
+	size_t file_count, file_capacity;
+};
+
+/**
+ * Opens all listeners: UDP, TCP, Unix datagram, Unix stream, in this order.
+ *
+ * @workers, @worker_count get the sockets; UDP and TCP one each with SO_REUSEPORT
+ * @return false when one cannot be opened (logged); what was opened is closed with the workers
+ */
+bool listeners_open(struct listeners *listeners, const struct options *options,
+		    struct worker *const *workers, unsigned worker_count) MUST_CHECK;
+
+/** Asks the kernel for its drop counts; at least once per 2^32 drops. */
+void listeners_poll_drops(struct listeners *listeners);
+
+/** Removes the files of Unix sockets and frees the lists. */
+void listeners_fini(struct listeners *listeners);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * app/options - the command line: one table, src/app/options.def, from which parsing, --help and the
+ * README's flag list are made.
+ *
+ * Syntax is statsd_exporter's (the kingpin library): --flag=value or --flag value; booleans as --flag
+ * and --no-flag; a flag given twice is an error unless it is a list; @file takes arguments from a
+ * file; no abbreviations, no positional arguments.
+ */
+#ifndef APP_OPTIONS_H
+#define APP_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/log.h"
+
+#include <stdint.h>
+
+/* Values of a flag that may be repeated; none of them is empty. */
+struct option_list {
+	const char **items; /* owned array of texts that live as long as struct options */
+	size_t count;
+};
+
+struct options {
+	/* Listeners: an empty list where that kind is off, as "--statsd.listen-udp=" makes it. */
+	struct option_list listen_udp, listen_tcp, listen_unixgram, listen_unixstream;
+	int unixsocket_mode; /* permission bits; -1 = what the umask gives */
+	int64_t read_buffer; /* bytes asked for; 0 = as much as is sensible */
+	uint64_t max_connections;
+
+	/* Lines. */
+	bool parse_dogstatsd_tags, parse_influxdb_tags, parse_librato_tags, parse_signalfx_tags;
+	bool container_id_label;
+	bool signed_gauges_absolute;
+	bool sets;
+
+	/* Mapping. */
+	struct option_list mapping_config;
+	const char *dump_fsm; /* path, "" = none */
+	bool check_config;
+
+	/* State. */
+	uint64_t threads; /* 0 = from the CPUs */
+	uint64_t max_series;
+	uint64_t cache_size; /* 0 = the mapper cache metrics are absent, as statsd_exporter has it */
+
+	/* Relay. */
+	struct option_list relay_address;
+	uint64_t relay_packet_length;
+
+	/* Web. */
+	const char *web_listen_address;
+	const char *web_telemetry_path;
+	bool web_enable_lifecycle;
+	bool web_process_metrics;
+	const char *web_self_metrics_prefix; /* without the final '_' */
+
+	/* Logging. */
+	enum log_level log_level;
+	enum log_format log_format;
+
+	bool queue_flags_given; /* a flag of machinery that does not exist here: worth one log line */
+	const char *unixsocket_mode_text; /* as given; unparsable ones warn and leave the umask's */
+
+	char **texts; /* owned: arguments read from @files */
+	size_t text_count, text_capacity;
+};
+
+enum options_outcome {
+	OPTIONS_RUN,  /* go on with *options */
+	OPTIONS_EXIT, /* --help or --version: `out` goes to stdout, exit 0 */
+	OPTIONS_FAIL, /* `out` goes to stderr, exit 1: "<program>: error: <text>, try --help" */
+};
+
+/**
+ * Reads the command line. The first failing or acting flag wins, from left to right.
+ *
+ * @argv  borrowed for the life of *options
+ * @out   gets the text for OPTIONS_EXIT and OPTIONS_FAIL
+ */
+enum options_outcome options_parse(int argc, char **argv, struct options *options,
+				   struct buf *out) MUST_CHECK;
+
+/** Frees what options_parse() allocated; after any outcome, and more than once. */
+void options_fini(struct options *options);
+
+/** Appends the usage text, grouped by topic. @program the name to show */
+void options_help(const char *program, struct buf *out);
+
+#endif

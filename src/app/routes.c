@@ -1,0 +1,140 @@
+#include "app/daemon_private.h"
+
+#include "app/scrape.h"
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+static void
+serve_metrics(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	scrape_begin(&daemon->sources, &daemon->counters, request, reply);
+}
+
+static void
+add_html(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&':
+			buf_add_text(out, "&amp;");
+			break;
+		case '<':
+			buf_add_text(out, "&lt;");
+			break;
+		case '"':
+			buf_add_text(out, "&quot;");
+			break;
+		default:
+			buf_add_byte(out, *text);
+		}
+	}
+}
+
+static void
+serve_landing(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	(void)request;
+	reply->content_type = "text/html; charset=utf-8";
+	buf_add_text(&reply->body,
+		     "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
+		     "<title>statsbridge</title></head>\n<body>\n<h1>statsbridge</h1>\n"
+		     "<p>Takes statsd and DogStatsD lines, serves Prometheus metrics.</p>\n"
+		     "<p>Version " STATSBRIDGE_VERSION "</p>\n<ul>\n<li><a href=\"");
+	add_html(&reply->body, daemon->options->web_telemetry_path);
+	buf_add_text(&reply->body, "\">Metrics</a></li>\n"
+				   "<li><a href=\"/-/healthy\">Healthy</a></li>\n"
+				   "<li><a href=\"/-/ready\">Ready</a></li>\n"
+				   "</ul>\n</body>\n</html>\n");
+}
+
+static void
+serve_health(struct daemon *daemon, struct http_reply *reply, const char *fine)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		if (worker_is_alive(daemon->workers[i]))
+			continue;
+		reply->status = 503;
+		buf_add_text(&reply->body, "A statsd listener has failed; see the log.\n");
+		return;
+	}
+	if (daemon->is_quitting) {
+		reply->status = 503;
+		fine = "Terminating.\n";
+	}
+	buf_add_text(&reply->body, fine);
+}
+
+static void
+serve_healthy(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	(void)request;
+	serve_health(ctx, reply, "Statsd Exporter is Healthy.\n");
+}
+
+static void
+serve_ready(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	(void)request;
+	serve_health(ctx, reply, "Statsd Exporter is Ready.\n");
+}
+
+static void
+serve_reload(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct diag diag = DIAG_INIT;
+	(void)request;
+	if (daemon_reload(ctx, &diag)) {
+		buf_add_text(&reply->body, "Requesting reload");
+	} else {
+		reply->status = 500;
+		buf_add_text(&reply->body,
+			     "The mapping was not reloaded; the old rules stay in force.\n");
+		for (size_t i = 0; i < diag.count; i++)
+			buf_printf(&reply->body, "%s%s\n",
+				   diag.messages[i].is_error ? "" : "warning: ",
+				   diag.messages[i].text);
+	}
+	diag_fini(&diag);
+}
+
+static void
+quit_sent(void *ctx)
+{
+	daemon_quit(ctx);
+}
+
+static void
+serve_quit(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	(void)request;
+	buf_add_text(&reply->body, "Requesting termination... Goodbye!");
+	reply->sent = quit_sent;
+	reply->sent_ctx = ctx;
+}
+
+void
+daemon_set_routes(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	const char *telemetry = options->web_telemetry_path;
+	size_t count = 0;
+	struct http_route *routes = daemon->routes;
+	routes[count++] =
+	    (struct http_route){telemetry, HTTP_GET, serve_metrics,
+				.subtree = telemetry[strlen(telemetry) - 1] == '/'};
+	if (strcmp(telemetry, "/") != 0)
+		routes[count++] = (struct http_route){"/", HTTP_GET, serve_landing};
+	routes[count++] = (struct http_route){"/-/healthy", HTTP_GET, serve_healthy};
+	routes[count++] = (struct http_route){"/-/ready", HTTP_GET, serve_ready};
+	routes[count++] = (struct http_route){"/health", HTTP_GET, serve_healthy};
+	if (options->web_enable_lifecycle) {
+		routes[count++] =
+		    (struct http_route){"/-/reload", HTTP_POST | HTTP_PUT, serve_reload};
+		routes[count++] = (struct http_route){"/-/quit", HTTP_POST | HTTP_PUT, serve_quit};
+	}
+	CHECK(count < ROUTES_MAX);
+	routes[count] = (struct http_route){.path = NULL};
+}

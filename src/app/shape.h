@@ -1,0 +1,108 @@
+/*
+ * app/shape - what a known spelling does, and what is counted for it.
+ *
+ * Shapes are interned: spellings that act and count alike share one, so that a hit costs one increment
+ * in a small, hot array. They are never freed and there are at most SHAPES_MAX; a spelling whose shape
+ * finds no room is simply not remembered.
+ */
+#ifndef APP_SHAPE_H
+#define APP_SHAPE_H
+
+#include "app/account.h"
+#include "base/check.h"
+#include "statsd/line.h"
+
+#include <stdbool.h>
+
+#define SHAPES_MAX 65536
+
+enum shape_op {
+	SHAPE_REFUSE_LINE,    /* nothing behind the name is looked at */
+	SHAPE_REFUSE_SAMPLES, /* good values are refused, for the tallied reason */
+	/* From here on there is a series. */
+	SHAPE_COUNTER,
+	SHAPE_GAUGE_SET,      /* a sign belongs to the number */
+	SHAPE_GAUGE_RELATIVE, /* a sign makes it a delta */
+	SHAPE_HISTOGRAM,
+	SHAPE_SUMMARY,
+};
+
+/* What a tally is multiplied with. */
+enum tally_unit {
+	TALLY_LINE,  /* lines that began with this spelling */
+	TALLY_VALUE, /* values that are numbers */
+	TALLY_EVENT, /* whole events applied: values, and more for sampled observers */
+};
+
+struct tally {
+	uint16_t counter; /* enum account_counter */
+	uint16_t unit;	  /* enum tally_unit */
+	uint32_t times;
+};
+
+#define TALLIES_MAX 16
+
+/* Compared bytewise when interned: zero it whole before filling it. */
+struct shape {
+	uint8_t op;   /* enum shape_op */
+	uint8_t type; /* enum statsd_type */
+	uint8_t kind; /* enum event_kind, with a series */
+	bool by_registry; /* a refusal that may be lifted when a name or series is freed */
+	uint8_t rate_count;
+	uint8_t tally_count;
+	bool has_scale;
+	bool is_milliseconds; /* divide by 1000 */
+	uint32_t pool;	      /* of the series */
+	double rates[STATSD_RATES_MAX];
+	double scale;
+	double weight; /* observers: 1 / rate */
+	struct tally tallies[TALLIES_MAX];
+};
+
+/** Adds a tally; @times 0 is left out */
+void shape_tally(struct shape *shape, unsigned counter, enum tally_unit unit, uint64_t times);
+
+/** Adds what `lines`, `values` and `events` hits of a shape mean to an account. */
+void shape_account(const struct shape *shape, struct account *account, uint64_t lines,
+		   uint64_t values, uint64_t events);
+
+struct shapes;
+
+struct shapes *shapes_new(void);
+void shapes_free(struct shapes **shapes);
+
+/** @return the id of a shape, from 1, or 0 when there is no room; any thread */
+uint32_t shapes_intern(struct shapes *shapes, const struct shape *shape);
+
+/** @return a shape by an id that shapes_intern() gave; any thread, no lock */
+const struct shape *shapes_get(const struct shapes *shapes, uint32_t id);
+
+/** @return ids that exist: 1 to this number */
+uint32_t shapes_count(const struct shapes *shapes);
+
+/* How often each shape was hit on one thread, by id. */
+struct shape_hits {
+	_Atomic uint64_t lines, values, extra_events; /* extra: beyond one a value */
+};
+
+/** @return SHAPES_MAX + 1 zeroed entries, untouched pages cost nothing; freed with free() */
+struct shape_hits *shape_hits_new(void);
+
+/** Counts a hit; by the owner of `hits`. */
+static inline void
+shape_hit(struct shape_hits *hits, uint64_t lines, uint64_t values, uint64_t extra_events)
+{
+	atomic_store_explicit(&hits->lines,
+			      atomic_load_explicit(&hits->lines, memory_order_relaxed) + lines,
+			      memory_order_relaxed);
+	atomic_store_explicit(&hits->values,
+			      atomic_load_explicit(&hits->values, memory_order_relaxed) + values,
+			      memory_order_relaxed);
+	if (UNLIKELY(extra_events))
+		atomic_store_explicit(
+		    &hits->extra_events,
+		    atomic_load_explicit(&hits->extra_events, memory_order_relaxed) + extra_events,
+		    memory_order_relaxed);
+}
+
+#endif

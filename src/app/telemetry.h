@@ -1,0 +1,51 @@
+/*
+ * app/telemetry - the bridge's own metrics, as families of a scrape. Rows: src/app/telemetry.def.
+ */
+#ifndef APP_TELEMETRY_H
+#define APP_TELEMETRY_H
+
+#include "app/bridge.h"
+#include "app/listeners.h"
+#include "app/worker.h"
+#include "http/server.h"
+#include "metrics/reader.h"
+
+/* What is counted on the control thread. */
+struct control_counters {
+	uint64_t reloads_ok, reloads_failed;
+	bool last_reload_ok;
+	struct wall last_success;
+	uint64_t scrapes, scrapes_aborted;
+	uint64_t last_scrape_bytes;
+	int64_t last_scrape_us;
+};
+
+/* Where telemetry looks; all borrowed. */
+struct telemetry_sources {
+	const struct bridge *bridge;
+	const struct options *options;
+	struct worker *const *workers;
+	unsigned worker_count;
+	struct listeners *listeners; /* drop counts are refreshed */
+	const struct stream_limit *streams;
+	const struct http_stats *http;
+	const struct control_counters *control;
+};
+
+/* The names of all own metrics, reserved against clients. */
+struct telemetry_names {
+	struct span *names; /* owned, the bytes behind them too */
+	size_t count;
+};
+
+/** @prefix without the final '_'. @process whether process_* is exposed */
+void telemetry_names_init(struct telemetry_names *names, const char *prefix, bool process);
+void telemetry_names_fini(struct telemetry_names *names);
+
+/** @return a reader over all own metrics as they are now; control thread */
+struct reader *telemetry_reader_new(const struct telemetry_sources *sources);
+
+/** Appends the README's table of own metrics. */
+void telemetry_markdown(struct buf *out);
+
+#endif

@@ -1,0 +1,241 @@
+#include "app/worker.h"
+
+#include "app/ingest.h"
+#include "base/alloc.h"
+#include "net/datagram.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct worker {
+	struct bridge *bridge;
+	unsigned thread;
+	struct ingest *ingest;
+	struct ev_loop *loop;
+	pthread_t handle;
+	bool is_started;
+
+	struct net_sink sink;
+	struct datagram_buffers *buffers;
+	struct stream_pool *pool;
+	struct datagram_listener **datagrams;
+	size_t datagram_count, datagram_capacity;
+	struct stream_listener **listeners;
+	size_t listener_count, listener_capacity;
+	struct relay **relays;
+	size_t relay_count, relay_capacity;
+
+	ev_check before_work;
+	ev_prepare after_work;
+	ev_timer second;
+	ev_async stop;
+	_Atomic int64_t stop_deadline_us;
+	_Atomic bool is_alive;
+};
+
+static void
+on_payload(void *ctx, enum net_transport transport, char *bytes, size_t len)
+{
+	struct worker *worker = ctx;
+	(void)transport;
+	ingest_payload(worker->ingest, span_of(bytes, len));
+}
+
+static void
+before_work_cb(struct ev_loop *loop, ev_check *watcher, int events)
+{
+	struct worker *worker = watcher->data;
+	(void)loop;
+	(void)events;
+	grace_begin(worker->bridge->grace, worker->thread);
+	ingest_begin(worker->ingest);
+}
+
+static void
+after_work_cb(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct worker *worker = watcher->data;
+	(void)loop;
+	(void)events;
+	grace_end(worker->bridge->grace, worker->thread);
+}
+
+static bool
+all_alive(const struct worker *worker)
+{
+	bool alive = true;
+	for (size_t i = 0; i < worker->datagram_count; i++)
+		alive &= datagram_listener_is_alive(worker->datagrams[i]);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		alive &= stream_listener_is_alive(worker->listeners[i]);
+	return alive;
+}
+
+static void
+second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct worker *worker = watcher->data;
+	(void)loop;
+	(void)events;
+	for (size_t i = 0; i < worker->relay_count; i++)
+		relay_flush(worker->relays[i]);
+	ingest_rotate(worker->ingest);
+	atomic_store(&worker->is_alive, all_alive(worker));
+}
+
+static void
+stop_cb(struct ev_loop *loop, ev_async *watcher, int events)
+{
+	struct worker *worker = watcher->data;
+	int64_t deadline_us = atomic_load(&worker->stop_deadline_us);
+	(void)events;
+	for (size_t i = 0; i < worker->datagram_count; i++)
+		datagram_listener_drain(worker->datagrams[i], deadline_us);
+	stream_pool_drain(worker->pool, deadline_us);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+struct worker *
+worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
+{
+	struct worker *worker = xcalloc(1, sizeof(*worker));
+	worker->bridge = bridge;
+	worker->thread = thread;
+	worker->ingest = bridge->ingests[thread];
+	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	CHECK(worker->loop);
+	worker->sink.payload = on_payload;
+	worker->sink.ctx = worker;
+	worker->buffers = datagram_buffers_new();
+	worker->pool = stream_pool_new(worker->loop, limit, &worker->sink);
+	atomic_store(&worker->is_alive, true);
+
+	ev_check_init(&worker->before_work, before_work_cb);
+	ev_set_priority(&worker->before_work, EV_MAXPRI);
+	ev_prepare_init(&worker->after_work, after_work_cb);
+	ev_set_priority(&worker->after_work, EV_MINPRI);
+	ev_timer_init(&worker->second, second_cb, 1, 1);
+	ev_async_init(&worker->stop, stop_cb);
+	worker->before_work.data = worker->after_work.data = worker;
+	worker->second.data = worker->stop.data = worker;
+	ev_check_start(worker->loop, &worker->before_work);
+	ev_prepare_start(worker->loop, &worker->after_work);
+	ev_timer_start(worker->loop, &worker->second);
+	ev_async_start(worker->loop, &worker->stop);
+	return worker;
+}
+
+void
+worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport)
+{
+	worker->datagrams = xgrow(worker->datagrams, worker->datagram_count,
+				  &worker->datagram_capacity, sizeof(*worker->datagrams));
+	worker->datagrams[worker->datagram_count++] = datagram_listener_new(
+	    worker->loop, fd, transport, worker->buffers, &worker->sink);
+}
+
+void
+worker_add_listener(struct worker *worker, int fd, bool owns_fd, enum net_transport transport)
+{
+	worker->listeners = xgrow(worker->listeners, worker->listener_count,
+				  &worker->listener_capacity, sizeof(*worker->listeners));
+	worker->listeners[worker->listener_count++] =
+	    stream_listener_new(worker->pool, fd, owns_fd, transport);
+}
+
+bool
+worker_add_relay(struct worker *worker, const struct address *target, size_t packet_length)
+{
+	struct relay *relay = relay_new(target, packet_length);
+	if (!relay)
+		return false;
+	worker->relays = xgrow(worker->relays, worker->relay_count, &worker->relay_capacity,
+			       sizeof(*worker->relays));
+	worker->relays[worker->relay_count++] = relay;
+	ingest_set_relays(worker->ingest, worker->relays, worker->relay_count);
+	return true;
+}
+
+static void *
+run(void *arg)
+{
+	struct worker *worker = arg;
+	grace_begin(worker->bridge->grace, worker->thread);
+	ev_run(worker->loop, 0);
+	for (size_t i = 0; i < worker->relay_count; i++)
+		relay_flush(worker->relays[i]);
+	grace_end(worker->bridge->grace, worker->thread);
+	return NULL;
+}
+
+int
+worker_start(struct worker *worker)
+{
+	int error = pthread_create(&worker->handle, NULL, run, worker);
+	worker->is_started = error == 0;
+	return error;
+}
+
+void
+worker_stop(struct worker *worker, int64_t deadline_us)
+{
+	atomic_store(&worker->stop_deadline_us, deadline_us);
+	ev_async_send(worker->loop, &worker->stop);
+}
+
+void
+worker_join(struct worker *worker)
+{
+	if (worker->is_started)
+		pthread_join(worker->handle, NULL);
+	worker->is_started = false;
+}
+
+void
+worker_free(struct worker **slot)
+{
+	struct worker *worker = *slot;
+	if (!worker)
+		return;
+	/* The rest of an unfinished line is still processed. */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_listener_free(&worker->listeners[i]);
+	stream_pool_free(&worker->pool);
+	for (size_t i = 0; i < worker->datagram_count; i++)
+		datagram_listener_free(&worker->datagrams[i]);
+	datagram_buffers_free(&worker->buffers);
+	ingest_set_relays(worker->ingest, NULL, 0);
+	for (size_t i = 0; i < worker->relay_count; i++)
+		relay_free(&worker->relays[i]);
+	ev_loop_destroy(worker->loop);
+	free(worker->listeners);
+	free(worker->datagrams);
+	free(worker->relays);
+	free(worker);
+	*slot = NULL;
+}
+
+const struct net_counters *
+worker_counters(const struct worker *worker, enum net_transport transport)
+{
+	return &worker->sink.counters[transport];
+}
+
+size_t
+worker_relay_count(const struct worker *worker)
+{
+	return worker->relay_count;
+}
+
+const struct relay_counters *
+worker_relay_counters(const struct worker *worker, size_t relay)
+{
+	return relay_get_counters(worker->relays[relay]);
+}
+
+bool
+worker_is_alive(const struct worker *worker)
+{
+	return atomic_load(&worker->is_alive);
+}
