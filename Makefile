@@ -5,8 +5,15 @@
 #
 # make              the server, build/statsbridge
 # make unit         unit tests; U=statsd for one folder only
-# make lint         the architecture (USES_* below) and other rules that matter
-# SAN=address,undefined | SAN=thread   a build folder of its own with sanitizers
+# make replay       every fuzz target over its corpus
+# make lint         the architecture (USES_* below), README against program, and other rules
+# make conformance  recorded answers of statsd_exporter; CASES=DIR for others
+# make e2e          the real binary with real clients and a real Prometheus; E=-k expression
+# make fuzz         every fuzz target for SECONDS=60 each; T=statsd/line for one
+# make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport
+#
+# SAN=address,undefined or SAN=thread with any of them: a build folder of its own with sanitizers
+# WERROR=1 makes warnings errors
 
 comma := ,
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
@@ -14,10 +21,13 @@ CC    := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CFLAGS ?= -O2 -g
 VERSION := 0.1.0
 
-FLAGS = -std=gnu11 -D_GNU_SOURCE -Isrc -MMD -MP -pthread -Wall -Wextra -Wshadow -Wvla \
-	-Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wformat=2 \
-	-Wno-missing-field-initializers $(if $(WERROR),-Werror) \
+FLAGS = -std=gnu11 -D_GNU_SOURCE -DSTATSBRIDGE_VERSION='"$(VERSION)"' -Isrc -MMD -MP -pthread \
+	-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	-Wwrite-strings -Wformat=2 -Wno-missing-field-initializers $(if $(WERROR),-Werror) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
+
+# ThreadSanitizer wants the address space layout that it knows.
+RUN := $(if $(findstring thread,$(SAN)),setarch -R)
 
 # The architecture: what each folder may include and link. Data flows from left to right in
 # net -> statsd -> mapping -> metrics <- exposition <- http; only app knows more than one stage.
@@ -38,23 +48,25 @@ LIBS_net        := -lev
 LIBS_mapping    := -lyaml -lpcre2-8
 LIBS_exposition := -lz $(if $(wildcard /usr/include/isa-l.h /usr/include/isa-l/igzip_lib.h),-lisal)
 LIBS_http       := -lmicrohttpd -lev
-LIBS_app        := -lev -ljansson
+LIBS_app        := -lev
 
 lib  = $(patsubst %,$(BUILD)/lib%.a,$1)
 libs = $(foreach d,$1,$(LIBS_$d))
-tests_of = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$1/*_$2.c))
+tests_of = $(patsubst tests/%.c,$(BUILD)/tests/%,$(foreach d,$(if $(U),$(U),$(DIRS)),$(wildcard tests/$d/*_$1.c)))
 
-UNITS := $(foreach d,$(if $(U),$(U),$(DIRS)),$(call tests_of,$d,test))
-FUZZERS := $(foreach d,$(DIRS),$(call tests_of,$d,fuzz))
+UNITS   := $(call tests_of,test)
+FUZZERS := $(call tests_of,fuzz)
 
 all: $(BUILD)/statsbridge
+
+# ---- Building. ----
 
 $(BUILD)/statsbridge: $(BUILD)/main.o $(call lib,app $(USES_app))
 	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(call libs,app $(USES_app))
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -DSTATSBRIDGE_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(CC) $(FLAGS) -c -o $@ $<
 
 define FOLDER
 $(call lib,$1): $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$1/*.c))
@@ -69,16 +81,76 @@ $(BUILD)/tests/$1/%_fuzz: tests/$1/%_fuzz.c tests/replay.c $(call lib,$1 $(USES_
 endef
 $(foreach d,$(DIRS),$(eval $(call FOLDER,$d)))
 
+BENCH_LIBS := net base
+$(BUILD)/books: $(wildcard tests/bench/*.c) $(call lib,$(BENCH_LIBS)) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -Itests/bench $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(call libs,$(BENCH_LIBS))
+
+# ---- Testing. ----
+
 unit: $(UNITS)
 	@bad=; for t in $(UNITS); do $(RUN) $$t || bad="$$bad $$t"; done; \
 	test -z "$$bad" || { echo "FAILED:$$bad"; exit 1; }
 
-lint:
+replay: $(FUZZERS)
+	@bad=; for f in $(FUZZERS); do n=$${f#$(BUILD)/tests/}; \
+	$(RUN) $$f tests/data/$${n%_fuzz} || bad="$$bad $$f"; done; \
+	test -z "$$bad" || { echo "FAILED:$$bad"; exit 1; }
+
+lint: all
 	@$(foreach d,$(DIRS),sh tests/lint/layers.sh $d "$(USES_$d)" &&) echo "layers: ok"
+	@sh tests/lint/options-in-readme.sh $(BUILD)/statsbridge
+	@sh tests/lint/own-metrics-in-readme.sh
+
+CASES ?= tests/conformance/cases
+conformance: all
+	python3 tests/conformance/run.py --bin $(BUILD)/statsbridge --cases $(CASES)
+
+e2e: all
+	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/e2e $(E)
+
+RATE    ?= 200000
+SECONDS ?= $(if $(filter books,$(MAKECMDGOALS)),30,60)
+books: all $(BUILD)/books
+	$(BUILD)/books $(BUILD)/statsbridge mappings/example/mapping.yml $(RATE) $(SECONDS)
+
+# ---- Fuzzing, with clang's libFuzzer. What is found goes to build/findings. ----
+
+TARGETS := $(if $(T),$T,$(patsubst $(BUILD)/tests/%_fuzz,%,$(FUZZERS)))
+FUZZ_FLAGS := $(filter-out -MMD -MP,$(FLAGS)) -O1 -fsanitize=fuzzer,address,undefined
+
+fuzz: $(patsubst %,fuzz-run/%,$(TARGETS))
+fuzz-run/%: build/fuzz/%
+	@mkdir -p build/corpus/$* build/findings
+	build/fuzz/$* -max_total_time=$(SECONDS) -artifact_prefix=build/findings/ -print_final_stats=1 \
+		-timeout=25 -rss_limit_mb=4096 build/corpus/$* $(wildcard tests/data/$*) 2>build/fuzz/$*.log \
+		|| { tail -40 build/fuzz/$*.log; exit 1; }
+	@grep -E "number_of_executed_units" build/fuzz/$*.log
+folder_of = $(patsubst %/,%,$(dir $1))
+.SECONDEXPANSION:
+build/fuzz/%: tests/%_fuzz.c $$(foreach d,$$(call folder_of,$$*) $$(USES_$$(call folder_of,$$*)),$$(wildcard src/$$d/*.[ch]))
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -Itests -o $@ $(filter %.c,$^) \
+		$(call libs,$(call folder_of,$*) $(USES_$(call folder_of,$*)))
+
+# ---- The two commands. ----
+
+run:
+	@sh tests/tools/install.sh build
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/statsbridge --statsd.mapping-config=mappings/example/mapping.yml $(ARGS)
+
+# The sanitizers share the machine: each of these makes its own build folder.
+check:
+	@sh tests/tools/install.sh build check
+	@$(MAKE) --no-print-directory WERROR=1 all unit lint replay conformance e2e
+	@$(MAKE) --no-print-directory SAN=address,undefined all unit replay conformance e2e
+	@$(MAKE) --no-print-directory SAN=thread all unit replay conformance e2e
+	@echo "check: every test passed"
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit lint clean
+.PHONY: all unit replay lint conformance e2e books fuzz run check clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
