@@ -1,0 +1,319 @@
+"""Runs the real binary on free loopback ports, and reads what it exposes.
+
+The binary is named by the environment variable STATSBRIDGE, default build/statsbridge.
+"""
+import http.client
+import math
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get('STATSBRIDGE', ROOT / 'build' / 'statsbridge')).resolve()
+EXAMPLE = ROOT / 'mappings' / 'example' / 'mapping.yml'
+PREFIX = 'statsbridge_'
+
+# Seconds until an awaited condition counts as missed. Generous, for sanitizers on busy machines: a
+# test that passes never waits that long.
+PATIENCE = 30
+
+REPORT = re.compile(r'(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|: check failed:')
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
+
+
+def await_condition(probe, what='', patience=PATIENCE):
+    """Calls `probe` until it returns something true, and returns that."""
+    deadline = time.monotonic() + patience
+    while True:
+        last = probe()
+        if last:
+            return last
+        assert time.monotonic() < deadline, 'in vain waited for %s; last seen: %r' % (what or probe, last)
+        time.sleep(0.01)
+
+
+def await_equal(read, expected, patience=PATIENCE):
+    """Waits until `read` returns `expected`; fails with a comparison of what it returned last."""
+    deadline = time.monotonic() + patience
+    while True:
+        last = read()
+        if last == expected or time.monotonic() >= deadline:
+            assert last == expected
+            return
+        time.sleep(0.01)
+
+
+_given_ports = set()
+
+
+def free_port():
+    """A port that is free for UDP and TCP on 127.0.0.1 and was not given out before."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(('127.0.0.1', 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
+
+
+def series_name(name, labels):
+    """How a Scrape spells a series: labels sorted by name, no braces without any."""
+    inner = ','.join('%s="%s"' % pair for pair in sorted(labels.items()))
+    return '%s{%s}' % (name, inner) if inner else name
+
+
+def is_own(name):
+    return name.startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))
+
+
+class Scrape:
+    """A text exposition, taken apart and checked for what every Prometheus insists on."""
+
+    def __init__(self, text):
+        assert text.endswith('\n'), 'the exposition does not end with a line feed'
+        self.text = text
+        self.series = {}
+        self.types = {}
+        self.helps = {}
+        family = None
+        for line in text[:-1].split('\n'):
+            if line.startswith('# HELP '):
+                _, _, family, self.helps[family] = line.split(' ', 3)
+                assert family not in self.types, 'family %s comes twice' % family
+            elif line.startswith('# TYPE '):
+                _, _, name, kind = line.split(' ', 3)
+                assert name == family, 'TYPE of %s follows HELP of %s' % (name, family)
+                self.types[name] = kind
+            else:
+                self._add_sample(line, family)
+        assert list(self.types) == sorted(self.types), 'families are not sorted'
+
+    def _add_sample(self, line, family):
+        match = SAMPLE.fullmatch(line)
+        assert match, 'not a sample line: %r' % line
+        name, labels, value = match.groups()
+        suffixes = {'histogram': ('_bucket', '_sum', '_count'), 'summary': ('', '_sum', '_count')}
+        assert name in [family + s for s in suffixes.get(self.types[family], ('',))], \
+            '%s stands under family %s' % (name, family)
+        series = series_name(name, dict(LABEL.findall(labels or '')))
+        assert series not in self.series, 'series %s comes twice' % series
+        self.series[series] = float(value)
+
+    def users(self):
+        """The series that clients made."""
+        return {name: value for name, value in self.series.items() if not is_own(name)}
+
+    def own(self, suffix, **labels):
+        """An own metric; 0 when it is not there (yet)."""
+        return self.series.get(series_name(PREFIX + suffix, labels), 0)
+
+    def own_sum(self, suffix):
+        """An own metric, added up over its labels."""
+        name = PREFIX + suffix
+        return sum(value for series, value in self.series.items() if series.split('{')[0] == name)
+
+    def lines(self):
+        """Lines received that were not empty."""
+        return self.own('lines_total') - self.own('lines_empty_total')
+
+    def assert_books(self):
+        """Every line and every sample is accounted for, each once."""
+        lines = {
+            'empty': self.own('lines_empty_total'),
+            'refused': self.own_sum('lines_refused_total'),
+            'event': self.own('lines_event_total'),
+            'check': self.own('lines_check_total'),
+            'with samples': self.own('lines_with_samples_total'),
+        }
+        assert self.own('lines_total') == sum(lines.values()), lines
+        samples = {
+            'applied': self.own('samples_applied_total'),
+            'dropped': self.own_sum('samples_dropped_total'),
+        }
+        assert self.own('samples_total') == sum(samples.values()), samples
+
+
+def observed(name, values, bounds, labels=(), weight=1):
+    """The series of a histogram that has seen `values`, each `weight` times."""
+    labels = dict(labels)
+    out = {}
+    for bound in [*bounds, float('inf')]:
+        text = '+Inf' if bound == float('inf') else '%g' % bound
+        inside = sum(weight for value in values if value <= bound)
+        out[series_name(name + '_bucket', {**labels, 'le': text})] = inside
+    out[series_name(name + '_sum', labels)] = sum(value * weight for value in values)
+    out[series_name(name + '_count', labels)] = len(values) * weight
+    return out
+
+
+def assert_series(scrape, expected):
+    """The clients' series are exactly these, up to the rounding that adding in another order brings."""
+    got = scrape.users()
+    wrong = ['%s: want %s, got %s' % (name, expected.get(name), got.get(name))
+             for name in sorted({*expected, *got}) if not _is_same(expected.get(name), got.get(name))]
+    assert not wrong, '\n'.join(wrong)
+
+
+def _is_same(a, b):
+    return a is not None and b is not None and math.isclose(a, b, rel_tol=1e-12)
+
+
+def assert_no_report(stderr):
+    """Fails when a sanitizer or an always-on assertion has spoken."""
+    assert not REPORT.search(stderr), stderr
+
+
+def run_to_end(*flags, timeout=PATIENCE):
+    """Runs the binary with exactly these flags until it ends by itself."""
+    done = subprocess.run([BINARY, *flags], capture_output=True, text=True, timeout=timeout)
+    assert_no_report(done.stderr)
+    return done
+
+
+class Response:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self):
+        return self.body.decode('utf-8')
+
+
+class Bridge:
+    """One running bridge. `web`, `udp` and `tcp` are ports; `gram` and `stream` are socket paths."""
+
+    def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None):
+        """With `defaults` it listens on every transport on loopback; without, `flags` say all but the web port."""
+        self.directory = directory
+        self.web, self.udp, self.tcp = free_port(), free_port(), free_port()
+        self.gram, self.stream = directory / 'gram', directory / 'stream'
+        argv = [BINARY, '--web.listen-address=127.0.0.1:%d' % self.web]
+        if defaults:
+            argv += ['--statsd.listen-udp=127.0.0.1:%d' % self.udp, '--statsd.listen-tcp=127.0.0.1:%d' % self.tcp,
+                     '--statsd.listen-unixgram=%s' % self.gram, '--statsd.listen-unixstream=%s' % self.stream]
+        self.mapping = directory / 'mapping.yml'
+        if mapping is not None:
+            self.mapping.write_text(mapping, encoding='utf-8')
+            argv.append('--statsd.mapping-config=%s' % self.mapping)
+        self._stderr = directory / 'stderr'
+        with open(directory / 'stdout', 'wb') as out, open(self._stderr, 'wb') as err:
+            self.process = subprocess.Popen([*argv, *flags], stdout=out, stderr=err, preexec_fn=preexec_fn)
+        self._ended = False
+
+    # Life.
+
+    def stderr(self):
+        return self._stderr.read_text(encoding='utf-8', errors='replace')
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def await_ready(self):
+        def is_ready():
+            assert self.is_running(), 'ended with %s at start:\n%s' % (self.process.returncode, self.stderr())
+            try:
+                return self.request('GET', '/-/ready').status == 200
+            except OSError:
+                return False
+
+        try:
+            await_condition(is_ready, 'the bridge to be ready')
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def await_exit(self, code=0):
+        """Waits until it has ended by itself, or after a signal that the test sent."""
+        self._ended = True
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError('did not end:\n' + self.stderr()) from None
+        assert self.process.returncode == code, 'ended with %d:\n%s' % (self.process.returncode, self.stderr())
+        assert_no_report(self.stderr())
+
+    def stop(self):
+        """SIGTERM, unless the test has already seen it end; it must have lived until now."""
+        if self._ended:
+            return
+        assert self.is_running(), 'ended early with %d:\n%s' % (self.process.returncode, self.stderr())
+        self.signal(signal.SIGTERM)
+        self.await_exit()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    # Pull side.
+
+    def request(self, method, path, headers=None, body=None):
+        connection = http.client.HTTPConnection('127.0.0.1', self.web, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Response(connection.getresponse())
+        finally:
+            connection.close()
+
+    def scrape(self):
+        response = self.request('GET', '/metrics')
+        assert response.status == 200, response.text
+        return Scrape(response.text)
+
+    def await_lines(self, count):
+        """Waits until `count` lines that were not empty have arrived since the start; no more must have."""
+        await_equal(lambda: self.scrape().lines(), count)
+        scrape = self.scrape()
+        assert scrape.lines() == count
+        scrape.assert_books()
+        return scrape
+
+    def await_users(self, expected):
+        """Waits until the clients' series are exactly `expected`."""
+        await_equal(lambda: self.scrape().users(), expected)
+
+    # Push side.
+
+    def send_udp(self, data, host='127.0.0.1', port=None):
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as out:
+            out.sendto(_bytes(data), (host, port or self.udp))
+
+    def send_unixgram(self, data):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.sendto(_bytes(data), str(self.gram))
+
+    def connect_tcp(self, host='127.0.0.1', port=None):
+        return socket.create_connection((host, port or self.tcp), PATIENCE)
+
+    def connect_unixstream(self):
+        out = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        out.settimeout(PATIENCE)
+        out.connect(str(self.stream))
+        return out
+
+    def send_tcp(self, data, host='127.0.0.1', port=None):
+        with self.connect_tcp(host, port) as out:
+            out.sendall(_bytes(data))
+
+    def send_unixstream(self, data):
+        with self.connect_unixstream() as out:
+            out.sendall(_bytes(data))
+
+
+def _bytes(data):
+    return data.encode('utf-8') if isinstance(data, str) else data

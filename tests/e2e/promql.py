@@ -1,0 +1,58 @@
+"""A real Prometheus server with storage of its own, and questions to it."""
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+
+from bridge import PATIENCE, await_condition, free_port
+
+CONFIG = '''global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+- job_name: bridge
+  static_configs: [{targets: ['127.0.0.1:%d']}]
+'''
+
+
+class Prometheus:
+    def __init__(self, directory, target_port):
+        self.port = free_port()
+        self._log = directory / 'prometheus.log'
+        config = directory / 'prometheus.yml'
+        config.write_text(CONFIG % target_port)
+        binary = shutil.which('prometheus')
+        assert binary, 'prometheus is not installed'
+        with open(self._log, 'wb') as log:
+            self.process = subprocess.Popen(
+                [binary, '--config.file=%s' % config, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
+                 '--web.listen-address=127.0.0.1:%d' % self.port], stdout=log, stderr=log)
+        try:
+            await_condition(self._is_ready, 'Prometheus to be ready')
+        except AssertionError:
+            self.stop()
+            raise
+
+    def _is_ready(self):
+        assert self.process.poll() is None, self._log.read_text()
+        try:
+            with urllib.request.urlopen('http://127.0.0.1:%d/-/ready' % self.port, timeout=PATIENCE) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def get(self, path, **query):
+        url = 'http://127.0.0.1:%d/api/v1/%s?%s' % (self.port, path, urllib.parse.urlencode(query))
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return json.load(answer)['data']
+
+    def query(self, expression, **when):
+        """-> {labels as sorted tuple of pairs, without instance, job and name: value}"""
+        out = {}
+        for row in self.get('query', query=expression, **when)['result']:
+            labels = {k: v for k, v in row['metric'].items() if k not in ('instance', 'job', '__name__')}
+            out[tuple(sorted(labels.items()))] = float(row['value'][1])
+        return out

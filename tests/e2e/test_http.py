@@ -1,0 +1,253 @@
+"""The pull side: what every path answers, and that no client of it can hold up the others."""
+import contextlib
+import gzip
+import http.client
+import signal
+import socket
+
+import pytest
+
+from bridge import PATIENCE, Scrape, await_condition
+
+MAPPING = '''mappings:
+- match: a.*
+  name: a
+  labels: {kind: $1}
+'''
+BROKEN = '''mappings:
+- match: a.*
+  name: a
+  nmae: b
+- match: b.*
+  name: b
+  ttl: soon
+'''
+
+
+def test_landing_page(bridge):
+    response = bridge.request('GET', '/')
+    assert response.status == 200
+    assert response.headers.get_content_type() == 'text/html'
+    assert 'href="/metrics"' in response.text
+    assert bridge.request('HEAD', '/').body == b''
+
+
+def test_metrics__headers(bridge):
+    response = bridge.request('GET', '/metrics')
+    assert response.status == 200
+    assert response.headers['Content-Type'].startswith('text/plain; version=0.0.4; charset=utf-8')
+    assert response.headers['Content-Encoding'] is None
+    Scrape(response.text)
+
+
+@pytest.mark.parametrize('accept', [
+    '*/*',
+    'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5',
+    'application/openmetrics-text',
+    'nonsense;;;q=x',
+    '',
+])
+def test_metrics__text_for_everybody(bridge, accept):
+    response = bridge.request('GET', '/metrics', {'Accept': accept})
+    assert response.status == 200
+    assert response.headers['Content-Type'].startswith('text/plain; version=0.0.4')
+
+
+@pytest.mark.parametrize('accept_encoding', ['gzip', 'deflate, gzip;q=0.8', '*'])
+def test_metrics__gzip(bridge, accept_encoding):
+    bridge.send_udp('\n'.join('series.%d:1|c' % i for i in range(300)))
+    bridge.await_lines(300)
+    response = bridge.request('GET', '/metrics', {'Accept-Encoding': accept_encoding})
+    assert response.headers['Content-Encoding'] == 'gzip'
+    assert 'Accept-Encoding' in response.headers['Vary']
+    assert len(Scrape(gzip.decompress(response.body).decode()).users()) == 300
+
+
+@pytest.mark.parametrize('accept_encoding', ['identity', 'gzip;q=0', 'br'])
+def test_metrics__no_gzip(bridge, accept_encoding):
+    response = bridge.request('GET', '/metrics', {'Accept-Encoding': accept_encoding})
+    assert response.headers['Content-Encoding'] is None
+    Scrape(response.text)
+
+
+def test_metrics__large_answer_is_whole(start_bridge):
+    bridge = start_bridge()
+    count = 20000
+    with bridge.connect_tcp() as out:
+        for i in range(count):
+            out.sendall(b'wide:%d|c|#index:%d\n' % (i, i))
+    scrape = bridge.await_lines(count)
+    assert scrape.users() == {'wide{index="%d"}' % i: i for i in range(count)}
+    packed = bridge.request('GET', '/metrics', {'Accept-Encoding': 'gzip'})
+    assert Scrape(gzip.decompress(packed.body).decode()).users() == scrape.users()
+
+
+@pytest.mark.parametrize('path', ['/metrics', '/-/healthy', '/-/ready', '/health'])
+def test_head(bridge, path):
+    response = bridge.request('HEAD', path)
+    assert response.status == 200
+    assert response.body == b''
+    assert response.headers['Content-Type'] == bridge.request('GET', path).headers['Content-Type']
+
+
+@pytest.mark.parametrize('path, word', [('/-/healthy', 'Healthy'), ('/-/ready', 'Ready'), ('/health', 'Healthy')])
+def test_health(bridge, path, word):
+    response = bridge.request('GET', path)
+    assert response.status == 200
+    assert word in response.text
+
+
+@pytest.mark.parametrize('path', ['/nothing', '/metrics/', '/metricsx', '/-/', '/-/ready/'])
+def test_unknown_path(bridge, path):
+    assert bridge.request('GET', path).status == 404
+
+
+@pytest.mark.parametrize('path, clean', [('//', '/'), ('/../etc/passwd', '/etc/passwd'), ('/./metrics', '/metrics'),
+                                         ('/%2e%2e/metrics', '/metrics')])
+def test_unclean_path(bridge, path, clean):
+    response = bridge.request('GET', path)
+    assert (response.status, response.headers['Location']) == (307, clean)
+
+
+@pytest.mark.parametrize('path', ['/metrics', '/', '/-/healthy', '/-/ready'])
+@pytest.mark.parametrize('method', ['DELETE', 'POST'])
+def test_method_not_allowed(bridge, method, path):
+    response = bridge.request(method, path, body='x')
+    assert response.status == 405
+    assert 'GET' in response.headers['Allow']
+
+
+def test_telemetry_path(start_bridge):
+    bridge = start_bridge('--web.telemetry-path=/other')
+    assert bridge.request('GET', '/other').status == 200
+    assert bridge.request('GET', '/metrics').status == 404
+    assert 'href="/other"' in bridge.request('GET', '/').text
+
+
+@pytest.mark.parametrize('path', ['/-/reload', '/-/quit'])
+@pytest.mark.parametrize('method', ['GET', 'POST', 'PUT'])
+def test_lifecycle__off(bridge, method, path):
+    assert bridge.request(method, path).status == 404
+    assert bridge.request('GET', '/-/ready').status == 200
+
+
+@pytest.mark.parametrize('method', ['POST', 'PUT'])
+def test_reload__success(start_bridge, method):
+    bridge = start_bridge('--web.enable-lifecycle', mapping=MAPPING)
+    response = bridge.request(method, '/-/reload')
+    assert (response.status, response.text) == (200, 'Requesting reload')
+    assert bridge.scrape().own('config_reloads_total', outcome='success') == 1
+
+
+def test_reload__failure_says_why(start_bridge):
+    bridge = start_bridge('--web.enable-lifecycle', mapping=MAPPING)
+    bridge.mapping.write_text(BROKEN)
+    response = bridge.request('POST', '/-/reload')
+    assert response.status == 500
+    assert '%s:4:3' % bridge.mapping in response.text and 'nmae' in response.text
+    assert '%s:7:' % bridge.mapping in response.text and 'ttl' in response.text
+    assert bridge.scrape().own('config_reloads_total', outcome='failure') == 1
+
+
+def test_reload__get_is_no_reload(start_bridge):
+    bridge = start_bridge('--web.enable-lifecycle', mapping=MAPPING)
+    assert bridge.request('GET', '/-/reload').status in (200, 405)
+    assert bridge.scrape().own_sum('config_reloads_total') == 0
+
+
+@pytest.mark.parametrize('method', ['POST', 'PUT'])
+def test_quit(start_bridge, method):
+    bridge = start_bridge('--web.enable-lifecycle')
+    response = bridge.request(method, '/-/quit')
+    assert (response.status, response.text) == (200, 'Requesting termination... Goodbye!')
+    bridge.await_exit(0)
+    assert not bridge.gram.exists() and not bridge.stream.exists()
+
+
+def test_keep_alive_and_pipelining(bridge):
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
+        peer.sendall(b'GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n' * 2 +
+                     b'GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        answer = b''.join(iter(lambda: peer.recv(65536), b''))
+    assert answer.count(b'HTTP/1.1 200') == 3
+
+
+@pytest.mark.parametrize('request_bytes', [
+    b'\r\n\r\n',
+    b'nonsense\r\n\r\n',
+    b'GET /metrics HTTP/9.9\r\n\r\n',
+    b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\n\r\n',
+    b'GET / HTTP/1.1\r\nX: ' + b'y' * 1000000 + b'\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nx',
+    b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    bytes(range(256)) * 40,
+])
+def test_hostile_request(bridge, request_bytes):
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
+        try:
+            peer.sendall(request_bytes)
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(65536):
+                pass
+        except OSError:
+            pass  # it may hang up as early as it likes
+    bridge.scrape()
+
+
+def test_slow_clients_hold_up_nobody(bridge):
+    """Half a request, and an answer that is never read: scrapes and samples go on."""
+    bridge.send_udp('before:1|c')
+    bridge.await_lines(1)
+    half = [socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) for _ in range(20)]
+    for peer in half:
+        peer.sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\nX-')
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    deaf.connect(('127.0.0.1', bridge.web))
+    deaf.sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' * 200)
+    bridge.send_udp('during:1|c')
+    assert bridge.await_lines(2).users() == {'before': 1, 'during': 1}
+    for peer in [*half, deaf]:
+        peer.close()
+
+
+def test_one_address_cannot_take_all_connections(bridge):
+    """More connections than one address may have: those over the limit end, and freed places work."""
+    peers = []
+    for _ in range(300):
+        try:
+            peers.append(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE))
+        except OSError:
+            break
+    for peer in peers:
+        peer.close()
+
+    def answers():
+        try:
+            return bridge.request('GET', '/-/ready').status == 200
+        except OSError:
+            return False
+
+    await_condition(answers, 'an answer after the crowd has left')
+
+
+def test_scrape_during_sigterm(start_bridge):
+    """A scrape that is under way when SIGTERM comes is finished."""
+    bridge = start_bridge()
+    with bridge.connect_tcp() as out:
+        out.sendall(b''.join(b'wide:1|c|#index:%d,padding:%s\n' % (i, b'x' * 200) for i in range(20000)))
+    bridge.await_lines(20000)
+    connection = http.client.HTTPConnection('127.0.0.1', bridge.web)
+    connection.sock = socket.socket()
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    connection.sock.settimeout(PATIENCE)
+    connection.sock.connect(('127.0.0.1', bridge.web))
+    with contextlib.closing(connection):
+        connection.request('GET', '/metrics')
+        response = connection.getresponse()
+        answer = response.read(1000)
+        bridge.signal(signal.SIGTERM)
+        answer += response.read()
+    bridge.await_exit(0)
+    assert len(Scrape(answer.decode()).users()) == 20000

@@ -1,0 +1,105 @@
+"""A real Prometheus scrapes the bridge, and PromQL gives the answers that the traffic calls for."""
+import re
+import subprocess
+
+import pytest
+
+from bridge import PREFIX, await_condition, await_equal
+from promql import Prometheus
+
+MAPPING = '''
+mappings:
+- match: http.*.time
+  name: http_time_seconds
+  labels: {method: $1}
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 0.2, 0.4]}
+- match: query.time
+  name: query_time_seconds
+  observer_type: summary
+  summary_options: {quantiles: [{quantile: 0.5, error: 0.01}, {quantile: 0.9, error: 0.01}]}
+'''
+
+
+@pytest.fixture
+def scraped(start_bridge, tmp_path):
+    """-> (bridge, Prometheus that scrapes it every second)"""
+    bridge = start_bridge(mapping=MAPPING)
+    prometheus = Prometheus(tmp_path, bridge.web)
+    yield bridge, prometheus
+    prometheus.stop()
+
+
+def test_answers(scraped):
+    bridge, prometheus = scraped
+    await_equal(lambda: prometheus.query('up'), {(): 1})
+
+    bridge.send_udp('jobs:7|c|#queue:a\njobs:2|c|#queue:b\nroom.temperature:21.5|g')
+    for milliseconds in (50, 150, 150, 300):
+        bridge.send_udp('http.get.time:%d|ms' % milliseconds)
+    for milliseconds in range(1, 101):
+        bridge.send_udp('query.time:%d|ms' % milliseconds)
+    bridge.await_lines(107)
+
+    await_equal(lambda: prometheus.query('jobs'), {(('queue', 'a'),): 7, (('queue', 'b'),): 2})
+    await_equal(lambda: prometheus.query('room_temperature'), {(): 21.5})
+    # Four values: the median lies halfway through the two of bucket (0.1, 0.2].
+    await_equal(lambda: prometheus.query('histogram_quantile(0.5, http_time_seconds_bucket)'),
+                {(('method', 'get'),): pytest.approx(0.15)})
+    await_equal(lambda: prometheus.query('http_time_seconds_sum / http_time_seconds_count'),
+                {(('method', 'get'),): pytest.approx(0.1625)})
+    await_equal(lambda: prometheus.query('query_time_seconds'),
+                {(('quantile', '0.5'),): pytest.approx(0.05), (('quantile', '0.9'),): pytest.approx(0.09)})
+    await_equal(lambda: prometheus.query(PREFIX + 'samples_total'), {(): 107})
+    await_equal(lambda: prometheus.query(PREFIX + 'loaded_mappings'), {(): 2})
+    await_equal(lambda: prometheus.query('count(%sbuild_info)' % PREFIX), {(): 1})
+
+    kinds = {name: entries[0]['type'] for name, entries in prometheus.get('metadata').items()}
+    assert kinds['jobs'] == 'counter'
+    assert kinds['room_temperature'] == 'gauge'
+    assert kinds['http_time_seconds'] == 'histogram'
+    assert kinds['query_time_seconds'] == 'summary'
+
+
+def test_rate(scraped):
+    bridge, prometheus = scraped
+
+    def scrapes():
+        """How often Prometheus has seen the counter."""
+        return prometheus.query('count_over_time(ticks[1h])').get((), 0)
+
+    for seen in range(6):
+        bridge.send_udp('ticks:10|c')
+        bridge.await_lines(seen + 1)
+        await_condition(lambda: scrapes() > seen, 'a scrape')
+
+    await_equal(lambda: prometheus.query('ticks'), {(): 60})
+    samples = [(float(at), float(value)) for at, value in prometheus.get('query', query='ticks[1h]')['result'][0]['values']]
+    assert [value for _, value in samples] == sorted(value for _, value in samples)
+    (first, least), (last, most) = samples[0], samples[-1]
+    assert (least, most) == (10, 60)
+    # Over exactly the time that was sampled nothing is extrapolated but the millisecond that makes it inclusive.
+    window = 'ticks[%dms]' % round((last - first) * 1000 + 1)
+    (increase,) = prometheus.query('increase(%s)' % window, time=last).values()
+    (rate,) = prometheus.query('rate(%s)' % window, time=last).values()
+    assert increase == pytest.approx(50, rel=0.01)
+    assert rate == pytest.approx(50 / (last - first), rel=0.01)
+    assert prometheus.query('resets(ticks[1h])') == {(): 0}
+
+
+def test_own_metrics_pass_the_linter(start_bridge):
+    bridge = start_bridge(mapping=MAPPING)
+    bridge.send_udp('a:1|c\nb:1|g\nc:1|ms\nbad\n_e{1,1}:a|b\n_sc|x|0\na:1|g\nd:1|c|#k')
+    bridge.await_lines(8)
+    text = bridge.scrape().text
+    own = ''.join(family for family in re.split(r'(?=^# HELP )', text, flags=re.MULTILINE)
+                  if family.startswith(('# HELP ' + PREFIX, '# HELP process_')))
+    assert own.count('# TYPE') > 20
+    done = subprocess.run(['promtool', 'check', 'metrics'], input=own, capture_output=True, text=True, timeout=60)
+    findings = [line for line in done.stderr.splitlines() if not is_accepted(line)]
+    assert not findings and done.returncode in (0, 3), '\n'.join(findings)
+
+
+def is_accepted(finding):
+    """The names are statsd_exporter's: metrics_total is a gauge there, and dashboards know it."""
+    return finding == PREFIX + 'metrics_total non-counter metrics should not have "_total" suffix'
