@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "mapping/draft.h"
 #include "mapping/excerpt.h"
+#include "mapping/regex.h"
 #include "mapping/scalar.h"
 #include "model/labels.h"
 #include "model/name.h"
@@ -552,6 +553,25 @@ intern_path(const char *path)
 	return entry->text;
 }
 
+/*
+ * The mapper compiles regexes, and only those of a rule set without errors. For a file that has other
+ * errors they are tried here, so that all of them are told at once.
+ */
+static void
+report_bad_regexes(const struct rule_set *set, struct diag *diag)
+{
+	struct regex_set *tried = regex_set_new();
+	for (size_t i = 0; i < set->rule_count; i++) {
+		const struct mapping_rule *rule = &set->rules[i];
+		if (rule->match_type != MATCH_REGEX || !rule->match)
+			continue;
+		bool ok = regex_set_add(tried, span_text(rule->match), rule->kinds, (uint32_t)i,
+					diag, rule->match_place, "match");
+		(void)ok; /* told in `diag` */
+	}
+	regex_set_free(&tried);
+}
+
 struct rule_set *
 mapping_config_parse(const char *path, struct span text, struct diag *diag)
 {
@@ -573,8 +593,10 @@ mapping_config_parse(const char *path, struct span text, struct diag *diag)
 	read_file(&reader, ydocument_root(document));
 	draft_reader_fini(&reader.input);
 	ydocument_free(&document);
-	if (diag->errors > errors)
+	if (diag->errors > errors) {
+		report_bad_regexes(reader.set, diag);
 		rule_set_free(&reader.set);
+	}
 	return reader.set;
 }
 

@@ -256,6 +256,20 @@ test_parse__a_wrong_type_is_one_error(void **state)
 	CHECK_ALL(examples);
 }
 
+/* A regex that does not compile is the mapper's to find, unless the mapper is never asked. */
+static void
+test_parse__bad_regexes_beside_other_errors(void **state)
+{
+	(void)state;
+	static const struct example examples[] = {
+	    {SPAN("mappings:\n- {match: '(', match_type: regex, name: x}"), ""},
+	    {SPAN("mappings:\n- {match: '(', match_type: regex, name: x, ttl: soon}"),
+	     "f:2:49: mappings[0].ttl: expected a duration such as 10s or 1h30m, got \"soon\"\n"
+	     "f:2:11: match: byte 1 of the regex: missing ) of this group"},
+	};
+	CHECK_ALL(examples);
+}
+
 static void
 test_parse__names(void **state)
 {
@@ -1120,6 +1134,7 @@ main(void)
 	    cmocka_unit_test(test_parse__unknown_keys),
 	    cmocka_unit_test(test_parse__types),
 	    cmocka_unit_test(test_parse__a_wrong_type_is_one_error),
+	    cmocka_unit_test(test_parse__bad_regexes_beside_other_errors),
 	    cmocka_unit_test(test_parse__names),
 	    cmocka_unit_test(test_parse__globs),
 	    cmocka_unit_test(test_parse__labels),
