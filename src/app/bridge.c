@@ -7,6 +7,9 @@
 #include <sched.h>
 #include <stdlib.h>
 
+/* What conflicts of names that have no counter of their own are counted as. */
+#define CONFLICT_NAME_OTHER "other"
+
 /* Reads and compiles all mapping files; @return NULL on any error, with all of them in `diag`. */
 static struct mapper *
 load_mapper(const struct bridge_settings *settings, struct diag *diag)
@@ -126,6 +129,9 @@ bridge_now_us(const struct bridge *bridge)
 unsigned
 bridge_conflict_counter(struct bridge *bridge, enum event_kind kind, struct span name)
 {
+	unsigned first = ACCOUNT_CONFLICTS + (unsigned)kind * (CONFLICT_NAMES_MAX + 1);
+	if (span_equal(name, SPAN(CONFLICT_NAME_OTHER)))
+		return first + CONFLICT_NAMES_MAX; /* or a scrape would show it twice */
 	pthread_mutex_lock(&bridge->conflict_lock);
 	unsigned count = atomic_load(&bridge->conflict_count), i = 0;
 	while (i < count && !span_equal(span_text(bridge->conflict_names[i]), name))
@@ -135,13 +141,14 @@ bridge_conflict_counter(struct bridge *bridge, enum event_kind kind, struct span
 		atomic_store(&bridge->conflict_count, count + 1);
 	}
 	pthread_mutex_unlock(&bridge->conflict_lock);
-	return ACCOUNT_CONFLICTS + (unsigned)kind * (CONFLICT_NAMES_MAX + 1) + i;
+	return first + i;
 }
 
 const char *
 bridge_conflict_name(const struct bridge *bridge, unsigned name)
 {
-	return name < atomic_load(&bridge->conflict_count) ? bridge->conflict_names[name] : "other";
+	return name < atomic_load(&bridge->conflict_count) ? bridge->conflict_names[name]
+							   : CONFLICT_NAME_OTHER;
 }
 
 void

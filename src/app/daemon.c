@@ -51,6 +51,10 @@ start_grace(struct daemon *daemon)
 bool
 daemon_reload(struct daemon *daemon, struct diag *diag)
 {
+	if (!daemon->options->mapping_config.count) {
+		log_warn("nothing to reload: no --statsd.mapping-config was given");
+		return true;
+	}
 	bool ok = bridge_reload(daemon->bridge, diag);
 	log_diag(diag);
 	daemon->counters.last_reload_ok = ok;
@@ -75,10 +79,7 @@ hup_cb(struct ev_loop *loop, ev_signal *watcher, int events)
 	struct diag diag = DIAG_INIT;
 	(void)loop;
 	(void)events;
-	if (!daemon->options->mapping_config.count)
-		log_warn("nothing to reload: no --statsd.mapping-config was given");
-	else
-		daemon_reload(daemon, &diag);
+	daemon_reload(daemon, &diag);
 	diag_fini(&diag);
 }
 

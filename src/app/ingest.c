@@ -244,6 +244,8 @@ static bool
 any_value_counts(const struct work *work, const struct shape *shape)
 {
 	struct span values = work->cut.values, piece;
+	if (shape->type == STATSD_TYPE_SET)
+		return values.len && utf8_is_valid(values);
 	if (!all_are_numbers(values) &&
 	    (!utf8_is_valid(values) || (work->cut.packed && packs_all_or_none(shape->type))))
 		return false;
@@ -282,6 +284,7 @@ kind_of(enum statsd_type type)
 	case STATSD_TYPE_COUNTER:
 		return EVENT_COUNTER;
 	case STATSD_TYPE_GAUGE:
+	case STATSD_TYPE_SET:
 		return EVENT_GAUGE;
 	default:
 		return EVENT_OBSERVER;
@@ -371,9 +374,10 @@ drop_reserved_tag(struct statsd_head *head, enum metric_type type, struct shape 
 }
 
 static uint8_t
-op_of(const struct ingest *ingest, enum metric_type type, const struct mapping_rule *rule)
+op_of(const struct ingest *ingest, const struct series_request *request,
+      const struct mapping_rule *rule)
 {
-	switch (type) {
+	switch (request->type) {
 	case METRIC_COUNTER:
 		return SHAPE_COUNTER;
 	case METRIC_HISTOGRAM:
@@ -383,6 +387,8 @@ op_of(const struct ingest *ingest, enum metric_type type, const struct mapping_r
 	default:
 		break;
 	}
+	if (request->is_set)
+		return SHAPE_SET;
 	enum signed_gauges wanted = rule ? rule->signed_gauges : SIGNED_GAUGES_DEFAULT;
 	bool absolute = wanted == SIGNED_GAUGES_DEFAULT
 			    ? ingest->bridge->settings.signed_gauges_absolute
@@ -392,7 +398,7 @@ op_of(const struct ingest *ingest, enum metric_type type, const struct mapping_r
 
 static struct series_request
 make_request(struct ingest *ingest, const struct mapper *mapper, const struct mapping_rule *rule,
-	     enum event_kind kind, struct span name)
+	     const struct shape *shape, struct span name)
 {
 	const struct rule_set *defaults = mapper_defaults(mapper);
 	static const enum metric_type types[] = {
@@ -401,7 +407,8 @@ make_request(struct ingest *ingest, const struct mapper *mapper, const struct ma
 	return (struct series_request){
 	    .name = name,
 	    .labels = &ingest->head.labels,
-	    .type = kind == EVENT_OBSERVER ? observer : types[kind],
+	    .type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind],
+	    .is_set = shape->type == STATSD_TYPE_SET,
 	    .histogram = rule ? &rule->histogram : &defaults->histogram,
 	    .summary = rule ? &rule->summary : &defaults->summary,
 	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
@@ -433,7 +440,7 @@ find_series(struct ingest *ingest, struct series_request *request, const struct 
 		shape_drop(shape, DROP_SERIES_LIMIT);
 		return;
 	}
-	shape->op = op_of(ingest, request->type, rule);
+	shape->op = op_of(ingest, request, rule);
 	shape->pool = ref->pool;
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
@@ -478,7 +485,7 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
 		return true;
 	}
-	struct series_request request = make_request(ingest, mapper, match.rule, shape->kind, name);
+	struct series_request request = make_request(ingest, mapper, match.rule, shape, name);
 	drop_reserved_tag(head, request.type, shape);
 	merge_labels(head, &match);
 	if (!any_value_counts(work, shape)) {
@@ -518,12 +525,10 @@ resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct tar
 
 /* ---- Applying values. ---- */
 
-static struct cell *
-find_cell(const struct ingest *ingest, const struct shape *shape, uint32_t id, uint32_t incarnation)
+static const struct shard *
+shard_of(const struct ingest *ingest, const struct shape *shape)
 {
-	const struct shard *shard =
-	    shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
-	return shard_find(shard, shape->pool, id, incarnation);
+	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
 }
 
 /* Finds the meaning of a sample's spelling: remembered, or worked out now. */
@@ -540,7 +545,8 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 								      : ingest->generation);
 		struct cell *cell = NULL;
 		if (fresh && shape->op >= SHAPE_COUNTER)
-			cell = find_cell(ingest, shape, entry->id, entry->incarnation);
+			cell = shard_find(shard_of(ingest, shape), shape->pool, entry->id,
+					  entry->incarnation);
 		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
 			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
 			*target = (struct target){.shape = shape, .shape_id = entry->shape};
@@ -550,7 +556,11 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 	resolve(ingest, work, key, target);
 	if (target->shape->op < SHAPE_COUNTER || !target->ref.incarnation)
 		return NULL;
-	return find_cell(ingest, target->shape, target->ref.id, target->ref.incarnation);
+	/*
+	 * Not shard_find(): the control thread may just have taken the series away. It has our tick,
+	 * which lets it live on once this thread has passed a quiescent point.
+	 */
+	return shard_peek(shard_of(ingest, target->shape), target->shape->pool, target->ref.id);
 }
 
 static void
@@ -605,6 +615,21 @@ apply(struct ingest *ingest, const struct target *target, struct cell *cell, dou
 	count_hit(ingest, target, 0, 1, 0);
 }
 
+/* A sample whose spelling is known to be refused; its shape knows why. */
+static void
+refuse_known(struct ingest *ingest, const struct work *work, const struct target *target)
+{
+	count_hit(ingest, target, 0, 1, 0);
+	if (LIKELY(!log_enabled(LOG_LEVEL_DEBUG)))
+		return;
+	for (unsigned i = 0; i < target->shape->tally_count; i++) {
+		unsigned reason = target->shape->tallies[i].counter - ACCOUNT_SAMPLES_DROPPED;
+		if (reason < DROP_REASONS)
+			log_debug("sample refused", LOG_TEXT("reason", drop_reason_text(reason)),
+				  LOG_BYTES("line", work->line));
+	}
+}
+
 /* One piece of a sample's values. @number whether it parsed */
 static void
 take_value(struct ingest *ingest, const struct work *work, const struct target *target,
@@ -621,7 +646,7 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 	if (UNLIKELY(value < 0 && !may_be_negative))
 		refuse_negative(ingest, work, shape);
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
-		count_hit(ingest, target, 0, 1, 0);
+		refuse_known(ingest, work, target);
 	else
 		apply(ingest, target, cell, value, text);
 }
@@ -695,9 +720,40 @@ take_single(struct ingest *ingest, const struct work *work, const struct target 
 		take_value(ingest, work, target, cell, number, value, work->cut.values);
 }
 
-/* A further etsy sample without a type: "a:1|c:2". */
+/* A set's member is everything between the name and the type, whatever it holds. */
 static void
-refuse_typeless(struct ingest *ingest, const struct work *work)
+take_member(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	struct span member = work->cut.values;
+	if (!utf8_is_valid(member)) {
+		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
+			    (size_t)(member.ptr - work->line.ptr));
+		return;
+	}
+	if (work->is_first)
+		count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op == SHAPE_REFUSE_LINE)
+		return;
+	if (!member.len) {
+		refuse_value(ingest, work, member);
+		return;
+	}
+	if (target->shape->op != SHAPE_SET) {
+		refuse_known(ingest, work, target);
+		return;
+	}
+	cell_set_tick(cell, ingest->tick);
+	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
+	count_hit(ingest, target, 0, 1, 0);
+}
+
+/*
+ * A further etsy sample of a line that has samples already: one without a type, as in "a:1|c:2", or
+ * one whose sections would refuse a line.
+ */
+static void
+refuse_further(struct ingest *ingest, const struct work *work)
 {
 	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
 	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_COMPONENT, 1);
@@ -707,19 +763,29 @@ refuse_typeless(struct ingest *ingest, const struct work *work)
 		  LOG_BYTES("line", work->line));
 }
 
-static void
+/* @return false when the line has been refused as a whole, whatever else is in it */
+static bool
 take_sample(struct ingest *ingest, struct work *work)
 {
 	if (!work->cut.suffix.len) {
-		refuse_typeless(ingest, work);
-		return;
+		refuse_further(ingest, work);
+		return true;
 	}
 	struct target target;
 	struct cell *cell = find_target(ingest, work, &target);
-	if (UNLIKELY(work->cut.packed))
+	bool is_refused = target.shape->op == SHAPE_REFUSE_LINE;
+	if (UNLIKELY(is_refused && !work->is_first)) {
+		refuse_further(ingest, work);
+		return true;
+	}
+	if (UNLIKELY(target.shape->type == STATSD_TYPE_SET &&
+		     ingest->bridge->settings.statsd.sets))
+		take_member(ingest, work, &target, cell);
+	else if (UNLIKELY(work->cut.packed))
 		take_packed(ingest, work, &target, cell);
 	else
 		take_single(ingest, work, &target, cell);
+	return !is_refused;
 }
 
 /* A line that cannot even be cut; what its name says is still counted. */
@@ -758,9 +824,9 @@ take_metric(struct ingest *ingest, struct span line)
 		refuse_line(ingest, line, STATSD_MALFORMED_LINE, 0);
 		return;
 	}
-	take_sample(ingest, &work);
+	bool goes_on = take_sample(ingest, &work);
 	work.is_first = false;
-	while (UNLIKELY(statsd_cut_next(&work.cut)))
+	while (UNLIKELY(goes_on && statsd_cut_next(&work.cut)))
 		take_sample(ingest, &work);
 }
 

@@ -25,6 +25,7 @@ enum shape_op {
 	SHAPE_GAUGE_RELATIVE, /* a sign makes it a delta */
 	SHAPE_HISTOGRAM,
 	SHAPE_SUMMARY,
+	SHAPE_SET, /* the whole text between name and type is one member */
 };
 
 /* What a tally is multiplied with. */

@@ -323,11 +323,41 @@ add_relays(struct gathering *g)
 
 /* ---- Configuration, web, process. ---- */
 
+struct match_hit {
+	const char *match; /* borrowed from the mapper */
+	uint64_t hits;
+};
+
+/* Hits by match: rules for several types may share one. */
+struct match_hits {
+	struct match_hit *items; /* owned */
+	size_t count, capacity;
+};
+
 static void
-add_match_limit_hits(void *ctx, const struct mapping_rule *rule, uint64_t hits)
+note_match_limit_hits(void *ctx, const struct mapping_rule *rule, uint64_t hits)
 {
-	struct gathering *g = ctx;
-	family_list_add_with(g->list, "match", span_text(rule->match), (double)hits);
+	struct match_hits *all = ctx;
+	size_t i = 0;
+	while (i < all->count && strcmp(all->items[i].match, rule->match) != 0)
+		i++;
+	if (i == all->count) {
+		all->items = xgrow(all->items, i, &all->capacity, sizeof(*all->items));
+		all->items[all->count++] = (struct match_hit){rule->match, 0};
+	}
+	all->items[i].hits += hits;
+}
+
+static void
+add_match_limit_hits(struct gathering *g, const struct mapper *mapper)
+{
+	struct match_hits all = {0};
+	mapper_visit_match_limit_hits(mapper, note_match_limit_hits, &all);
+	begin(g, OWN_MATCH_LIMIT);
+	for (size_t i = 0; i < all.count; i++)
+		family_list_add_with(g->list, "match", span_text(all.items[i].match),
+				     (double)all.items[i].hits);
+	free(all.items);
 }
 
 static void
@@ -346,8 +376,7 @@ add_configuration(struct gathering *g)
 	add(g, OWN_CONFIG_RELOAD_TIME, (double)control->last_success.us / 1e6);
 	add(g, OWN_LOADED_MAPPINGS,
 	    g->from->options->mapping_config.count ? (double)mapper_rule_count(mapper) : 0);
-	begin(g, OWN_MATCH_LIMIT);
-	mapper_visit_match_limit_hits(mapper, add_match_limit_hits, g);
+	add_match_limit_hits(g, mapper);
 }
 
 static void

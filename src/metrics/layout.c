@@ -39,10 +39,12 @@ struct layouts *
 layouts_new(void)
 {
 	struct layouts *layouts = xcalloc(1, sizeof(*layouts));
-	static const enum metric_type fixed[] = {METRIC_COUNTER, METRIC_GAUGE};
-	for (size_t i = 0; i < 2; i++) {
+	static const enum metric_type fixed[POOLS_FIXED] = {METRIC_COUNTER, METRIC_GAUGE,
+							    METRIC_GAUGE};
+	for (size_t i = 0; i < POOLS_FIXED; i++) {
 		struct layout *layout = xcalloc(1, sizeof(*layout));
 		layout->type = fixed[i];
+		layout->is_set = i == POOL_SETS;
 		add(layouts, layout);
 	}
 	return layouts;
@@ -82,7 +84,7 @@ const struct layout *
 layouts_histogram(struct layouts *layouts, const struct histogram_options *options)
 {
 	unsigned count = layouts_count(layouts);
-	for (unsigned i = 2; i < count; i++) {
+	for (unsigned i = POOLS_FIXED; i < count; i++) {
 		const struct layout *have = layouts_get(layouts, i);
 		if (have->type == METRIC_HISTOGRAM &&
 		    same_numbers(have->bounds, have->bound_count, options->buckets,
@@ -120,7 +122,7 @@ layouts_summary(struct layouts *layouts, const struct summary_options *options)
 	CHECK(wanted <= QUANTILES_MAX && options->age_buckets > 0);
 	int64_t slot_us = options->max_age_us / options->age_buckets;
 	unsigned count = layouts_count(layouts);
-	for (unsigned i = 2; i < count; i++) {
+	for (unsigned i = POOLS_FIXED; i < count; i++) {
 		const struct layout *have = layouts_get(layouts, i);
 		if (have->type == METRIC_SUMMARY && have->slot_us == slot_us &&
 		    have->slots == options->age_buckets && same_targets(have, options))

@@ -12,14 +12,17 @@
 #include "model/kind.h"
 #include "model/options.h"
 
-/* Pools 0 and 1 are the counters and the gauges; each layout of an observer is one more. */
+/* The first pools are the counters, gauges and sets; each layout of an observer is one more. */
 #define POOL_COUNTERS 0
 #define POOL_GAUGES 1
+#define POOL_SETS 2
+#define POOLS_FIXED 3
 #define POOLS_MAX 4096
 
 struct layout {
 	unsigned pool; /* index, below POOLS_MAX */
 	enum metric_type type;
+	bool is_set; /* a gauge that shows how many different members it was given */
 
 	/* Histograms. */
 	size_t bound_count;
@@ -52,7 +55,7 @@ const struct layout *layouts_histogram(struct layouts *layouts,
 /** The same for a summary. */
 const struct layout *layouts_summary(struct layouts *layouts,
 				     const struct summary_options *options);
-/** @return a pool's layout; pools 0 and 1 always exist. Safe without lock for a pool once seen. */
+/** @return a pool's layout; the fixed pools always exist. Safe without lock for a pool once seen. */
 const struct layout *layouts_get(const struct layouts *layouts, unsigned pool);
 /** @return pools that exist */
 unsigned layouts_count(const struct layouts *layouts);

@@ -285,7 +285,7 @@ layout_of(struct registry *registry, const struct series_request *request)
 	case METRIC_COUNTER:
 		return layouts_get(registry->layouts, POOL_COUNTERS);
 	default:
-		return layouts_get(registry->layouts, POOL_GAUGES);
+		return layouts_get(registry->layouts, request->is_set ? POOL_SETS : POOL_GAUGES);
 	}
 }
 
@@ -357,6 +357,8 @@ find_or_create(struct registry *registry, const struct series_request *request, 
 		struct series_key key = {family, labels};
 		hash = series_hash(family, labels);
 		series = index_find(&registry->series, hash, series_has_key, &key);
+		if (series && (series->pool == POOL_SETS) != request->is_set)
+			return REGISTRY_CONFLICT;
 	} else {
 		struct buf scratch = BUF_INIT;
 		bool clashes = name_clashes(registry, request->name, request->type, &scratch);

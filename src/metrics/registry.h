@@ -50,6 +50,7 @@ struct series_request {
 	struct span name; /* legal metric name */
 	const struct labels *labels;
 	enum metric_type type;
+	bool is_set; /* a METRIC_GAUGE that shows how many different members it was given */
 	const struct histogram_options *histogram; /* when type says so */
 	const struct summary_options *summary;	   /* when type says so */
 	int64_t ttl_us;				   /* 0 = never expires */

@@ -7,6 +7,7 @@
 #include "metrics/registry_private.h"
 
 #include "base/alloc.h"
+#include "metrics/distinct.h"
 #include "metrics/label_text.h"
 #include "metrics/window.h"
 
@@ -26,6 +27,7 @@ struct registry_reader {
 	size_t bucket_capacity;
 	double quantile_values[QUANTILES_MAX];
 	struct weighted_list observations;
+	struct distinct_union members;
 };
 
 int
@@ -260,6 +262,21 @@ read_summary(struct registry_reader *reader, const struct series *series,
 	out->quantile_values = reader->quantile_values;
 }
 
+static double
+read_set(struct registry_reader *reader, const struct series *series)
+{
+	distinct_union_reset(&reader->members);
+	for (unsigned i = 0; i < reader->registry->threads; i++) {
+		const struct set_cell *cell = (const struct set_cell *)shard_peek(
+		    reader->registry->shards[i], series->pool, series->id);
+		const struct distinct *members =
+		    cell ? atomic_load_explicit(&cell->members, memory_order_acquire) : NULL;
+		if (members)
+			distinct_union_add(&reader->members, members);
+	}
+	return distinct_union_count(&reader->members);
+}
+
 static void
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
@@ -270,7 +287,8 @@ read_series(struct registry_reader *reader, const struct series *series, struct 
 		out->value = value_clamp(read_scalar(reader->registry, series));
 		break;
 	case METRIC_GAUGE:
-		out->value = read_scalar(reader->registry, series);
+		out->value = layout->is_set ? read_set(reader, series)
+					    : read_scalar(reader->registry, series);
 		break;
 	case METRIC_HISTOGRAM:
 		read_histogram(reader, series, layout, out);
@@ -367,6 +385,7 @@ reader_close(struct reader *base)
 	buf_fini(&reader->help);
 	free(reader->buckets);
 	free(reader->observations.items);
+	distinct_union_fini(&reader->members);
 	free(reader);
 }
 

@@ -1,6 +1,7 @@
 #include "metrics/shard.h"
 
 #include "base/alloc.h"
+#include "metrics/distinct.h"
 #include "metrics/window.h"
 
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 
 struct retired {
 	struct retired *next;
-	struct window *window;
+	struct window *window;	   /* one of the two */
+	struct distinct *distinct;
 };
 
 /* The cells of one pool. */
@@ -51,13 +53,6 @@ table_of(const struct shard *shard, unsigned pool)
 	return atomic_load_explicit(&shard->tables[pool], memory_order_acquire);
 }
 
-static struct summary_cell *
-summary_cell_at(char *chunk, const struct table *table, uint32_t index)
-{
-	void *cell = chunk + index * table->stride;
-	return cell;
-}
-
 static void
 free_windows(struct summary_cell *cell, const struct layout *layout)
 {
@@ -68,14 +63,31 @@ free_windows(struct summary_cell *cell, const struct layout *layout)
 }
 
 static void
+free_members(struct set_cell *cell)
+{
+	free(atomic_exchange_explicit(&cell->members, NULL, memory_order_acquire));
+}
+
+/* Frees what a cell refers to. */
+static void
+cell_fini(void *cell, const struct layout *layout)
+{
+	if (layout->type == METRIC_SUMMARY)
+		free_windows(cell, layout);
+	else if (layout->is_set)
+		free_members(cell);
+}
+
+static void
 table_free(struct table *table, const struct layout *layout)
 {
 	for (uint32_t c = 0; c < table->chunk_count; c++) {
 		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
 		if (!chunk)
 			continue;
-		for (uint32_t i = 0; layout->type == METRIC_SUMMARY && i < 1u << table->shift; i++)
-			free_windows(summary_cell_at(chunk, table, i), layout);
+		bool owns = layout->type == METRIC_SUMMARY || layout->is_set;
+		for (uint32_t i = 0; owns && i < 1u << table->shift; i++)
+			cell_fini(chunk + i * table->stride, layout);
 		munmap(chunk, table->chunk_bytes);
 	}
 	free(table);
@@ -99,6 +111,8 @@ shard_free(struct shard **shard)
 static size_t
 cell_size(const struct layout *layout)
 {
+	if (layout->is_set)
+		return sizeof(struct set_cell);
 	switch (layout->type) {
 	case METRIC_COUNTER:
 		return sizeof(struct counter_cell);
@@ -208,6 +222,8 @@ shard_clear(struct shard *shard, unsigned pool, uint32_t id)
 		histogram->carry = 0;
 		for (size_t i = 0; i <= layout->bound_count; i++)
 			atomic_store_explicit(&histogram->buckets[i], 0, memory_order_relaxed);
+	} else if (layout->is_set) {
+		free_members((struct set_cell *)cell);
 	} else {
 		_Static_assert(offsetof(struct counter_cell, value) ==
 				   offsetof(struct gauge_cell, value),
@@ -238,6 +254,34 @@ gauge_add(struct gauge_cell *cell, double amount)
 	while (!atomic_compare_exchange_weak_explicit(&cell->value, &before, before + amount,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
+}
+
+/* Hands memory to the control thread, which frees it when no scrape reads it. */
+static void
+retire(struct shard *shard, struct window *window, struct distinct *distinct)
+{
+	struct retired *entry = xmalloc(sizeof(*entry));
+	entry->window = window;
+	entry->distinct = distinct;
+	entry->next = atomic_load_explicit(&shard->retired, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&shard->retired, &entry->next, entry,
+						      memory_order_release, memory_order_relaxed))
+		;
+}
+
+void
+set_add(struct shard *shard, struct set_cell *cell, uint64_t hash)
+{
+	struct distinct *members = atomic_load_explicit(&cell->members, memory_order_relaxed);
+	if (!members) {
+		members = distinct_new();
+		atomic_store_explicit(&cell->members, members, memory_order_release);
+	}
+	struct distinct *other = distinct_add(members, hash);
+	if (!other)
+		return;
+	atomic_store_explicit(&cell->members, other, memory_order_release);
+	retire(shard, NULL, members);
 }
 
 uint64_t
@@ -285,18 +329,6 @@ histogram_observe(struct histogram_cell *cell, const struct layout *layout, doub
 	add_clamped(&cell->sum, value * (double)count);
 }
 
-/* Hands a window to the control thread, which frees it when no scrape reads it. */
-static void
-retire(struct shard *shard, struct window *window)
-{
-	struct retired *entry = xmalloc(sizeof(*entry));
-	entry->window = window;
-	entry->next = atomic_load_explicit(&shard->retired, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&shard->retired, &entry->next, entry,
-						      memory_order_release, memory_order_relaxed))
-		;
-}
-
 void
 shard_free_retired(struct shard *shard)
 {
@@ -305,6 +337,7 @@ shard_free_retired(struct shard *shard)
 	while (entry) {
 		struct retired *next = entry->next;
 		window_free(entry->window);
+		free(entry->distinct);
 		free(entry);
 		entry = next;
 	}
@@ -319,14 +352,14 @@ summary_observe(struct shard *shard, struct summary_cell *cell, const struct lay
 	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
 	if (!window || window_epoch(window) != epoch) {
 		if (window)
-			retire(shard, window);
+			retire(shard, window, NULL);
 		window = window_new(epoch);
 		atomic_store_explicit(slot, window, memory_order_release);
 	}
 	struct window *larger = window_add(window, value, count);
 	if (larger) {
 		atomic_store_explicit(slot, larger, memory_order_release);
-		retire(shard, window);
+		retire(shard, window, NULL);
 	}
 	add_count(&cell->count, count);
 	add_clamped(&cell->sum, value * (double)count);
@@ -343,7 +376,7 @@ rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout 
 		if (!window || window_epoch(window) >= oldest)
 			continue;
 		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);
-		retire(shard, window);
+		retire(shard, window, NULL);
 	}
 }
 

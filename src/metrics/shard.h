@@ -43,6 +43,13 @@ struct gauge_cell {
 	_Atomic double value;
 };
 
+struct distinct; /* metrics/distinct */
+
+struct set_cell {
+	struct cell cell;
+	_Atomic(struct distinct *) members;
+};
+
 struct histogram_cell {
 	struct cell cell;
 	_Atomic double sum;
@@ -112,6 +119,9 @@ gauge_set(struct gauge_cell *cell, double value)
 
 /** Adds to a gauge, atomically against all other threads. */
 void gauge_add(struct gauge_cell *cell, double amount);
+
+/** Adds a member to a set. @shard the cell's, for memory to retire; @hash of the member */
+void set_add(struct shard *shard, struct set_cell *cell, uint64_t hash);
 
 /**
  * Turns a sampled observation's weight into whole observations, carrying the fraction.
