@@ -458,16 +458,3 @@ telemetry_reader_new(const struct telemetry_sources *sources)
 	free(g.total);
 	return family_list_reader(&g.list);
 }
-
-void
-telemetry_markdown(struct buf *out)
-{
-	buf_add_text(out, "| metric | type | meaning |\n|---|---|---|\n");
-	struct buf name = BUF_INIT;
-	for (size_t i = 0; i < OWN_METRICS_COUNT; i++) {
-		row_name(&rows[i], "statsbridge", &name);
-		buf_printf(out, "| `%.*s` | %s | %s |\n", SPAN_ARGS(buf_span(&name)),
-			   metric_type_text(rows[i].type), rows[i].help);
-	}
-	buf_fini(&name);
-}

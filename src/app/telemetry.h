@@ -45,7 +45,4 @@ void telemetry_names_fini(struct telemetry_names *names);
 /** @return a reader over all own metrics as they are now; control thread */
 struct reader *telemetry_reader_new(const struct telemetry_sources *sources);
 
-/** Appends the README's table of own metrics. */
-void telemetry_markdown(struct buf *out);
-
 #endif

@@ -97,7 +97,8 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 	layout->type = METRIC_HISTOGRAM;
 	layout->bound_count = options->bucket_count;
 	layout->bounds = xcalloc(options->bucket_count, sizeof(double));
-	memcpy(layout->bounds, options->buckets, options->bucket_count * sizeof(double));
+	if (options->bucket_count)
+		memcpy(layout->bounds, options->buckets, options->bucket_count * sizeof(double));
 	layout->bound_texts = format_all(layout->bounds, layout->bound_count, &layout->texts);
 	return add(layouts, layout);
 }
@@ -121,6 +122,7 @@ layouts_summary(struct layouts *layouts, const struct summary_options *options)
 	size_t wanted = options->quantile_count;
 	CHECK(wanted <= QUANTILES_MAX && options->age_buckets > 0);
 	int64_t slot_us = options->max_age_us / options->age_buckets;
+	CHECK(slot_us > 0);
 	unsigned count = layouts_count(layouts);
 	for (unsigned i = POOLS_FIXED; i < count; i++) {
 		const struct layout *have = layouts_get(layouts, i);

@@ -52,7 +52,7 @@ void layouts_free(struct layouts **layouts);
  */
 const struct layout *layouts_histogram(struct layouts *layouts,
 				       const struct histogram_options *options);
-/** The same for a summary. */
+/** The same for a summary, whose max_age_us is at least age_buckets. */
 const struct layout *layouts_summary(struct layouts *layouts,
 				     const struct summary_options *options);
 /** @return a pool's layout; the fixed pools always exist. Safe without lock for a pool once seen. */

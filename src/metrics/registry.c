@@ -41,7 +41,6 @@ family_free(struct family *family)
 		free(family->graveyard[i]);
 	}
 	free(family->births);
-	free(family->names);
 	free(family->graveyard);
 	free(family->help);
 	free(family->name);
@@ -66,6 +65,9 @@ registry_free(struct registry **slot)
 	}
 	for (size_t i = 0; i < registry->reserved.size; i++)
 		free(registry->reserved.slots[i].item);
+	for (size_t i = 0; i < registry->name_sets.size; i++)
+		free(registry->name_sets.slots[i].item);
+	index_fini(&registry->name_sets);
 	index_fini(&registry->series);
 	index_fini(&registry->families);
 	index_fini(&registry->reserved);
@@ -215,31 +217,32 @@ family_new(struct registry *registry, const struct series_request *request)
 	return family;
 }
 
-/* Counts a series under its set of label names; @return the set's position. */
-static uint32_t
-family_add_names(struct registry *registry, struct family *family, const struct labels *labels)
+static bool
+is_name_set(const void *item, const void *key)
 {
-	uint64_t hash = labels->count;
+	const struct name_set *set = item, *wanted = key;
+	return set->family == wanted->family && set->hash == wanted->hash;
+}
+
+/* Counts a series under its set of label names. */
+static struct name_set *
+name_set_use(struct registry *registry, const struct family *family, const struct labels *labels)
+{
+	struct name_set wanted = {.family = family, .hash = family->hash};
 	for (size_t i = 0; i < labels->count; i++)
-		hash = hash * UINT64_C(0x9e3779b97f4a7c15) +
-		       hash_bytes64(labels->item[i].name.ptr, labels->item[i].name.len);
-	size_t unused = family->name_set_count;
-	for (size_t i = 0; i < family->name_set_count; i++) {
-		if (!family->names[i].series)
-			unused = i;
-		else if (family->names[i].hash == hash) {
-			family->names[i].series++;
-			return (uint32_t)i;
-		}
+		wanted.hash = wanted.hash * UINT64_C(0x9e3779b97f4a7c15) +
+			      hash_bytes64(labels->item[i].name.ptr, labels->item[i].name.len);
+	struct name_set *set =
+	    index_find(&registry->name_sets, wanted.hash, is_name_set, &wanted);
+	if (!set) {
+		set = xmalloc(sizeof(*set));
+		*set = wanted;
+		index_add(&registry->name_sets, set->hash, set);
+		atomic_fetch_add_explicit(&registry->metrics_count[family->type], 1,
+					  memory_order_relaxed);
 	}
-	if (unused == family->name_set_count) {
-		family->names = xgrow(family->names, unused, &family->name_set_capacity,
-				      sizeof(*family->names));
-		family->name_set_count++;
-	}
-	family->names[unused] = (struct name_set){hash, 1};
-	atomic_fetch_add_explicit(&registry->metrics_count[family->type], 1, memory_order_relaxed);
-	return (uint32_t)unused;
+	set->series++;
+	return set;
 }
 
 /* ---- Series. ---- */
@@ -315,8 +318,9 @@ series_new(struct registry *registry, struct family *family, const struct layout
 	series->incarnation = next_incarnation(registry);
 	series->label_count = (uint16_t)request->labels->count;
 	series->text_len = (uint32_t)text.len;
+	registry->text_bytes += text.len;
 	memcpy(series->text, text.ptr, text.len);
-	series->names = family_add_names(registry, family, request->labels);
+	series->names = name_set_use(registry, family, request->labels);
 	index_add(&registry->series, hash, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {
@@ -341,6 +345,13 @@ series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 	series->is_changed = true;
 	series->next_changed = registry->changed;
 	registry->changed = series;
+}
+
+static bool
+has_room(const struct registry *registry, size_t text_len)
+{
+	return registry->series.count < registry->max_series &&
+	       registry->text_bytes + text_len <= registry->max_series * SERIES_TEXT_BYTES;
 }
 
 static enum registry_verdict
@@ -368,7 +379,7 @@ find_or_create(struct registry *registry, const struct series_request *request, 
 	}
 	if (!series) {
 		const struct layout *layout = layout_of(registry, request);
-		if (registry->series.count >= registry->max_series || !layout)
+		if (!layout || !has_room(registry, labels.len))
 			return REGISTRY_LIMIT;
 		if (!family) {
 			family = family_new(registry, request);

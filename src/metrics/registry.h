@@ -19,6 +19,12 @@
 
 struct registry;
 
+/*
+ * Label texts of all series together may take this many bytes a series of max_series: with few series
+ * they may be long, but a peer cannot make two million series of 64 KiB each.
+ */
+#define SERIES_TEXT_BYTES 512
+
 struct registry_settings {
 	unsigned threads;     /* ingest threads: one shard each */
 	uint64_t max_series;  /* below 2^32 */
@@ -62,7 +68,7 @@ struct series_request {
 enum registry_verdict {
 	REGISTRY_OK,
 	REGISTRY_CONFLICT, /* the name is taken by another type, a suffix, or the bridge itself */
-	REGISTRY_LIMIT,	   /* max_series (or the layouts) are all in use */
+	REGISTRY_LIMIT,	   /* max_series, the room for label texts or the layouts are used up */
 };
 
 /**

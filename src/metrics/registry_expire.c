@@ -106,10 +106,14 @@ unregister(struct registry *registry, struct series *series)
 {
 	struct family *family = series->family;
 	index_remove(&registry->series, series->hash, series);
+	registry->text_bytes -= series->text_len;
 	atomic_fetch_sub_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
-	if (--family->names[series->names].series == 0)
+	if (--series->names->series == 0) {
+		index_remove(&registry->name_sets, series->names->hash, series->names);
+		free(series->names);
 		atomic_fetch_sub_explicit(&registry->metrics_count[family->type], 1,
 					  memory_order_relaxed);
+	}
 	if (--family->series_count == 0) {
 		index_remove(&registry->families, family->hash, family);
 		atomic_fetch_sub_explicit(&registry->families_count, 1, memory_order_relaxed);

@@ -19,6 +19,7 @@ enum series_state {
 
 struct series {
 	struct family *family;
+	struct name_set *names;
 	struct expiry_node *expiry; /* control only; NULL without a ttl */
 	struct series *next_changed; /* under the lock: list of series whose ttl changed */
 	_Atomic int64_t ttl_us;
@@ -28,7 +29,6 @@ struct series {
 	uint32_t text_len;
 	uint16_t pool;
 	uint16_t label_count;
-	uint32_t names; /* position in family->names */
 	_Atomic uint8_t state; /* enum series_state; written under the lock */
 	bool is_changed; /* in the list of changed series */
 	char text[];	 /* `a="b",c="d"`, escaped */
@@ -43,8 +43,9 @@ struct series_list {
 
 /* One set of label names in use in a family, for the metrics_total metric. */
 struct name_set {
+	const struct family *family;
 	uint64_t hash;
-	uint32_t series; /* 0 = free */
+	uint32_t series; /* how many have it */
 };
 
 struct family {
@@ -61,8 +62,6 @@ struct family {
 	struct series **births; /* not in the output order yet */
 	size_t birth_count, birth_capacity;
 	struct family *next_born; /* in registry->born while birth_count > 0 */
-	struct name_set *names;
-	size_t name_set_count, name_set_capacity;
 
 	/* Control only. */
 	struct series_list *list;
@@ -92,6 +91,8 @@ struct registry {
 	/* Under the lock. */
 	struct index families;
 	struct index series;
+	uint64_t text_bytes; /* of all series */
+	struct index name_sets; /* items are owned */
 	struct pool_ids ids[POOLS_MAX];
 	uint32_t last_incarnation;
 	struct family *born; /* families with births */

@@ -34,7 +34,7 @@ struct shard {
 	_Atomic uint64_t bytes;
 	_Atomic(struct retired *) retired;
 	unsigned rotate_pool; /* where shard_rotate() goes on */
-	uint32_t rotate_id;
+	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
 	_Atomic(struct table *) tables[POOLS_MAX];
 };
 
@@ -256,7 +256,10 @@ gauge_add(struct gauge_cell *cell, double amount)
 		;
 }
 
-/* Hands memory to the control thread, which frees it when no scrape reads it. */
+/*
+ * Hands memory to the control thread, which frees it when no scrape reads it. Nothing leads to it any
+ * more, or a scrape could find it after it was freed.
+ */
 static void
 retire(struct shard *shard, struct window *window, struct distinct *distinct)
 {
@@ -351,10 +354,11 @@ summary_observe(struct shard *shard, struct summary_cell *cell, const struct lay
 	_Atomic(struct window *) *slot = &cell->slots[epoch % layout->slots];
 	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
 	if (!window || window_epoch(window) != epoch) {
-		if (window)
-			retire(shard, window, NULL);
+		struct window *over = window;
 		window = window_new(epoch);
 		atomic_store_explicit(slot, window, memory_order_release);
+		if (over)
+			retire(shard, over, NULL);
 	}
 	struct window *larger = window_add(window, value, count);
 	if (larger) {
@@ -398,13 +402,14 @@ shard_rotate(struct shard *shard, int64_t now_us, unsigned cells)
 	while (cells) {
 		const struct table *table = table_of(shard, shard->rotate_pool);
 		const struct layout *layout = layouts_get(shard->layouts, shard->rotate_pool);
-		uint32_t end = table ? table->chunk_count << table->shift : 0;
+		uint64_t end = table ? (uint64_t)table->chunk_count << table->shift : 0;
 		if (!table || layout->type != METRIC_SUMMARY || shard->rotate_id >= end) {
 			if (!rotate_next_pool(shard))
 				return;
 			continue;
 		}
-		struct cell *cell = shard_peek(shard, shard->rotate_pool, shard->rotate_id);
+		struct cell *cell =
+		    shard_peek(shard, shard->rotate_pool, (uint32_t)shard->rotate_id);
 		if (!cell) { /* a chunk never made: on to the next */
 			shard->rotate_id = ((shard->rotate_id >> table->shift) + 1) << table->shift;
 			continue;

@@ -92,11 +92,11 @@ void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
 
 /* ---- Updates, by the owner (gauges: by any thread). ---- */
 
-/** Marks a cell as updated now. */
+/** Marks a cell as updated now; a thread whose now is older than another's changes nothing. */
 static inline void
 cell_set_tick(struct cell *cell, uint32_t tick)
 {
-	if (atomic_load_explicit(&cell->tick, memory_order_relaxed) != tick)
+	if (atomic_load_explicit(&cell->tick, memory_order_relaxed) < tick)
 		atomic_store_explicit(&cell->tick, tick, memory_order_relaxed);
 }
 

@@ -1,0 +1,110 @@
+/*
+ * Any bytes as payloads: every line and sample stays accounted for, a scrape stays well formed, and
+ * known spellings count as new ones do.
+ *
+ * The first byte chooses the options. The rest is cut at each byte 0x1e: a second passes, and the
+ * next payload goes to the next thread.
+ */
+#include "app/exposition_check.h"
+#include "app/pipeline.h"
+
+#define PAYLOAD_END '\x1e'
+#define THREADS 2
+
+enum {
+	OPTION_NO_MAPPING = 1,
+	OPTION_ABSOLUTE = 2,
+	OPTION_NO_CONTAINER = 4,
+	OPTION_FEW = 8,
+	OPTION_SETS = 16
+};
+
+static const char mapping[] =
+    "defaults:\n"
+    "  ttl: 4s\n"
+    "  observer_type: histogram\n"
+    "  histogram_options: {buckets: [0.1, 1, 5]}\n"
+    "mappings:\n"
+    "- {match: 'w.*', name: 'web', labels: {page: '$1', k: rule}}\n"
+    "- {match: 'o.*', name: '$1', labels: {k: rule}, honor_labels: true}\n"
+    "- {match: 'd.*', action: drop}\n"
+    "- {match: 's.*', name: s, observer_type: summary, labels: {n: '$1'}}\n"
+    "- {match: 'x.*', name: 'scaled_$1', scale: -2}\n"
+    "- {match: '^e(.*)$', match_type: regex, name: '$1', labels: {e: '$1$1'}}\n";
+
+static struct pipeline
+new_pipeline(unsigned options)
+{
+	static const struct span reserved = {"statsbridge_lines_total", 23};
+	struct pipeline p;
+	struct diag diag = DIAG_INIT;
+	struct bridge_settings settings = pipeline_defaults();
+	settings.threads = THREADS;
+	settings.max_series = options & OPTION_FEW ? 3 : 200;
+	settings.signed_gauges_absolute = options & OPTION_ABSOLUTE;
+	settings.statsd.container_id_label = !(options & OPTION_NO_CONTAINER);
+	settings.statsd.sets = options & OPTION_SETS;
+	settings.reserved = &reserved;
+	settings.reserved_count = 1;
+	clock_fake(0);
+	CHECK(pipeline_init(&p, settings, options & OPTION_NO_MAPPING ? NULL : mapping, &diag));
+	diag_fini(&diag);
+	return p;
+}
+
+/* @return a text of everything there is to see: scrape and counters */
+static struct buf
+see(struct pipeline *p)
+{
+	struct buf text = BUF_INIT;
+	struct span where = SPAN("");
+	pipeline_expose(p, &text);
+	const char *fault = exposition_find_fault(buf_span(&text), &where);
+	if (fault)
+		fprintf(stderr, "%s: %.*s\n", fault, SPAN_ARGS(where));
+	CHECK(!fault);
+	struct account *account = pipeline_account(p);
+	CHECK(account_is_balanced(account));
+	account_format(account, &text);
+	free(account);
+	return text;
+}
+
+static struct buf
+replay(struct span input, unsigned options, bool as_new)
+{
+	struct pipeline p = new_pipeline(options);
+	for (unsigned turn = 0;; turn++) {
+		const char *end = span_find(input, PAYLOAD_END);
+		size_t len = end ? (size_t)(end - input.ptr) : input.len;
+		if (as_new)
+			atomic_fetch_add(&p.bridge->rules, 1);
+		pipeline_send(&p, turn % THREADS, span_first(input, len));
+		if (!end)
+			break;
+		input = span_from(input, len + 1);
+		clock_fake((int64_t)(turn + 1) * 1000000);
+		pipeline_tick(&p);
+	}
+	struct buf seen = see(&p);
+	pipeline_fini(&p);
+	return seen;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!size || size > STATSD_LINE_MAX)
+		return 0;
+	struct span input = span_of((const char *)data + 1, size - 1);
+	struct buf known = replay(input, data[0], false);
+	struct buf new = replay(input, data[0], true);
+	if (!span_equal(buf_span(&known), buf_span(&new)))
+		fprintf(stderr, "known:\n%s\nnew:\n%s\n", buf_text(&known), buf_text(&new));
+	CHECK(span_equal(buf_span(&known), buf_span(&new)));
+	buf_fini(&known);
+	buf_fini(&new);
+	return 0;
+}

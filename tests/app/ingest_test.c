@@ -1,0 +1,208 @@
+#include "test.h"
+
+#include "app/pipeline.h"
+
+static struct pipeline
+new_pipeline(unsigned threads, const char *mapping)
+{
+	struct pipeline p;
+	struct diag diag = DIAG_INIT;
+	struct bridge_settings settings = pipeline_defaults();
+	settings.threads = threads;
+	clock_fake(0);
+	assert_true(pipeline_init(&p, settings, mapping, &diag));
+	diag_fini(&diag);
+	return p;
+}
+
+static void
+assert_counter(const struct pipeline *p, unsigned counter, uint64_t want)
+{
+	struct account *account = pipeline_account(p);
+	assert_true(account_is_balanced(account));
+	if (account_get(account, counter) != want)
+		fail_msg("counter %u is %llu, not %llu", counter,
+			 (unsigned long long)account_get(account, counter),
+			 (unsigned long long)want);
+	free(account);
+}
+
+static void
+assert_exposed(struct pipeline *p, const char *line)
+{
+	struct buf text = BUF_INIT;
+	pipeline_expose(p, &text);
+	if (!strstr(buf_text(&text), line))
+		fail_msg("no %s in %s", line, buf_text(&text));
+	buf_fini(&text);
+}
+
+/* "a,k0=v,k1=v,...": a name with `tags` InfluxDB tags */
+static void
+add_tagged_name(struct buf *out, unsigned tags)
+{
+	buf_add_byte(out, 'a');
+	for (unsigned i = 0; i < tags; i++)
+		buf_printf(out, ",k%u=v", i);
+}
+
+static void
+send_tagged(struct pipeline *p, unsigned tags, const char *rest)
+{
+	struct buf line = BUF_INIT;
+	add_tagged_name(&line, tags);
+	buf_add_text(&line, rest);
+	pipeline_send(p, 0, buf_span(&line));
+	buf_fini(&line);
+}
+
+/* A line that its first sample's head refuses has no further samples. */
+static void
+test_ingest__refused_line_has_no_samples(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	for (unsigned times = 1; times <= 2; times++) {
+		send_tagged(&p, TAGS_MAX + 1, ":1|c:2|c:3");
+		assert_counter(&p, ACCOUNT_LINES_REFUSED + STATSD_TOO_MANY_TAGS, times);
+		assert_counter(&p, ACCOUNT_SAMPLES, 0);
+	}
+	pipeline_fini(&p);
+}
+
+/* A container id is a tag too many for the second sample only. */
+static void
+test_ingest__further_sample_with_too_many_tags(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	for (unsigned times = 1; times <= 2; times++) {
+		send_tagged(&p, TAGS_MAX, ":1|c:2|c|c:x");
+		assert_counter(&p, ACCOUNT_SAMPLES, 2 * times);
+		assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, times);
+		assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_COMPONENT, times);
+		assert_counter(&p, ACCOUNT_LINES_WITH_SAMPLES, times);
+		assert_counter(&p, ACCOUNT_LINES_REFUSED + STATSD_TOO_MANY_TAGS, 0);
+	}
+	pipeline_fini(&p);
+}
+
+static uint32_t
+tick_now(const struct pipeline *p)
+{
+	return (uint32_t)(bridge_now_us(p->bridge) / TICK_US) + 1;
+}
+
+/* A thread that works keeps a series that was taken away from being freed; a line brings it back.
+ */
+static void
+test_ingest__line_meets_dying_series(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(2, "defaults: {ttl: 1s}\n");
+	pipeline_send(&p, 0, SPAN("a:1|c\ng:5|g"));
+	clock_fake(3000000);
+	grace_begin(p.bridge->grace, 1);
+	assert_true(registry_expire(p.bridge->registry, tick_now(&p)));
+	assert_true(registry_expire(p.bridge->registry, tick_now(&p)));
+	pipeline_send(&p, 0, SPAN("a:2|c"));
+	assert_exposed(&p, "\na 3\n");
+	grace_end(p.bridge->grace, 1);
+	pipeline_tick(&p);
+	assert_exposed(&p, "\na 3\n");
+	assert_int_equal(registry_series_count(p.bridge->registry, METRIC_GAUGE), 0);
+	pipeline_send(&p, 1, SPAN("a:4|c"));
+	assert_exposed(&p, "\na 7\n");
+	pipeline_fini(&p);
+}
+
+/* The same, when the thread that works is the one that brings it back. */
+static void
+test_ingest__line_meets_dying_series_within_a_batch(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, "defaults: {ttl: 1s}\n");
+	struct ingest *ingest = p.bridge->ingests[0];
+	pipeline_send(&p, 0, SPAN("a:1|c\nb:1|c"));
+	clock_fake(3000000);
+	grace_begin(p.bridge->grace, 0);
+	ingest_begin(ingest);
+	ingest_payload(ingest, SPAN("b:1|c"));
+	assert_true(registry_expire(p.bridge->registry, tick_now(&p)));
+	ingest_payload(ingest, SPAN("a:2|c\nb:2|c"));
+	ingest_payload(ingest, SPAN("a:4|c\nb:4|c"));
+	grace_end(p.bridge->grace, 0);
+	pipeline_tick(&p);
+	assert_exposed(&p, "\na 7\n");
+	assert_exposed(&p, "\nb 8\n");
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, 7);
+	pipeline_fini(&p);
+}
+
+/* Names beyond the first thousand that conflict are counted as one. */
+static void
+test_ingest__conflict_names_are_bounded(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	struct buf line = BUF_INIT;
+	for (unsigned i = 0; i < CONFLICT_NAMES_MAX + 10; i++)
+		buf_printf(&line, "n%u:1|c\nn%u:1|g\n", i, i);
+	pipeline_send(&p, 0, buf_span(&line));
+	buf_fini(&line);
+	unsigned gauges = ACCOUNT_CONFLICTS + EVENT_GAUGE * (CONFLICT_NAMES_MAX + 1);
+	assert_counter(&p, gauges, 1);
+	assert_counter(&p, gauges + CONFLICT_NAMES_MAX - 1, 1);
+	assert_counter(&p, gauges + CONFLICT_NAMES_MAX, 10);
+	assert_string_equal(bridge_conflict_name(p.bridge, 999), "n999");
+	assert_string_equal(bridge_conflict_name(p.bridge, 1000), "other");
+	pipeline_fini(&p);
+}
+
+/* More shapes than there is room for: such spellings take the slow path, and count alike. */
+static void
+test_ingest__shapes_are_bounded(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	static const char *const types[] = {"c", "g", "ms", "h"};
+	uint64_t errors = 0, lines = 0;
+	struct buf line = BUF_INIT;
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned bad = 0; bad < 70; bad++) {
+			for (unsigned unknown = 0; unknown < 300; unknown++) {
+				const char *type = types[(bad + unknown) % 4];
+				for (unsigned rate = 1; rate <= 4; rate++) {
+					buf_reset(&line);
+					buf_printf(&line, "%s:1|%s|@0.%u|#", type, type, rate);
+					for (unsigned i = 0; i < bad; i++)
+						buf_add_byte(&line, ',');
+					for (unsigned i = 0; i < unknown; i++)
+						buf_add_text(&line, "|?");
+					pipeline_send(&p, 0, buf_span(&line));
+					errors += unknown;
+					lines++;
+				}
+			}
+		}
+	}
+	buf_fini(&line);
+	assert_int_equal(shapes_count(p.bridge->shapes), SHAPES_MAX);
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, lines);
+	assert_counter(&p, ACCOUNT_SAMPLE_ERRORS + STATSD_INVALID_SAMPLE_FACTOR, errors);
+	pipeline_fini(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_ingest__refused_line_has_no_samples),
+	    cmocka_unit_test(test_ingest__further_sample_with_too_many_tags),
+	    cmocka_unit_test(test_ingest__line_meets_dying_series),
+	    cmocka_unit_test(test_ingest__line_meets_dying_series_within_a_batch),
+	    cmocka_unit_test(test_ingest__conflict_names_are_bounded),
+	    cmocka_unit_test(test_ingest__shapes_are_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

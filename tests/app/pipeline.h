@@ -1,0 +1,217 @@
+/*
+ * A bridge without sockets, driven by hand: what the tests of the whole push and pull path share.
+ * Time is base/clock's fake time; call clock_fake() before pipeline_init().
+ */
+#ifndef TESTS_APP_PIPELINE_H
+#define TESTS_APP_PIPELINE_H
+
+#include "app/ingest.h"
+#include "base/alloc.h"
+#include "base/check.h"
+#include "exposition/writer.h"
+#include "metrics/family_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct pipeline_file {
+	char path[64];
+	const char *list[1]; /* the path; borrowed by the bridge */
+};
+
+/* May be copied. */
+struct pipeline {
+	struct bridge *bridge;
+	struct pipeline_file *mapping; /* owned; NULL = none */
+};
+
+/* statsd_exporter's defaults, as the command line has them. */
+static inline struct bridge_settings
+pipeline_defaults(void)
+{
+	return (struct bridge_settings){
+	    .threads = 1,
+	    .max_series = 10000,
+	    .statsd = {true, true, true, true, .container_id_label = true},
+	    .prefix = "statsbridge",
+	};
+}
+
+static inline void
+pipeline_write_mapping(struct pipeline *p, struct span mapping)
+{
+	FILE *file = fopen(p->mapping->path, "w");
+	CHECK(file && fwrite(mapping.ptr, 1, mapping.len, file) == mapping.len);
+	CHECK(fclose(file) == 0);
+}
+
+/** @mapping text of the mapping file; NULL = none. @return false when it has errors (in `diag`) */
+static inline bool MUST_CHECK
+pipeline_init(struct pipeline *p, struct bridge_settings settings, const char *mapping,
+	      struct diag *diag)
+{
+	*p = (struct pipeline){0};
+	if (mapping) {
+		p->mapping = xcalloc(1, sizeof(*p->mapping));
+		strcpy(p->mapping->path, "/tmp/statsbridge-test-XXXXXX");
+		int fd = mkstemp(p->mapping->path);
+		CHECK(fd >= 0 && close(fd) == 0);
+		pipeline_write_mapping(p, span_text(mapping));
+		p->mapping->list[0] = p->mapping->path;
+		settings.mapping_files = p->mapping->list;
+		settings.mapping_file_count = 1;
+	}
+	p->bridge = bridge_new(&settings, diag);
+	return p->bridge != NULL;
+}
+
+static inline void
+pipeline_fini(struct pipeline *p)
+{
+	bridge_free(&p->bridge);
+	if (p->mapping)
+		unlink(p->mapping->path);
+	free(p->mapping);
+	p->mapping = NULL;
+}
+
+/** One wake-up of an ingest thread with one payload, copied so that sanitizers see its end. */
+static inline void
+pipeline_send(struct pipeline *p, unsigned thread, struct span payload)
+{
+	struct ingest *ingest = p->bridge->ingests[thread];
+	char *exact = xmalloc(payload.len ? payload.len : 1);
+	if (payload.len)
+		memcpy(exact, payload.ptr, payload.len);
+	grace_begin(p->bridge->grace, thread);
+	ingest_begin(ingest);
+	ingest_payload(ingest, span_of(exact, payload.len));
+	grace_end(p->bridge->grace, thread);
+	free(exact);
+}
+
+/** What the control thread does every second, until nothing waits any more. */
+static inline void
+pipeline_tick(struct pipeline *p)
+{
+	uint32_t tick = (uint32_t)(bridge_now_us(p->bridge) / TICK_US) + 1;
+	for (unsigned turns = 0; registry_expire(p->bridge->registry, tick); turns++)
+		CHECK(turns < 100);
+	for (unsigned i = 0; i < p->bridge->settings.threads; i++) {
+		ingest_begin(p->bridge->ingests[i]);
+		ingest_rotate(p->bridge->ingests[i]);
+	}
+	registry_free_retired(p->bridge->registry);
+	bridge_collect(p->bridge);
+}
+
+/** Appends what a scrape shows of the clients' metrics. */
+static inline void
+pipeline_expose(struct pipeline *p, struct buf *out)
+{
+	struct reader *reader = registry_reader_new(p->bridge->registry, bridge_now_us(p->bridge));
+	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, &reader);
+	while (!exposition_writer_fill(writer, out, out->len + 1))
+		;
+	exposition_writer_free(&writer);
+}
+
+/** @return all threads' counts; freed with free() */
+static inline struct account *
+pipeline_account(const struct pipeline *p)
+{
+	struct account *total = xcalloc(1, sizeof(*total));
+	bridge_total(p->bridge, total);
+	return total;
+}
+
+/* ---- Own counters by name. ---- */
+
+static inline uint64_t
+account_sum(const struct account *account, unsigned from, unsigned count)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < count; i++)
+		sum += account_get(account, from + i);
+	return sum;
+}
+
+static inline void
+account_add_text(struct buf *out, const char *name, const char *label, const char *value,
+		 uint64_t n)
+{
+	if (!n)
+		return;
+	buf_add_text(out, name);
+	if (label)
+		buf_printf(out, "{%s=\"%s\"}", label, value);
+	buf_printf(out, "=%llu\n", (unsigned long long)n);
+}
+
+/** Appends "name=n\n" or `name{label="value"}=n\n` for each own counter that is not zero. */
+static inline void
+account_format(const struct account *account, struct buf *out)
+{
+	static const struct {
+		const char *name;
+		unsigned counter;
+	} plain[] = {
+	    {"lines_total", ACCOUNT_LINES},
+	    {"lines_empty_total", ACCOUNT_LINES_EMPTY},
+	    {"lines_event_total", ACCOUNT_LINES_EVENT},
+	    {"lines_check_total", ACCOUNT_LINES_CHECK},
+	    {"lines_with_samples_total", ACCOUNT_LINES_WITH_SAMPLES},
+	    {"event_repairs_total", ACCOUNT_EVENT_REPAIRS},
+	    {"samples_total", ACCOUNT_SAMPLES},
+	    {"samples_applied_total", ACCOUNT_SAMPLES_APPLIED},
+	    {"tags_total", ACCOUNT_TAGS},
+	    {"tag_errors_total", ACCOUNT_TAG_ERRORS},
+	    {"events_unmapped_total", ACCOUNT_EVENTS_UNMAPPED},
+	};
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		account_add_text(out, plain[i].name, NULL, NULL,
+				 account_get(account, plain[i].counter));
+	for (unsigned i = 0; i < STATSD_REASONS; i++) {
+		const char *reason = statsd_reason_text(i);
+		account_add_text(out, "lines_refused_total", "reason", reason,
+				 account_get(account, ACCOUNT_LINES_REFUSED + i));
+		account_add_text(out, "sample_errors_total", "reason", reason,
+				 account_get(account, ACCOUNT_SAMPLE_ERRORS + i));
+	}
+	for (unsigned i = 0; i < DROP_REASONS; i++) {
+		const char *reason = drop_reason_text(i);
+		account_add_text(out, "samples_dropped_total", "reason", reason,
+				 account_get(account, ACCOUNT_SAMPLES_DROPPED + i));
+		account_add_text(out, "events_error_total", "reason", reason,
+				 account_get(account, ACCOUNT_EVENTS_ERROR + i));
+	}
+	for (unsigned i = 0; i < EVENT_KINDS; i++)
+		account_add_text(out, "events_total", "type", event_kind_text(i),
+				 account_get(account, ACCOUNT_EVENTS + i));
+	account_add_text(out, "events_actions_total", "action", "map",
+			 account_get(account, ACCOUNT_EVENTS_MAPPED));
+	account_add_text(out, "events_actions_total", "action", "drop",
+			 account_get(account, ACCOUNT_EVENTS_DROPPED));
+	account_add_text(
+	    out, "events_conflict_total", NULL, NULL,
+	    account_sum(account, ACCOUNT_CONFLICTS, ACCOUNT_COUNTERS - ACCOUNT_CONFLICTS));
+}
+
+/** @return whether each line and each sample has been counted exactly once */
+static inline bool
+account_is_balanced(const struct account *account)
+{
+	uint64_t lines = account_get(account, ACCOUNT_LINES_EMPTY) +
+			 account_get(account, ACCOUNT_LINES_EVENT) +
+			 account_get(account, ACCOUNT_LINES_CHECK) +
+			 account_get(account, ACCOUNT_LINES_WITH_SAMPLES) +
+			 account_sum(account, ACCOUNT_LINES_REFUSED, STATSD_REASONS);
+	uint64_t samples = account_get(account, ACCOUNT_SAMPLES_APPLIED) +
+			   account_sum(account, ACCOUNT_SAMPLES_DROPPED, DROP_REASONS);
+	return lines == account_get(account, ACCOUNT_LINES) &&
+	       samples == account_get(account, ACCOUNT_SAMPLES);
+}
+
+#endif
