@@ -8,6 +8,7 @@
 
 struct list_sample {
 	size_t text, text_len; /* labels, in list->bytes */
+	size_t label_count;
 	double value;
 };
 
@@ -72,6 +73,7 @@ family_list_add(struct family_list *list, const struct labels *labels, double va
 	if (labels)
 		label_text_format(labels, &list->bytes);
 	sample->text_len = list->bytes.len - sample->text;
+	sample->label_count = labels ? labels->count : 0;
 	sample->value = value;
 	list->families[list->family_count - 1].count++;
 }
@@ -92,6 +94,17 @@ compare_families(const void *a, const void *b, void *ctx)
 	const struct list_family *left = a, *right = b;
 	return span_compare(kept(ctx, left->name, left->name_len),
 			    kept(ctx, right->name, right->name_len));
+}
+
+/* The same order as the registry's: fewer labels first, then by values. */
+static int
+compare_samples(const void *a, const void *b, void *ctx)
+{
+	const struct list_sample *left = a, *right = b;
+	if (left->label_count != right->label_count)
+		return left->label_count < right->label_count ? -1 : 1;
+	return label_text_compare_values(kept(ctx, left->text, left->text_len),
+					 kept(ctx, right->text, right->text_len));
 }
 
 static bool
@@ -144,6 +157,12 @@ family_list_reader(struct family_list **slot)
 	if (list->family_count)
 		qsort_r(list->families, list->family_count, sizeof(*list->families),
 			compare_families, list);
+	for (size_t i = 0; i < list->family_count; i++) {
+		const struct list_family *family = &list->families[i];
+		if (family->count > 1)
+			qsort_r(list->samples + family->first, family->count,
+				sizeof(*list->samples), compare_samples, list);
+	}
 	list->reader.ops = &list_ops;
 	return &list->reader;
 }

@@ -26,7 +26,10 @@ _Static_assert(sizeof(struct raw_entry) == 32, "two entries a cache line");
 
 struct raw_cache;
 
-/** @max_entries entries at most; memory grows towards it as spellings come */
+/**
+ * @max_entries what may be kept without crowding; memory grows as spellings come, up to two slots for
+ *		each, rounded up to a power of two
+ */
 struct raw_cache *raw_cache_new(size_t max_entries);
 void raw_cache_free(struct raw_cache **cache);
 

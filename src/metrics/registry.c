@@ -212,6 +212,7 @@ family_new(struct registry *registry, const struct series_request *request)
 	family->hash = hash_bytes64(family->name, family->name_len);
 	family->type = request->type;
 	family_set_help(family, request);
+	registry->text_bytes += family_bytes(family->name_len);
 	index_add(&registry->families, family->hash, family);
 	atomic_fetch_add_explicit(&registry->families_count, 1, memory_order_relaxed);
 	return family;
@@ -321,6 +322,7 @@ series_new(struct registry *registry, struct family *family, const struct layout
 	registry->text_bytes += text.len;
 	memcpy(series->text, text.ptr, text.len);
 	series->names = name_set_use(registry, family, request->labels);
+	registry->records++;
 	index_add(&registry->series, hash, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {
@@ -348,10 +350,11 @@ series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 }
 
 static bool
-has_room(const struct registry *registry, size_t text_len)
+has_room(const struct registry *registry, uint64_t bytes)
 {
-	return registry->series.count < registry->max_series &&
-	       registry->text_bytes + text_len <= registry->max_series * SERIES_TEXT_BYTES;
+	return registry->records < registry->max_series &&
+	       registry->text_bytes + bytes <=
+		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
 static enum registry_verdict
@@ -379,7 +382,8 @@ find_or_create(struct registry *registry, const struct series_request *request, 
 	}
 	if (!series) {
 		const struct layout *layout = layout_of(registry, request);
-		if (!layout || !has_room(registry, labels.len))
+		uint64_t bytes = labels.len + (family ? 0 : family_bytes(request->name.len));
+		if (!layout || !has_room(registry, bytes))
 			return REGISTRY_LIMIT;
 		if (!family) {
 			family = family_new(registry, request);
@@ -428,6 +432,8 @@ series_free(struct registry *registry, struct series *series)
 	struct pool_ids *ids = &registry->ids[series->pool];
 	ids->free = xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
 	ids->free[ids->free_count++] = series->id;
+	registry->text_bytes -= series->text_len;
+	registry->records--;
 	pthread_mutex_unlock(&registry->lock);
 	free(series->expiry);
 	free(series);

@@ -20,10 +20,11 @@
 struct registry;
 
 /*
- * Label texts of all series together may take this many bytes a series of max_series: with few series
- * they may be long, but a peer cannot make two million series of 64 KiB each.
+ * Names and label texts of all series together may take this many bytes a series of max_series, and
+ * some more: with few series they may be long, but a peer cannot make two million of 64 KiB each.
  */
 #define SERIES_TEXT_BYTES 512
+#define SERIES_TEXT_BYTES_LEAST (16u << 20)
 
 struct registry_settings {
 	unsigned threads;     /* ingest threads: one shard each */

@@ -13,9 +13,23 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 #define TICKS_PER_SECOND (1000000 / TICK_US)
+/* Series worked off in one hold of the lock: well below a millisecond. */
+#define LOCK_BATCH 256
+
+/* Between series of a long list: lets ingest threads have the lock now and then. */
+static void
+give_way(struct registry *registry, size_t done)
+{
+	if (done % LOCK_BATCH)
+		return;
+	pthread_mutex_unlock(&registry->lock);
+	sched_yield();
+	pthread_mutex_lock(&registry->lock);
+}
 
 static uint32_t
 newest_tick(const struct registry *registry, const struct series *series)
@@ -62,13 +76,12 @@ static void
 arm_changed(struct registry *registry)
 {
 	pthread_mutex_lock(&registry->lock);
-	struct series *series = registry->changed;
-	registry->changed = NULL;
-	while (series) {
-		struct series *next = series->next_changed;
+	for (size_t done = 1; registry->changed; done++) {
+		struct series *series = registry->changed;
+		registry->changed = series->next_changed;
 		series->is_changed = false;
 		arm(registry, series);
-		series = next;
+		give_way(registry, done);
 	}
 	pthread_mutex_unlock(&registry->lock);
 }
@@ -95,6 +108,7 @@ begin_dying(struct registry *registry)
 	for (size_t i = 0; i < registry->dying_count; i++) {
 		registry->dying[i]->state = SERIES_DYING;
 		series_set_incarnations(registry, registry->dying[i], INCARNATION_NONE);
+		give_way(registry, i + 1);
 	}
 	pthread_mutex_unlock(&registry->lock);
 	registry->dying_since = grace_now(registry->grace);
@@ -106,7 +120,8 @@ unregister(struct registry *registry, struct series *series)
 {
 	struct family *family = series->family;
 	index_remove(&registry->series, series->hash, series);
-	registry->text_bytes -= series->text_len;
+	/* It is in the wheel again when its ttl was changed after it had been found due. */
+	expiry_remove(registry->expiry, series->expiry);
 	atomic_fetch_sub_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (--series->names->series == 0) {
 		index_remove(&registry->name_sets, series->names->hash, series->names);
@@ -118,6 +133,7 @@ unregister(struct registry *registry, struct series *series)
 		index_remove(&registry->families, family->hash, family);
 		atomic_fetch_sub_explicit(&registry->families_count, 1, memory_order_relaxed);
 		family->is_gone = true;
+		registry->text_bytes -= family_bytes(family->name_len);
 	}
 	series->state = SERIES_DEAD;
 }
@@ -167,6 +183,7 @@ finish_dying(struct registry *registry)
 	pthread_mutex_lock(&registry->lock);
 	for (size_t i = 0; i < registry->dying_count; i++) {
 		struct series *series = registry->dying[i];
+		give_way(registry, i + 1);
 		if (series->state == SERIES_LIVE || !is_over(registry, series)) {
 			series->state = SERIES_LIVE;
 			series_set_incarnations(registry, series, series->incarnation);
@@ -182,8 +199,7 @@ finish_dying(struct registry *registry)
 		}
 	}
 	pthread_mutex_unlock(&registry->lock);
-	if (touched)
-		atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
+	bool any_freed = touched != NULL;
 	if (any_gone)
 		remove_gone_families(registry);
 	while (touched) {
@@ -192,6 +208,8 @@ finish_dying(struct registry *registry)
 		bury(registry, touched);
 		touched = next;
 	}
+	if (any_freed)
+		atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
 	registry->dying_count = 0;
 	free(registry->dying_since);
 	registry->dying_since = NULL;
@@ -201,6 +219,8 @@ bool
 registry_expire(struct registry *registry, uint32_t tick)
 {
 	registry->tick = tick;
+	/* Now and then, so that the scrape after a flood of births finds most of them sorted. */
+	registry_merge_births(registry);
 	arm_changed(registry);
 	if (registry->dying_count) {
 		if (!grace_has_passed(registry->grace, registry->dying_since))

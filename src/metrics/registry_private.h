@@ -91,7 +91,8 @@ struct registry {
 	/* Under the lock. */
 	struct index families;
 	struct index series;
-	uint64_t text_bytes; /* of all series */
+	uint64_t text_bytes; /* of all records and families */
+	uint64_t records; /* series that take memory and an id: dead ones that readers keep, too */
 	struct index name_sets; /* items are owned */
 	struct pool_ids ids[POOLS_MAX];
 	uint32_t last_incarnation;
@@ -117,6 +118,13 @@ static inline struct span
 family_name(const struct family *family)
 {
 	return span_of(family->name, family->name_len);
+}
+
+/* What a family counts for in text_bytes. */
+static inline uint64_t
+family_bytes(size_t name_len)
+{
+	return name_len + sizeof(struct family);
 }
 
 static inline struct span

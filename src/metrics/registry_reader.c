@@ -230,9 +230,9 @@ collect_windows(struct registry_reader *reader, const struct summary_cell *cell,
 		const struct layout *layout)
 {
 	int64_t newest = reader->now_us / layout->slot_us;
-	for (uint32_t s = 0; s < layout->slots; s++) {
-		const struct window *window =
-		    atomic_load_explicit(&cell->slots[s], memory_order_acquire);
+	for (uint32_t s = 1; s <= layout->slots; s++) { /* from the oldest */
+		const struct window *window = atomic_load_explicit(
+		    &cell->slots[(newest + s) % layout->slots], memory_order_acquire);
 		/* A newer one may have begun since this reader opened. */
 		if (window && window_epoch(window) > newest - layout->slots)
 			window_collect(window, &reader->observations);
@@ -324,8 +324,12 @@ leave_family(struct registry_reader *reader)
 	struct family *family = reader->family;
 	reader->family = NULL;
 	series_list_release(&reader->list);
-	if (family && --family->pins == 0)
-		family_unpinned(reader->registry, family);
+	if (!family || --family->pins)
+		return;
+	bool any_freed = family->grave_count > 0;
+	family_unpinned(reader->registry, family);
+	if (any_freed)
+		atomic_fetch_add_explicit(&reader->registry->frees, 1, memory_order_release);
 }
 
 static void
@@ -355,6 +359,9 @@ next_family(struct reader *base, struct family_view *out)
 		at = reader->version == registry->sorted_version
 			 ? reader->position + 1
 			 : position_after(registry, reader->family);
+	/* All listed have died, and what was born since waits for the next merge. */
+	while (at < registry->sorted_count && !registry->sorted[at]->list->count)
+		at++;
 	if (at >= registry->sorted_count)
 		return false;
 	enter_family(reader, registry->sorted[at], out);

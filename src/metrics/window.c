@@ -2,7 +2,8 @@
  * Beyond the exact entries a value is put into a bucket by its sign, its exponent and the upper seven
  * bits of its mantissa, read straight from the double: no logarithm. Buckets come in pages of one
  * octave, pages in groups, made on first use, so that a summary whose values span ten octaves costs
- * about ten kilobytes.
+ * about ten kilobytes. Values of more octaves than anybody measures share one coarse bucket an octave,
+ * so that no sender makes a window larger than about 70 kilobytes.
  */
 #include "metrics/window.h"
 
@@ -18,7 +19,9 @@
 #define MANTISSA_BITS 7
 #define PAGE_BUCKETS (1u << MANTISSA_BITS)
 #define GROUP_PAGES 64u
-#define GROUPS (4096u / GROUP_PAGES) /* sign and 11 bits of exponent */
+#define OCTAVES 4096u /* sign and 11 bits of exponent */
+#define GROUPS (OCTAVES / GROUP_PAGES)
+#define PAGES_MAX 32u
 
 struct page {
 	_Atomic uint64_t buckets[PAGE_BUCKETS];
@@ -28,7 +31,14 @@ struct group {
 	_Atomic(struct page *) pages[GROUP_PAGES];
 };
 
+struct coarse {
+	_Atomic uint64_t octaves[OCTAVES];
+};
+
 struct sketch {
+	_Atomic double lowest, highest; /* no bucket stands for a value outside */
+	unsigned page_count;		/* owner only */
+	_Atomic(struct coarse *) coarse;
 	_Atomic(struct group *) groups[GROUPS];
 };
 
@@ -66,6 +76,7 @@ sketch_free(struct sketch *sketch)
 			free(atomic_load_explicit(&group->pages[p], memory_order_relaxed));
 		free(group);
 	}
+	free(atomic_load_explicit(&sketch->coarse, memory_order_relaxed));
 	free(sketch);
 }
 
@@ -87,27 +98,76 @@ window_epoch(const struct window *window)
 }
 
 static void
+add_count(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* The octave's page, made when there may be one more; NULL when not. */
+static struct page *
+page_of(struct sketch *sketch, unsigned octave)
+{
+	_Atomic(struct group *) *group_at = &sketch->groups[octave / GROUP_PAGES];
+	struct group *group = atomic_load_explicit(group_at, memory_order_relaxed);
+	if (!group) {
+		if (sketch->page_count == PAGES_MAX)
+			return NULL;
+		group = xcalloc(1, sizeof(*group));
+		atomic_store_explicit(group_at, group, memory_order_release);
+	}
+	_Atomic(struct page *) *page_at = &group->pages[octave % GROUP_PAGES];
+	struct page *page = atomic_load_explicit(page_at, memory_order_relaxed);
+	if (!page && sketch->page_count < PAGES_MAX) {
+		page = xcalloc(1, sizeof(*page));
+		atomic_store_explicit(page_at, page, memory_order_release);
+		sketch->page_count++;
+	}
+	return page;
+}
+
+static void
+add_coarse(struct sketch *sketch, unsigned octave, uint64_t weight)
+{
+	struct coarse *coarse = atomic_load_explicit(&sketch->coarse, memory_order_relaxed);
+	if (!coarse) {
+		coarse = xcalloc(1, sizeof(*coarse));
+		atomic_store_explicit(&sketch->coarse, coarse, memory_order_release);
+	}
+	add_count(&coarse->octaves[octave], weight);
+}
+
+static void
+widen(struct sketch *sketch, double value)
+{
+	if (value < atomic_load_explicit(&sketch->lowest, memory_order_relaxed))
+		atomic_store_explicit(&sketch->lowest, value, memory_order_relaxed);
+	if (value > atomic_load_explicit(&sketch->highest, memory_order_relaxed))
+		atomic_store_explicit(&sketch->highest, value, memory_order_relaxed);
+}
+
+static struct sketch *
+sketch_new(void)
+{
+	struct sketch *sketch = xcalloc(1, sizeof(*sketch));
+	atomic_store_explicit(&sketch->lowest, INFINITY, memory_order_relaxed);
+	atomic_store_explicit(&sketch->highest, -INFINITY, memory_order_relaxed);
+	return sketch;
+}
+
+static void
 sketch_add(struct sketch *sketch, double value, uint64_t weight)
 {
 	uint64_t bits;
 	memcpy(&bits, &value, sizeof(bits));
 	unsigned octave = (unsigned)(bits >> 52);
 	unsigned bucket = (unsigned)(bits >> (52 - MANTISSA_BITS)) % PAGE_BUCKETS;
-	_Atomic(struct group *) *group_at = &sketch->groups[octave / GROUP_PAGES];
-	struct group *group = atomic_load_explicit(group_at, memory_order_relaxed);
-	if (!group) {
-		group = xcalloc(1, sizeof(*group));
-		atomic_store_explicit(group_at, group, memory_order_release);
-	}
-	_Atomic(struct page *) *page_at = &group->pages[octave % GROUP_PAGES];
-	struct page *page = atomic_load_explicit(page_at, memory_order_relaxed);
-	if (!page) {
-		page = xcalloc(1, sizeof(*page));
-		atomic_store_explicit(page_at, page, memory_order_release);
-	}
-	_Atomic uint64_t *count = &page->buckets[bucket];
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + weight,
-			      memory_order_relaxed);
+	struct page *page = page_of(sketch, octave);
+	widen(sketch, value);
+	if (page)
+		add_count(&page->buckets[bucket], weight);
+	else
+		add_coarse(sketch, octave, weight);
 }
 
 /* A window of twice the room that holds the same; the old one keeps nothing that must be freed. */
@@ -129,7 +189,7 @@ window_add(struct window *window, double value, uint64_t weight)
 		struct sketch *sketch =
 		    atomic_load_explicit(&window->sketch, memory_order_relaxed);
 		if (!sketch) {
-			sketch = xcalloc(1, sizeof(*sketch));
+			sketch = sketch_new();
 			atomic_store_explicit(&window->sketch, sketch, memory_order_release);
 		}
 		sketch_add(sketch, value, weight);
@@ -162,14 +222,24 @@ bucket_middle(unsigned octave, unsigned bucket)
 	return value;
 }
 
+/* Never outside of what was observed: a quantile above the maximum would be a lie. */
 static void
-collect_page(const struct page *page, unsigned octave, struct weighted_list *list)
+collect_bucket(const struct sketch *sketch, double middle, uint64_t weight,
+	       struct weighted_list *list)
 {
-	for (unsigned b = 0; b < PAGE_BUCKETS; b++) {
-		uint64_t n = atomic_load_explicit(&page->buckets[b], memory_order_relaxed);
-		if (n)
-			collect_one(list, bucket_middle(octave, b), n);
-	}
+	double lowest = atomic_load_explicit(&sketch->lowest, memory_order_relaxed);
+	double highest = atomic_load_explicit(&sketch->highest, memory_order_relaxed);
+	if (weight)
+		collect_one(list, fmax(lowest, fmin(highest, middle)), weight);
+}
+
+static void
+collect_page(const struct sketch *sketch, const struct page *page, unsigned octave,
+	     struct weighted_list *list)
+{
+	for (unsigned b = 0; b < PAGE_BUCKETS; b++)
+		collect_bucket(sketch, bucket_middle(octave, b),
+			       atomic_load_explicit(&page->buckets[b], memory_order_relaxed), list);
 }
 
 static void
@@ -182,9 +252,14 @@ collect_sketch(const struct sketch *sketch, struct weighted_list *list)
 			const struct page *page =
 			    atomic_load_explicit(&group->pages[p], memory_order_acquire);
 			if (page)
-				collect_page(page, g * GROUP_PAGES + p, list);
+				collect_page(sketch, page, g * GROUP_PAGES + p, list);
 		}
 	}
+	const struct coarse *coarse = atomic_load_explicit(&sketch->coarse, memory_order_acquire);
+	for (unsigned o = 0; coarse && o < OCTAVES; o++)
+		collect_bucket(sketch, bucket_middle(o, PAGE_BUCKETS / 2),
+			       atomic_load_explicit(&coarse->octaves[o], memory_order_relaxed),
+			       list);
 }
 
 void

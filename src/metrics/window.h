@@ -1,8 +1,9 @@
 /*
  * metrics/window - the observations of one slot of a summary's sliding window.
  *
- * Exact up to WINDOW_EXACT_MAX distinct entries; beyond, logarithmic buckets whose middle is within
- * 0.4 % of every value in them. One thread writes; the control thread reads at any time.
+ * Exact up to WINDOW_EXACT_MAX entries; beyond, logarithmic buckets whose middle is within 0.4 % of
+ * every value in them, or within a third once values span more than 32 octaves. What is read is never
+ * outside of what was observed. One thread writes; the control thread reads at any time.
  */
 #ifndef METRICS_WINDOW_H
 #define METRICS_WINDOW_H

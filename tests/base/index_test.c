@@ -1,0 +1,171 @@
+#include "test.h"
+
+#include "base/index.h"
+
+#include <stdlib.h>
+
+/* An item whose hash is chosen by the test. */
+struct item {
+	uint64_t hash;
+	unsigned number;
+	bool is_in;
+};
+
+static bool
+has_number(const void *item, const void *key)
+{
+	return ((const struct item *)item)->number == *(const unsigned *)key;
+}
+
+static void *
+find(const struct index *index, const struct item *item)
+{
+	return index_find(index, item->hash, has_number, &item->number);
+}
+
+static void
+test_find__empty(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	struct item item = {.hash = 7};
+	assert_null(find(&index, &item));
+	assert_false(index_remove(&index, 7, &item));
+	index_fini(&index);
+	index_fini(&index);
+}
+
+static void
+test_find__same_hash_different_items(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	struct item items[40];
+	for (unsigned i = 0; i < 40; i++) {
+		items[i] = (struct item){.hash = 15, .number = i};
+		index_add(&index, items[i].hash, &items[i]);
+	}
+	for (unsigned i = 0; i < 40; i++)
+		assert_ptr_equal(find(&index, &items[i]), &items[i]);
+	struct item stranger = {.hash = 15, .number = 40};
+	assert_null(find(&index, &stranger));
+	index_fini(&index);
+}
+
+static void
+test_find__same_slot_different_hash(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	/* Equal by key, but not by hash: never found under the other's. */
+	struct item a = {.hash = 1, .number = 5},
+		    b = {.hash = 1 + (UINT64_C(1) << 40), .number = 5};
+	index_add(&index, a.hash, &a);
+	assert_null(find(&index, &b));
+	index_add(&index, b.hash, &b);
+	assert_ptr_equal(find(&index, &a), &a);
+	assert_ptr_equal(find(&index, &b), &b);
+	index_fini(&index);
+}
+
+static void
+test_remove__takes_the_very_item(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	struct item a = {.hash = 3, .number = 1}, twin = a;
+	index_add(&index, a.hash, &a);
+	assert_false(index_remove(&index, twin.hash, &twin));
+	assert_int_equal(index.count, 1);
+	assert_true(index_remove(&index, a.hash, &a));
+	assert_int_equal(index.count, 0);
+	assert_null(find(&index, &a));
+	index_fini(&index);
+}
+
+/* A run of items that wraps around the end of the table; each hole in it must be closed rightly. */
+static void
+test_remove__closes_holes_across_the_end(void **state)
+{
+	(void)state;
+	static const uint64_t hashes[] = {14, 14, 15, 15, 0, 14, 1, 0};
+	enum { COUNT = sizeof(hashes) / sizeof(hashes[0]) };
+	for (unsigned gone = 0; gone < COUNT; gone++) {
+		struct index index = INDEX_INIT;
+		struct item items[COUNT];
+		for (unsigned i = 0; i < COUNT; i++) {
+			items[i] = (struct item){.hash = hashes[i], .number = i};
+			index_add(&index, hashes[i], &items[i]);
+		}
+		assert_int_equal(index.size, 16);
+		assert_true(index_remove(&index, hashes[gone], &items[gone]));
+		for (unsigned i = 0; i < COUNT; i++)
+			assert_ptr_equal(find(&index, &items[i]), i == gone ? NULL : &items[i]);
+		index_fini(&index);
+	}
+}
+
+static unsigned
+next_random(unsigned *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* Against the obvious: a flag in each item. Few hashes, so that runs are long. */
+static void
+random_operations(unsigned seed, unsigned hash_count)
+{
+	enum { ITEMS = 300, STEPS = 5000 };
+	struct index index = INDEX_INIT;
+	struct item items[ITEMS];
+	size_t count = 0;
+	for (unsigned i = 0; i < ITEMS; i++)
+		items[i] = (struct item){.hash = next_random(&seed) % hash_count, .number = i};
+	for (unsigned step = 0; step < STEPS; step++) {
+		struct item *item = &items[next_random(&seed) % ITEMS];
+		if (!item->is_in) {
+			index_add(&index, item->hash, item);
+			item->is_in = true;
+			count++;
+		} else {
+			assert_true(index_remove(&index, item->hash, item));
+			item->is_in = false;
+			count--;
+		}
+		assert_int_equal(index.count, count);
+		item = &items[next_random(&seed) % ITEMS];
+		assert_ptr_equal(find(&index, item), item->is_in ? item : NULL);
+	}
+	for (unsigned i = 0; i < ITEMS; i++) {
+		assert_ptr_equal(find(&index, &items[i]), items[i].is_in ? &items[i] : NULL);
+		assert_int_equal(index_remove(&index, items[i].hash, &items[i]), items[i].is_in);
+	}
+	assert_int_equal(index.count, 0);
+	index_fini(&index);
+}
+
+static void
+test_index__against_a_model(void **state)
+{
+	(void)state;
+	static const unsigned hash_counts[] = {1, 7, 64, 1000, 1u << 20};
+	for (unsigned i = 0; i < sizeof(hash_counts) / sizeof(hash_counts[0]); i++) {
+		for (unsigned seed = 1; seed <= 4; seed++)
+			random_operations(seed, hash_counts[i]);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_find__empty),
+	    cmocka_unit_test(test_find__same_hash_different_items),
+	    cmocka_unit_test(test_find__same_slot_different_hash),
+	    cmocka_unit_test(test_remove__takes_the_very_item),
+	    cmocka_unit_test(test_remove__closes_holes_across_the_end),
+	    cmocka_unit_test(test_index__against_a_model),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+#include "test.h"
+
+#include "metrics/layout.h"
+
+static double bounds[] = {0.005, 1, 100000, 1e6};
+static struct quantile quantiles[] = {{0, 0}, {0.5, 0.05}, {1, 0}};
+
+static void
+test_new__fixed_pools(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	assert_int_equal(layouts_count(layouts), POOLS_FIXED);
+	assert_int_equal(layouts_get(layouts, POOL_COUNTERS)->type, METRIC_COUNTER);
+	assert_int_equal(layouts_get(layouts, POOL_GAUGES)->type, METRIC_GAUGE);
+	assert_int_equal(layouts_get(layouts, POOL_GAUGES)->pool, POOL_GAUGES);
+	assert_int_equal(layouts_get(layouts, POOL_SETS)->type, METRIC_GAUGE);
+	assert_true(layouts_get(layouts, POOL_SETS)->is_set);
+	assert_false(layouts_get(layouts, POOL_GAUGES)->is_set);
+	assert_null(layouts_get(layouts, POOLS_FIXED));
+	layouts_free(&layouts);
+	assert_null(layouts);
+	layouts_free(&layouts);
+}
+
+static void
+test_histogram__texts(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct histogram_options options = {4, bounds, 0, 0};
+	const struct layout *layout = layouts_histogram(layouts, &options);
+	assert_int_equal(layout->type, METRIC_HISTOGRAM);
+	assert_int_equal(layout->bound_count, 4);
+	static const char *const texts[] = {"0.005", "1", "100000", "1e+06"};
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(layout->bounds[i] == bounds[i]);
+		assert_span_equal(layout->bound_texts[i], texts[i]);
+	}
+	assert_true(layout->bounds != bounds);
+	layouts_free(&layouts);
+}
+
+static void
+test_histogram__equal_options_give_the_same(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	double same[] = {0.005, 1, 100000, 1e6}, other[] = {0.005, 1, 100000, 2e6};
+	const struct layout *first =
+	    layouts_histogram(layouts, &(struct histogram_options){4, bounds, 0, 0});
+	assert_ptr_equal(layouts_histogram(layouts, &(struct histogram_options){4, same, 0, 0}),
+			 first);
+	const struct layout *second =
+	    layouts_histogram(layouts, &(struct histogram_options){4, other, 0, 0});
+	const struct layout *shorter =
+	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0});
+	assert_ptr_not_equal(second, first);
+	assert_ptr_not_equal(shorter, first);
+	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 3);
+	assert_ptr_equal(layouts_get(layouts, second->pool), second);
+	layouts_free(&layouts);
+}
+
+static void
+test_histogram__no_bounds(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct histogram_options none = {0, NULL, 0, 0};
+	const struct layout *layout = layouts_histogram(layouts, &none);
+	assert_int_equal(layout->bound_count, 0);
+	assert_ptr_equal(layouts_histogram(layouts, &none), layout);
+	layouts_free(&layouts);
+}
+
+static void
+test_summary__texts_and_slots(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct summary_options options = {3, quantiles, 600 * INT64_C(1000000), 5, 500};
+	const struct layout *layout = layouts_summary(layouts, &options);
+	assert_int_equal(layout->type, METRIC_SUMMARY);
+	assert_int_equal(layout->slots, 5);
+	assert_int_equal(layout->slot_us, 120 * INT64_C(1000000));
+	static const char *const texts[] = {"0", "0.5", "1"};
+	for (size_t i = 0; i < 3; i++) {
+		assert_span_equal(layout->quantile_texts[i], texts[i]);
+		assert_true(layout->quantiles[i] == quantiles[i].quantile);
+		assert_true(layout->targets[i].error == quantiles[i].error);
+	}
+	layouts_free(&layouts);
+}
+
+static void
+test_summary__each_option_tells_layouts_apart(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct quantile other_error[] = {{0, 0}, {0.5, 0.04}, {1, 0}};
+	struct quantile other_quantile[] = {{0, 0}, {0.6, 0.05}, {1, 0}};
+	struct summary_options options[] = {
+	    {3, quantiles, 600000000, 5, 500},   {2, quantiles, 600000000, 5, 500},
+	    {3, other_error, 600000000, 5, 500}, {3, other_quantile, 600000000, 5, 500},
+	    {3, quantiles, 500000000, 5, 500},   {3, quantiles, 600000000, 6, 500},
+	    {0, NULL, 600000000, 5, 500},
+	};
+	enum { COUNT = sizeof(options) / sizeof(options[0]) };
+	const struct layout *made[COUNT];
+	for (unsigned i = 0; i < COUNT; i++) {
+		made[i] = layouts_summary(layouts, &options[i]);
+		assert_int_equal(made[i]->pool, POOLS_FIXED + i);
+	}
+	options[0].buf_cap = 7; /* without effect */
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_ptr_equal(layouts_summary(layouts, &options[i]), made[i]);
+	layouts_free(&layouts);
+}
+
+static void
+test_histogram__all_pools_in_use(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	for (unsigned i = POOLS_FIXED; i < POOLS_MAX; i++) {
+		double bound = i;
+		assert_non_null(
+		    layouts_histogram(layouts, &(struct histogram_options){1, &bound, 0, 0}));
+	}
+	double another = 0.5, known = POOLS_FIXED;
+	assert_null(layouts_histogram(layouts, &(struct histogram_options){1, &another, 0, 0}));
+	assert_null(layouts_summary(layouts, &(struct summary_options){0, NULL, 1000000, 1, 0}));
+	assert_non_null(layouts_histogram(layouts, &(struct histogram_options){1, &known, 0, 0}));
+	assert_int_equal(layouts_count(layouts), POOLS_MAX);
+	layouts_free(&layouts);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_new__fixed_pools),
+	    cmocka_unit_test(test_histogram__texts),
+	    cmocka_unit_test(test_histogram__equal_options_give_the_same),
+	    cmocka_unit_test(test_histogram__no_bounds),
+	    cmocka_unit_test(test_summary__texts_and_slots),
+	    cmocka_unit_test(test_summary__each_option_tells_layouts_apart),
+	    cmocka_unit_test(test_histogram__all_pools_in_use),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,250 @@
+#include "test.h"
+
+#include "metrics/raw_cache.h"
+
+#include <stdlib.h>
+
+static bool
+is_older(void *ctx, const struct raw_entry *entry)
+{
+	return entry->generation != *(const uint32_t *)ctx;
+}
+
+static bool
+is_never(void *ctx, const struct raw_entry *entry)
+{
+	(void)ctx;
+	(void)entry;
+	return false;
+}
+
+static void
+put(struct raw_cache *cache, uint64_t low, uint64_t high, uint32_t id, uint32_t generation)
+{
+	struct raw_entry entry = {
+	    .key = {low, high}, .id = id, .incarnation = id + 1, .generation = generation};
+	raw_cache_put(cache, &entry, is_older, &generation);
+}
+
+static struct raw_entry *
+find(struct raw_cache *cache, uint64_t low, uint64_t high)
+{
+	return raw_cache_find(cache, (struct hash128){low, high});
+}
+
+static uint64_t
+next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static void
+test_find__empty(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(100);
+	assert_null(find(cache, 0, 0));
+	assert_null(find(cache, 1, 2));
+	assert_int_equal(raw_cache_count(cache), 0);
+	raw_cache_free(&cache);
+	assert_null(cache);
+	raw_cache_free(&cache);
+}
+
+static void
+test_find__both_halves_of_the_key_count(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(100);
+	put(cache, 5, 6, 1, 1);
+	assert_int_equal(find(cache, 5, 6)->id, 1);
+	assert_null(find(cache, 5, 7));
+	assert_null(find(cache, 6, 6));
+	put(cache, 5, 7, 2, 1);
+	put(cache, 0, 0, 3, 1);
+	assert_int_equal(find(cache, 5, 6)->id, 1);
+	assert_int_equal(find(cache, 5, 7)->id, 2);
+	assert_int_equal(find(cache, 0, 0)->id, 3);
+	raw_cache_free(&cache);
+}
+
+static void
+test_put__overwrites_the_same_key(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(100);
+	for (uint32_t i = 1; i < 10; i++) {
+		put(cache, 9, 9, i, i);
+		assert_int_equal(find(cache, 9, 9)->id, i);
+		assert_int_equal(find(cache, 9, 9)->generation, i);
+		assert_int_equal(raw_cache_count(cache), 1);
+	}
+	raw_cache_free(&cache);
+}
+
+static void
+test_put__grows_without_losing(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(1u << 16);
+	uint64_t seed = 88172645463325252u;
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint64_t low = next_random(&seed);
+		put(cache, low, ~low, i, 1);
+	}
+	seed = 88172645463325252u;
+	uint32_t lost = 0;
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint64_t low = next_random(&seed);
+		const struct raw_entry *entry = find(cache, low, ~low);
+		lost += entry == NULL;
+		assert_true(!entry || entry->id == i);
+	}
+	/* A window that is full by chance costs an entry; at this load that is rare. */
+	assert_true(lost < 20);
+	assert_int_equal(raw_cache_count(cache), 20000 - lost);
+	raw_cache_free(&cache);
+}
+
+static void
+test_put__count_is_bounded(void **state)
+{
+	(void)state;
+	static const size_t limits[] = {1, 32, 33, 1000, 4096};
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct raw_cache *cache = raw_cache_new(limits[i]);
+		uint64_t seed = 1;
+		size_t slots = 64;
+		while (slots < limits[i] * 2)
+			slots *= 2;
+		for (uint32_t n = 0; n < 50000; n++) {
+			uint64_t low = next_random(&seed);
+			put(cache, low, n, n, 1);
+			assert_int_equal(find(cache, low, n)->id, n);
+			assert_true(raw_cache_count(cache) <= slots);
+		}
+		raw_cache_free(&cache);
+	}
+}
+
+/* 16 entries of one home fill its window; the 17th takes the place of the stale one among them. */
+static void
+test_put__takes_stale_entries_first(void **state)
+{
+	(void)state;
+	for (uint32_t stale = 0; stale < 16; stale++) {
+		struct raw_cache *cache = raw_cache_new(32);
+		for (uint32_t i = 0; i < 16; i++) {
+			struct raw_entry entry = {
+			    .key = {3, i}, .id = i, .generation = i == stale ? 1 : 2};
+			raw_cache_put(cache, &entry, is_never, NULL);
+		}
+		put(cache, 3, 100, 100, 2);
+		for (uint32_t i = 0; i < 16; i++)
+			assert_int_equal(find(cache, 3, i) != NULL, i != stale);
+		assert_int_equal(find(cache, 3, 100)->id, 100);
+		assert_int_equal(raw_cache_count(cache), 16);
+		raw_cache_free(&cache);
+	}
+}
+
+static void
+test_put__stale_copy_of_the_key_behind_a_stale_entry(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(32);
+	put(cache, 3, 1, 1, 1);
+	put(cache, 3, 2, 2, 1);
+	/* The key is there already, behind an entry that could be taken: it must not stand twice.
+	 */
+	put(cache, 3, 2, 22, 2);
+	assert_int_equal(raw_cache_count(cache), 2);
+	assert_int_equal(find(cache, 3, 2)->id, 22);
+	assert_int_equal(find(cache, 3, 1)->id, 1);
+	raw_cache_free(&cache);
+}
+
+static void
+test_put__victims_take_turns(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(32);
+	for (uint32_t i = 0; i < 16; i++)
+		put(cache, 3, i, i, 1);
+	/* None is stale: each newcomer drives out one, not always the same. */
+	for (uint32_t i = 16; i < 32; i++) {
+		put(cache, 3, i, i, 1);
+		assert_int_equal(find(cache, 3, i)->id, i);
+	}
+	uint32_t left = 0;
+	for (uint32_t i = 16; i < 32; i++)
+		left += find(cache, 3, i) != NULL;
+	assert_int_equal(left, 16);
+	raw_cache_free(&cache);
+}
+
+/* Windows that run over the end of the slots. */
+static void
+test_find__wraps_around(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(32);
+	for (uint32_t i = 0; i < 12; i++)
+		put(cache, 63, i, i, 1);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_int_equal(find(cache, 63, i)->id, i);
+	raw_cache_free(&cache);
+}
+
+/* An entry that is found is the last one put under its key, whatever was driven out meanwhile. */
+static void
+test_find__never_a_wrong_entry(void **state)
+{
+	(void)state;
+	enum { KEYS = 3000 };
+	static uint32_t model[KEYS]; /* the id last put */
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		uint64_t random = seed * 7919;
+		struct raw_cache *cache = raw_cache_new(256);
+		memset(model, 0, sizeof(model));
+		uint32_t generation = 1;
+		for (uint32_t step = 1; step < 60000; step++) {
+			uint64_t key = next_random(&random) % KEYS;
+			/* Homes crowd together, keys differ in the upper half alone. */
+			uint64_t low = key % 97;
+			generation += next_random(&random) % 1000 == 0;
+			if (next_random(&random) % 2) {
+				put(cache, low, key, step, generation);
+				model[key] = step;
+			}
+			const struct raw_entry *entry = find(cache, low, key);
+			if (entry) {
+				assert_true(entry->key.high == key && entry->key.low == low);
+				assert_int_equal(entry->id, model[key]);
+				assert_int_equal(entry->incarnation, model[key] + 1);
+			}
+		}
+		raw_cache_free(&cache);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_find__empty),
+	    cmocka_unit_test(test_find__both_halves_of_the_key_count),
+	    cmocka_unit_test(test_put__overwrites_the_same_key),
+	    cmocka_unit_test(test_put__grows_without_losing),
+	    cmocka_unit_test(test_put__count_is_bounded),
+	    cmocka_unit_test(test_put__takes_stale_entries_first),
+	    cmocka_unit_test(test_put__stale_copy_of_the_key_behind_a_stale_entry),
+	    cmocka_unit_test(test_put__victims_take_turns),
+	    cmocka_unit_test(test_find__wraps_around),
+	    cmocka_unit_test(test_find__never_a_wrong_entry),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

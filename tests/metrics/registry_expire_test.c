@@ -1,0 +1,464 @@
+#include "fixture.h"
+
+#include "metrics/registry_private.h"
+
+/* ---- When. ---- */
+
+static void
+test_expire__between_ttl_and_a_second_more(void **state)
+{
+	(void)state;
+	static const int64_t ttls_us[] = {1,         100000,           500000,
+					  SECOND_US, 1500000,          3 * SECOND_US,
+					  59900000,  4096 * SECOND_US, 5000 * SECOND_US};
+	for (size_t i = 0; i < sizeof(ttls_us) / sizeof(ttls_us[0]); i++) {
+		for (uint32_t last = 1; last <= 21; last++) {
+			struct fixture fixture = fixture_open(1, 10, NULL, 0);
+			fixture.tick = last;
+			fixture_send(&fixture, METRIC_COUNTER, "c", "", ttls_us[i], 1);
+			uint32_t tick = last;
+			while (registry_series_count(fixture.registry, METRIC_COUNTER)) {
+				int64_t age_us = (int64_t)(tick - last) * TICK_US;
+				assert_true(age_us <= ttls_us[i] + SECOND_US);
+				tick++;
+				while (registry_expire(fixture.registry, tick))
+					;
+			}
+			assert_true((int64_t)(tick - last) * TICK_US > ttls_us[i]);
+			fixture_close(&fixture);
+		}
+	}
+}
+
+static void
+test_expire__zero_is_never(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
+	for (uint32_t s = 1; s < 20000; s += 37)
+		fixture_expire_at(&fixture, s);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 1);
+	assert_int_equal(registry_frees(fixture.registry), 0);
+	fixture_close(&fixture);
+}
+
+static void
+test_expire__samples_on_the_fast_path_keep_alive(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct series_ref ref = fixture_send(&fixture, METRIC_COUNTER, "c", "", 2 * SECOND_US, 1);
+	for (uint32_t s = 1; s < 50; s++) {
+		fixture_expire_at(&fixture, s);
+		fixture_apply(&fixture, 0, ref, 1, 0);
+	}
+	assert_shown(&fixture, 0, "c counter help\n{} 50\n");
+	fixture_expire_at(&fixture, 53);
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+static void
+test_expire__newest_tick_of_all_threads_counts(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(3, 10, NULL, 0);
+	struct series_ref refs[3];
+	for (unsigned t = 0; t < 3; t++)
+		assert_int_equal(
+		    fixture_ask(&fixture, t, METRIC_COUNTER, "c", "", 2 * SECOND_US, &refs[t]),
+		    REGISTRY_OK);
+	for (uint32_t s = 1; s < 30; s++) {
+		fixture_expire_at(&fixture, s);
+		fixture_apply(&fixture, s % 3, refs[s % 3], 1, 0);
+	}
+	assert_shown(&fixture, 0, "c counter help\n{} 29\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_expire__every_type(void **state)
+{
+	(void)state;
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		struct fixture fixture = fixture_open(2, 10, NULL, 0);
+		struct series_ref ref = fixture_send(&fixture, type, "x", "a=1", SECOND_US, 1);
+		fixture_send(&fixture, type, "x", "a=2", 0, 1);
+		fixture_expire_at(&fixture, 3);
+		assert_null(fixture_cell(&fixture, 0, ref));
+		assert_int_equal(registry_series_count(fixture.registry, type), 1);
+		assert_int_equal(registry_frees(fixture.registry), 1);
+		fixture_close(&fixture);
+	}
+}
+
+static void
+test_expire__jump_of_time(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "a", "", 10 * SECOND_US, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "b", "", 5000 * SECOND_US, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 50000 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 20000);
+	assert_shown(&fixture, 0, "c counter help\n{} 1\n");
+	fixture_expire_at(&fixture, 300000);
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+/* ---- Changes of the ttl. ---- */
+
+static void
+test_ttl__from_zero_and_back(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
+	fixture_expire_at(&fixture, 100);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 5 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 104);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
+	fixture_expire_at(&fixture, 1000);
+	assert_shown(&fixture, 0, "c counter help\n{} 3\n");
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 5 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 1005);
+	assert_shown(&fixture, 0, "c counter help\n{} 4\n");
+	fixture_expire_at(&fixture, 1006);
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+static void
+test_ttl__changes_before_anybody_looked(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	static const int64_t ttls[] = {3 * SECOND_US, 0, 9 * SECOND_US, 0};
+	for (size_t i = 0; i < 4; i++)
+		fixture_send(&fixture, METRIC_COUNTER, "c", "", ttls[i], 1);
+	fixture_expire_at(&fixture, 100);
+	assert_shown(&fixture, 0, "c counter help\n{} 4\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_ttl__shorter_takes_effect_at_the_next_sample(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 1000 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 10);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 2 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 12);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 1);
+	fixture_expire_at(&fixture, 13);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	fixture_close(&fixture);
+}
+
+static void
+test_ttl__longer_takes_effect_at_once(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 2 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 100 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 50);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 1);
+	fixture_expire_at(&fixture, 102);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	fixture_close(&fixture);
+}
+
+/* ---- Quiescent points, and lives saved. ---- */
+
+static void
+test_dying__waits_for_threads_that_work(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	struct series_ref ref = fixture_send(&fixture, METRIC_COUNTER, "c", "", SECOND_US, 1);
+	grace_begin(fixture.grace, 1);
+	assert_true(registry_expire(fixture.registry, 30));
+	/* Taken away, still shown, still in the books. */
+	assert_null(fixture_cell(&fixture, 0, ref));
+	assert_shown(&fixture, 0, "c counter help\n{} 1\n");
+	for (uint32_t tick = 31; tick < 100; tick++)
+		assert_true(registry_expire(fixture.registry, tick));
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 1);
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_GAUGE, "c", "", 0, NULL),
+			 REGISTRY_CONFLICT);
+	grace_end(fixture.grace, 1);
+	assert_false(registry_expire(fixture.registry, 100));
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+static void
+test_dying__sample_of_a_thread_that_had_the_cell_already(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct series_ref ref = fixture_send(&fixture, METRIC_COUNTER, "c", "", SECOND_US, 1);
+	grace_begin(fixture.grace, 0);
+	struct cell *cell = fixture_cell(&fixture, 0, ref);
+	assert_true(registry_expire(fixture.registry, 30));
+	assert_null(fixture_cell(&fixture, 0, ref));
+	cell_set_tick(cell, 30);
+	counter_add((struct counter_cell *)cell, 41);
+	grace_end(fixture.grace, 0);
+	assert_false(registry_expire(fixture.registry, 31));
+	/* It lives on, is found by what the thread knows, and is due again in time. */
+	assert_ptr_equal(fixture_cell(&fixture, 0, ref), cell);
+	assert_shown(&fixture, 0, "c counter help\n{} 42\n");
+	assert_int_equal(registry_frees(fixture.registry), 0);
+	fixture_expire_at(&fixture, 6);
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+static void
+test_dying__sample_on_the_slow_path(void **state)
+{
+	(void)state;
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		struct fixture fixture = fixture_open(2, 10, NULL, 0);
+		struct series_ref ref = fixture_send(&fixture, type, "x", "", SECOND_US, 1), again;
+		grace_begin(fixture.grace, 1);
+		assert_true(registry_expire(fixture.registry, 30));
+		fixture.tick = 30;
+		assert_int_equal(fixture_ask(&fixture, 1, type, "x", "", SECOND_US, &again),
+				 REGISTRY_OK);
+		assert_memory_equal(&ref, &again, sizeof(ref));
+		fixture_apply(&fixture, 1, again, 1, 0);
+		fixture_apply(&fixture, 0, ref, 1, 0);
+		grace_end(fixture.grace, 1);
+		assert_false(registry_expire(fixture.registry, 31));
+		assert_int_equal(registry_series_count(fixture.registry, type), 1);
+		assert_non_null(fixture_cell(&fixture, 0, ref));
+		fixture_expire_at(&fixture, 6);
+		assert_int_equal(registry_series_count(fixture.registry, type), 0);
+		fixture_close(&fixture);
+	}
+}
+
+static void
+test_dying__new_ttl_on_the_slow_path(void **state)
+{
+	(void)state;
+	static const int64_t ttls[] = {0, 100000, 50 * SECOND_US};
+	for (size_t i = 0; i < 3; i++) {
+		struct fixture fixture = fixture_open(1, 10, NULL, 0);
+		fixture_send(&fixture, METRIC_COUNTER, "x", "", SECOND_US, 1);
+		grace_begin(fixture.grace, 0);
+		assert_true(registry_expire(fixture.registry, 30));
+		fixture.tick = 30;
+		fixture_send(&fixture, METRIC_COUNTER, "x", "", ttls[i], 1);
+		assert_true(registry_expire(fixture.registry, 30));
+		grace_end(fixture.grace, 0);
+		registry_expire(fixture.registry, 31);
+		fixture_expire_at(&fixture, 40);
+		assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), i != 1);
+		fixture_expire_at(&fixture, 100);
+		assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), i == 0);
+		fixture_close(&fixture);
+	}
+}
+
+/*
+ * A thread gives a series another ttl after it was found due and before it is taken away: it is set
+ * in the wheel again while it waits to be freed, and is freed if no quiescent point came for longer
+ * than the new ttl.
+ */
+static void
+test_dying__freed_out_of_the_wheel(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "x", "", SECOND_US, 1);
+	grace_begin(fixture.grace, 0);
+	assert_true(registry_expire(fixture.registry, 30));
+	struct series *series = fixture.registry->dying[0];
+	fixture.tick = 30;
+	fixture_send(&fixture, METRIC_COUNTER, "x", "", 2 * SECOND_US, 1);
+	series->state = SERIES_DYING;
+	assert_true(registry_expire(fixture.registry, 31));
+	grace_end(fixture.grace, 0);
+	fixture_expire_at(&fixture, 6);
+	fixture_expire_at(&fixture, 9);
+	fixture_expire_at(&fixture, 10000);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	fixture_close(&fixture);
+}
+
+/* ---- What is left when a series has gone. ---- */
+
+static void
+test_gone__comes_back_from_zero_in_every_thread(void **state)
+{
+	(void)state;
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		struct fixture fixture = fixture_open(3, 10, NULL, 0);
+		struct series_ref old, reused;
+		for (unsigned t = 0; t < 3; t++) {
+			assert_int_equal(fixture_ask(&fixture, t, type, "x", "", SECOND_US, &old),
+					 REGISTRY_OK);
+			fixture_apply(&fixture, t, old, 1.5, 0);
+		}
+		fixture_expire_at(&fixture, 5);
+		assert_int_equal(fixture_ask(&fixture, 2, type, "y", "", 0, &reused), REGISTRY_OK);
+		assert_int_equal(reused.pool, old.pool);
+		assert_int_equal(reused.id, old.id);
+		assert_int_not_equal(reused.incarnation, old.incarnation);
+		for (unsigned t = 0; t < 3; t++) {
+			assert_null(fixture_cell(&fixture, t, old));
+			if (type != METRIC_GAUGE)
+				assert_true((fixture_cell(&fixture, t, reused) != NULL) ==
+					    (t == 2));
+		}
+		static const char *const empty[] = {
+		    "y counter help\n{} 0\n", "y gauge help\n{} 0\n",
+		    "y histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n",
+		    "y summary help\n{} sum 0 count 0 0.5:nan 0.99:nan\n"};
+		assert_shown(&fixture, 0, empty[type]);
+		fixture_close(&fixture);
+	}
+}
+
+static void
+test_gone__name_and_type_are_free(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_SUMMARY, "x", "a=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_SUMMARY, "x", "a=2", 100 * SECOND_US, 1);
+	fixture_expire_at(&fixture, 5);
+	/* One series is left and holds the name. */
+	uint64_t frees = registry_frees(fixture.registry);
+	assert_true(frees > 0);
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_COUNTER, "x", "", 0, NULL),
+			 REGISTRY_CONFLICT);
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_COUNTER, "x_count", "", 0, NULL),
+			 REGISTRY_CONFLICT);
+	fixture_expire_at(&fixture, 200);
+	assert_true(registry_frees(fixture.registry) > frees);
+	assert_int_equal(registry_families_count(fixture.registry), 0);
+	fixture.help = "another";
+	fixture_send(&fixture, METRIC_COUNTER, "x_count", "", 0, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "x", "a=1", 0, 2);
+	assert_shown(&fixture, 0,
+		     "x counter another\n{a=\"1\"} 2\nx_count counter another\n{} 1\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_gone__counts_fall(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "x", "a=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_GAUGE, "x", "a=2", 10 * SECOND_US, 1);
+	fixture_send(&fixture, METRIC_GAUGE, "x", "b=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "y", "", 0, 1);
+	assert_int_equal(registry_metrics_count(fixture.registry, METRIC_GAUGE), 2);
+	fixture_expire_at(&fixture, 5);
+	assert_int_equal(registry_metrics_count(fixture.registry, METRIC_GAUGE), 1);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_GAUGE), 1);
+	fixture_expire_at(&fixture, 50);
+	assert_int_equal(registry_metrics_count(fixture.registry, METRIC_GAUGE), 0);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_GAUGE), 0);
+	assert_int_equal(registry_families_count(fixture.registry), 1);
+	assert_int_equal(registry_metrics_count(fixture.registry, METRIC_COUNTER), 1);
+	/* A set of label names that was used up is used again. */
+	fixture_send(&fixture, METRIC_GAUGE, "x", "b=1", 0, 1);
+	assert_int_equal(registry_metrics_count(fixture.registry, METRIC_GAUGE), 1);
+	fixture_close(&fixture);
+}
+
+static void
+test_gone__room_for_others(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 3, NULL, 0);
+	for (uint32_t round = 0; round < 50; round++) {
+		for (unsigned i = 0; i < 3; i++) {
+			char name[] = {(char)('a' + (round + i) % 26), 0};
+			fixture_send(&fixture, round % 2 ? METRIC_COUNTER : METRIC_SUMMARY, name,
+				     "", SECOND_US, 1);
+		}
+		assert_int_equal(fixture_ask(&fixture, 0, METRIC_GAUGE, "z_z", "", 0, NULL),
+				 REGISTRY_LIMIT);
+		fixture_expire_at(&fixture, 3 + round * 3);
+	}
+	fixture_close(&fixture);
+}
+
+static void
+test_gone__births_that_no_scrape_ever_saw(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 1000, NULL, 0);
+	for (uint32_t round = 0; round < 30; round++) {
+		for (unsigned i = 0; i < 20; i++) {
+			char label[] = {'a', '=', (char)('a' + i), 0};
+			fixture_send(&fixture, METRIC_COUNTER, "x", label, SECOND_US, 1);
+		}
+		fixture_expire_at(&fixture, 3 + round * 3);
+		assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	}
+	assert_shown(&fixture, 0, "");
+	fixture_close(&fixture);
+}
+
+static void
+test_free__with_everything_pending(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_SUMMARY, "dying", "", SECOND_US, 1);
+	grace_begin(fixture.grace, 0);
+	assert_true(registry_expire(fixture.registry, 30));
+	fixture_send(&fixture, METRIC_SUMMARY, "changed", "", SECOND_US, 1);
+	for (int64_t us = 0; us < 100 * SECOND_US; us += SECOND_US) {
+		struct series_ref ref;
+		assert_int_equal(
+		    fixture_ask(&fixture, 1, METRIC_SUMMARY, "live", "", SECOND_US, &ref),
+		    REGISTRY_OK);
+		fixture_apply(&fixture, 1, ref, 1, us);
+	}
+	grace_end(fixture.grace, 0);
+	fixture_close(&fixture);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_expire__between_ttl_and_a_second_more),
+	    cmocka_unit_test(test_expire__zero_is_never),
+	    cmocka_unit_test(test_expire__samples_on_the_fast_path_keep_alive),
+	    cmocka_unit_test(test_expire__newest_tick_of_all_threads_counts),
+	    cmocka_unit_test(test_expire__every_type),
+	    cmocka_unit_test(test_expire__jump_of_time),
+	    cmocka_unit_test(test_ttl__from_zero_and_back),
+	    cmocka_unit_test(test_ttl__changes_before_anybody_looked),
+	    cmocka_unit_test(test_ttl__shorter_takes_effect_at_the_next_sample),
+	    cmocka_unit_test(test_ttl__longer_takes_effect_at_once),
+	    cmocka_unit_test(test_dying__waits_for_threads_that_work),
+	    cmocka_unit_test(test_dying__sample_of_a_thread_that_had_the_cell_already),
+	    cmocka_unit_test(test_dying__sample_on_the_slow_path),
+	    cmocka_unit_test(test_dying__new_ttl_on_the_slow_path),
+	    cmocka_unit_test(test_dying__freed_out_of_the_wheel),
+	    cmocka_unit_test(test_gone__comes_back_from_zero_in_every_thread),
+	    cmocka_unit_test(test_gone__name_and_type_are_free),
+	    cmocka_unit_test(test_gone__counts_fall),
+	    cmocka_unit_test(test_gone__room_for_others),
+	    cmocka_unit_test(test_gone__births_that_no_scrape_ever_saw),
+	    cmocka_unit_test(test_free__with_everything_pending),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,433 @@
+#include "fixture.h"
+
+static void
+test_reader__empty(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct series_view series;
+	assert_false(reader_next_series(reader, &series));
+	assert_no_family(reader);
+	assert_false(reader_next_series(reader, &series));
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* ---- Order. ---- */
+
+static void
+test_order__fewer_labels_then_values(void **state)
+{
+	(void)state;
+	/* In output order; asked for in others, and with scrapes in between. */
+	static const char *const ordered[] = {
+	    "",       "a=",      "a=\n",    "a=!",     "a=\"",    "a=#",         "a=1",
+	    "a=10",   "b=2",     "a=20",    "a=[",     "a=\\",    "a=\\n",       "a=]",
+	    "a=über", "a=1,b=1", "a=1,b=2", "a=1,c=3", "a=2,b=1", "a=1,b=1,c=1",
+	};
+	enum { COUNT = sizeof(ordered) / sizeof(ordered[0]) };
+	for (unsigned step = 1; step < COUNT; step++) {
+		for (unsigned scrape_every = 1; scrape_every <= COUNT; scrape_every += 6) {
+			struct fixture fixture = fixture_open(1, 100, NULL, 0);
+			for (unsigned i = 0; i < COUNT * step; i++) {
+				unsigned n = i * step % COUNT;
+				fixture_send(&fixture, METRIC_GAUGE, "g", ordered[n], 0, n);
+				if (i % scrape_every == 0) {
+					struct reader *reader =
+					    registry_reader_new(fixture.registry, 0);
+					reader_free(&reader);
+				}
+			}
+			struct reader *reader = registry_reader_new(fixture.registry, 0);
+			struct family_view family;
+			struct series_view series;
+			assert_true(reader_next_family(reader, &family));
+			double before = -1;
+			while (reader_next_series(reader, &series)) {
+				assert_true(series.value > before);
+				before = series.value;
+			}
+			reader_free(&reader);
+			fixture_close(&fixture);
+		}
+	}
+}
+
+static void
+test_order__families_bytewise(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	static const char *const names[] = {"b", "a_", "B", "a", "aa", "_", ":", "a:b", "ab"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		fixture_send(&fixture, METRIC_GAUGE, names[i], "", 0, 1);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	static const char *const ordered[] = {":", "B", "_", "a", "a:b", "a_", "aa", "ab", "b"};
+	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
+		assert_next_family(reader, ordered[i], "{} 1\n");
+	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* ---- Values. ---- */
+
+static void
+test_values__sum_of_all_threads(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(3, 10, NULL, 0);
+	static const char *const names[] = {"a", "b", "c", "d"};
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		for (unsigned t = 0; t < 3; t++) {
+			struct series_ref ref;
+			assert_int_equal(fixture_ask(&fixture, t, type, names[type], "", 0, &ref),
+					 REGISTRY_OK);
+			fixture_apply(&fixture, t, ref, t + 1, 0);
+		}
+	}
+	assert_shown(&fixture, 0,
+		     "a counter help\n{} 6\n"
+		     "b gauge help\n{} 3\n"
+		     "c histogram help\n{} sum 6 count 3 1:1 2:1 5:1 +Inf:0\n"
+		     "d summary help\n{} sum 6 count 3 0.5:2 0.99:3\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_values__sums_of_shards_stay_finite(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	static const char *const names[] = {"a", "b", "c", "d"};
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		for (unsigned t = 0; t < 2; t++) {
+			struct series_ref ref;
+			assert_int_equal(fixture_ask(&fixture, t, type, names[type], "", 0, &ref),
+					 REGISTRY_OK);
+			fixture_apply(&fixture, t, ref, DBL_MAX, 0);
+		}
+	}
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	struct series_view series;
+	while (reader_next_family(reader, &family)) {
+		assert_true(reader_next_series(reader, &series));
+		assert_true((series.sum == 0 ? series.value : series.sum) == DBL_MAX);
+	}
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_values__gauges_as_sent(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "a", "", 0, INFINITY);
+	fixture_send(&fixture, METRIC_GAUGE, "b", "", 0, -INFINITY);
+	fixture_send(&fixture, METRIC_GAUGE, "c", "", 0, NAN);
+	fixture_send(&fixture, METRIC_GAUGE, "d", "", 0, -DBL_MAX);
+	assert_shown(&fixture, 0,
+		     "a gauge help\n{} inf\nb gauge help\n{} -inf\n"
+		     "c gauge help\n{} nan\nd gauge help\n{} -1.79769e+308\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_values__window_of_a_summary(void **state)
+{
+	(void)state;
+	/* Five slots of two seconds. */
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	struct series_ref ref = fixture_send(&fixture, METRIC_SUMMARY, "s", "", 0, 10);
+	fixture_apply(&fixture, 0, ref, 20, 4 * SECOND_US);
+	static const struct {
+		int64_t now_us;
+		const char *want;
+	} cases[] = {
+	    {0, "s summary help\n{} sum 30 count 2 0.5:10 0.99:20\n"},
+	    {9999999, "s summary help\n{} sum 30 count 2 0.5:10 0.99:20\n"},
+	    {10000000, "s summary help\n{} sum 30 count 2 0.5:20 0.99:20\n"},
+	    {13999999, "s summary help\n{} sum 30 count 2 0.5:20 0.99:20\n"},
+	    {14000000, "s summary help\n{} sum 30 count 2 0.5:nan 0.99:nan\n"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_shown(&fixture, cases[i].now_us, cases[i].want);
+	/* Whether the owner has rotated makes no difference. */
+	shard_rotate(registry_shard(fixture.registry, 0), 10000000, 1000);
+	registry_free_retired(fixture.registry);
+	assert_shown(&fixture, 10000000, cases[2].want);
+	/* An old slot is used again. */
+	fixture_apply(&fixture, 0, ref, 5, 14 * SECOND_US);
+	assert_shown(&fixture, 14 * SECOND_US, "s summary help\n{} sum 35 count 3 0.5:5 0.99:5\n");
+	registry_free_retired(fixture.registry);
+	fixture_close(&fixture);
+}
+
+/* Beyond 500 observations the order matters: slots are read from the oldest to the newest. */
+static void
+test_values__slots_in_the_order_of_time(void **state)
+{
+	(void)state;
+	double values[2];
+	for (unsigned shift = 0; shift < 2; shift++) {
+		struct fixture fixture = fixture_open(1, 10, NULL, 0);
+		int64_t start = shift * 3 * 2 * SECOND_US;
+		struct series_ref ref;
+		assert_int_equal(fixture_ask(&fixture, 0, METRIC_SUMMARY, "s", "", 0, &ref),
+				 REGISTRY_OK);
+		for (unsigned i = 0; i < 1500; i++)
+			fixture_apply(&fixture, 0, ref, (i * 7919) % 1500 + (i >= 750 ? 5000 : 0),
+				      start + i / 300 * 2 * SECOND_US);
+		struct reader *reader =
+		    registry_reader_new(fixture.registry, start + 9 * SECOND_US);
+		struct family_view family;
+		struct series_view series;
+		assert_true(reader_next_family(reader, &family));
+		assert_true(reader_next_series(reader, &series));
+		values[shift] = series.quantile_values[0];
+		reader_free(&reader);
+		fixture_close(&fixture);
+	}
+	assert_true(values[0] == values[1]);
+}
+
+/* ---- Births while somebody reads. ---- */
+
+static void
+test_births__between_scrapes_and_during_one(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "b", "a=2", 0, 2);
+	fixture_send(&fixture, METRIC_GAUGE, "d", "", 0, 4);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	struct series_view series;
+	assert_true(reader_next_family(reader, &family));
+	/* Into the family it is in, before and behind; and into others. */
+	fixture_send(&fixture, METRIC_GAUGE, "b", "a=1", 0, 1);
+	fixture_send(&fixture, METRIC_GAUGE, "b", "a=3", 0, 3);
+	fixture_send(&fixture, METRIC_GAUGE, "a", "", 0, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "c", "", 0, 3);
+	fixture_send(&fixture, METRIC_GAUGE, "d", "a=1", 0, 5);
+	/* Another reader merges them. */
+	assert_shown(&fixture, 0,
+		     "a gauge help\n{} 0\nb gauge help\n{a=\"1\"} 1\n{a=\"2\"} 2\n{a=\"3\"} 3\n"
+		     "c gauge help\n{} 3\nd gauge help\n{} 4\n{a=\"1\"} 5\n");
+	assert_true(reader_next_series(reader, &series));
+	assert_true(series.value == 2);
+	assert_false(reader_next_series(reader, &series));
+	assert_next_family(reader, "c", "{} 3\n");
+	assert_next_family(reader, "d", "{} 4\n{a=\"1\"} 5\n");
+	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* ---- Deaths while somebody reads. ---- */
+
+static void
+test_deaths__in_the_family_it_is_in(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "a=1", 0, 1);
+	struct series_ref ref = fixture_send(&fixture, METRIC_GAUGE, "g", "a=2", SECOND_US, 2);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "a=3", SECOND_US, 3);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "a=4", 0, 4);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	struct series_view series;
+	assert_true(reader_next_family(reader, &family));
+	assert_true(reader_next_series(reader, &series));
+	fixture_expire_at(&fixture, 5);
+	assert_span_equal(series.labels, "a=\"1\"");
+	/* Their ids stay in use as long as the reader is in the family. */
+	struct series_ref other = fixture_send(&fixture, METRIC_GAUGE, "other", "", SECOND_US, 9);
+	assert_int_not_equal(other.id, ref.id);
+	assert_true(reader_next_series(reader, &series));
+	assert_true(series.value == 4);
+	assert_false(reader_next_series(reader, &series));
+	struct reader *second = registry_reader_new(fixture.registry, 0);
+	assert_next_family(second, "g", "{a=\"1\"} 1\n{a=\"4\"} 4\n");
+	reader_free(&second);
+	assert_next_family(reader, "other", "{} 9\n");
+	other = fixture_send(&fixture, METRIC_GAUGE, "more", "", 0, 9);
+	struct series_ref another = fixture_send(&fixture, METRIC_GAUGE, "more", "a=1", 0, 9);
+	assert_true(other.id == ref.id || another.id == ref.id);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_deaths__all_of_the_family_it_is_in(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_SUMMARY, "a", "", 0, 1);
+	fixture_send(&fixture, METRIC_SUMMARY, "b", "x=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_SUMMARY, "b", "x=2", SECOND_US, 2);
+	fixture_send(&fixture, METRIC_SUMMARY, "c", "", 0, 3);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	struct series_view series;
+	assert_true(reader_next_family(reader, &family));
+	assert_true(reader_next_family(reader, &family));
+	assert_true(reader_next_series(reader, &series));
+	fixture_expire_at(&fixture, 5);
+	assert_span_equal(family.name, "b");
+	assert_false(reader_next_series(reader, &series));
+	/* The name comes back as another type while the reader is in what it was. */
+	fixture.help = "new";
+	fixture_send(&fixture, METRIC_COUNTER, "b", "", 0, 7);
+	assert_shown(&fixture, 0,
+		     "a summary help\n{} sum 1 count 1 0.5:1 0.99:1\nb counter new\n{} 7\n"
+		     "c summary help\n{} sum 3 count 1 0.5:3 0.99:3\n");
+	assert_span_equal(family.name, "b");
+	assert_next_family(reader, "c", "{} sum 3 count 1 0.5:3 0.99:3\n");
+	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_deaths__last_family_of_all(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_GAUGE, "a", "", SECOND_US, 1);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	assert_true(reader_next_family(reader, &family));
+	fixture_expire_at(&fixture, 5);
+	assert_no_family(reader);
+	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_deaths__families_ahead_and_behind(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	static const char *const names[] = {"a", "b", "c", "d", "e"};
+	for (unsigned i = 0; i < 5; i++)
+		fixture_send(&fixture, METRIC_GAUGE, names[i], "", i % 2 ? 0 : SECOND_US, i);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	assert_next_family(reader, "a", "{} 0\n");
+	assert_next_family(reader, "b", "{} 1\n");
+	fixture_expire_at(&fixture, 5);
+	assert_next_family(reader, "d", "{} 3\n");
+	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_deaths__several_readers(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "x", "a=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "x", "a=2", 0, 2);
+	struct reader *readers[4];
+	struct family_view family;
+	struct series_view series;
+	for (unsigned i = 0; i < 4; i++) {
+		readers[i] = registry_reader_new(fixture.registry, 0);
+		assert_true(reader_next_family(readers[i], &family));
+		if (i == 0)
+			assert_true(reader_next_series(readers[i], &series));
+		if (i == 1)
+			fixture_send(&fixture, METRIC_COUNTER, "x", "a=0", 0, 0);
+		if (i == 2)
+			fixture_expire_at(&fixture, 5);
+	}
+	static const char *const rest[] = {"{a=\"2\"} 2\n", "{a=\"2\"} 2\n",
+					   "{a=\"0\"} 0\n{a=\"2\"} 2\n",
+					   "{a=\"0\"} 0\n{a=\"2\"} 2\n"};
+	for (unsigned i = 0; i < 4; i++) {
+		struct buf shown = BUF_INIT;
+		show_family(readers[i], METRIC_COUNTER, &shown);
+		assert_string_equal(buf_text(&shown), rest[i]);
+		buf_fini(&shown);
+		reader_free(&readers[i]);
+	}
+	fixture_close(&fixture);
+}
+
+/* The limit holds for what readers keep alive, too; and it is lifted when they leave. */
+static void
+test_deaths__kept_records_count_for_the_limit(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 5, NULL, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		char label[] = {'a', '=', (char)('0' + i), 0};
+		fixture_send(&fixture, METRIC_COUNTER, "x", label, SECOND_US, 1);
+	}
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	assert_true(reader_next_family(reader, &family));
+	fixture_expire_at(&fixture, 5);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_COUNTER), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		char name[] = {(char)('a' + i), 0};
+		assert_int_equal(fixture_ask(&fixture, 0, METRIC_COUNTER, name, "", 0, NULL),
+				 REGISTRY_LIMIT);
+	}
+	uint64_t frees = registry_frees(fixture.registry);
+	reader_free(&reader);
+	/* Refusals that were remembered are void. */
+	assert_true(registry_frees(fixture.registry) > frees);
+	for (unsigned i = 0; i < 5; i++) {
+		char name[] = {(char)('a' + i), 0};
+		fixture_send(&fixture, METRIC_COUNTER, name, "", 0, 1);
+	}
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_COUNTER, "z", "", 0, NULL),
+			 REGISTRY_LIMIT);
+	fixture_close(&fixture);
+}
+
+static void
+test_reader__series_of_a_dying_batch_are_shown(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 5, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "x", "", SECOND_US, 1);
+	grace_begin(fixture.grace, 0);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	assert_true(registry_expire(fixture.registry, 50));
+	assert_next_family(reader, "x", "{} 1\n");
+	grace_end(fixture.grace, 0);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reader__empty),
+	    cmocka_unit_test(test_order__fewer_labels_then_values),
+	    cmocka_unit_test(test_order__families_bytewise),
+	    cmocka_unit_test(test_values__sum_of_all_threads),
+	    cmocka_unit_test(test_values__sums_of_shards_stay_finite),
+	    cmocka_unit_test(test_values__gauges_as_sent),
+	    cmocka_unit_test(test_values__window_of_a_summary),
+	    cmocka_unit_test(test_values__slots_in_the_order_of_time),
+	    cmocka_unit_test(test_births__between_scrapes_and_during_one),
+	    cmocka_unit_test(test_deaths__in_the_family_it_is_in),
+	    cmocka_unit_test(test_deaths__all_of_the_family_it_is_in),
+	    cmocka_unit_test(test_deaths__last_family_of_all),
+	    cmocka_unit_test(test_deaths__families_ahead_and_behind),
+	    cmocka_unit_test(test_deaths__several_readers),
+	    cmocka_unit_test(test_deaths__kept_records_count_for_the_limit),
+	    cmocka_unit_test(test_reader__series_of_a_dying_batch_are_shown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,232 @@
+/*
+ * Ingest threads and the control thread at work together, as app runs them: batches between
+ * quiescent points, known spellings on the fast path, and all the while expiry, scrapes and
+ * freeing.
+ */
+#include "fixture.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+
+#define THREADS 3
+#define SERIES 200 /* of each type; every second one expires */
+#define BATCHES 2500
+#define BATCH 40
+
+struct shared {
+	struct grace *grace;
+	struct registry *registry;
+	_Atomic uint32_t tick;
+	_Atomic unsigned running;
+};
+
+struct ingest_thread {
+	struct shared *shared;
+	unsigned index;
+	struct buf text;
+	struct series_ref refs[METRIC_TYPES][SERIES];
+	uint64_t sent[METRIC_TYPES][SERIES];
+	uint64_t slow;
+};
+
+static const char *const family_names[] = {"c", "g", "h", "s"};
+
+static bool
+is_kept(unsigned series)
+{
+	return series % 2 == 0;
+}
+
+/* Finds the series of a sample: by what is known of it, or through the registry. */
+static struct cell *
+find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, uint32_t tick)
+{
+	struct registry *registry = thread->shared->registry;
+	struct series_ref *ref = &thread->refs[type][series];
+	struct shard *shard = type == METRIC_GAUGE ? registry_gauges(registry)
+						   : registry_shard(registry, thread->index);
+	struct cell *cell =
+	    ref->incarnation ? shard_find(shard, ref->pool, ref->id, ref->incarnation) : NULL;
+	if (cell)
+		return cell;
+	struct labels labels = {0};
+	char number[8];
+	snprintf(number, sizeof(number), "%03u", series);
+	assert_true(labels_set(&labels, SPAN("n"), span_text(number)));
+	struct series_request request = {
+	    .name = span_text(family_names[type]),
+	    .labels = &labels,
+	    .type = type,
+	    .histogram = &fixture_histogram,
+	    .summary = &fixture_summary,
+	    .ttl_us = is_kept(series) ? 0 : 1 + series % 3 * TICK_US,
+	    .help = SPAN("help"),
+	    .rules = 1,
+	    .tick = tick,
+	};
+	thread->slow++;
+	assert_int_equal(
+	    registry_find_or_create(registry, thread->index, &request, &thread->text, ref),
+	    REGISTRY_OK);
+	return shard_peek(shard, ref->pool, ref->id);
+}
+
+static void
+send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, uint32_t tick)
+{
+	struct cell *cell = find_cell(thread, type, series, tick);
+	const struct registry *registry = thread->shared->registry;
+	const struct layout *layout =
+	    layouts_get(registry_layouts(registry), thread->refs[type][series].pool);
+	cell_set_tick(cell, tick);
+	if (type == METRIC_COUNTER)
+		counter_add((struct counter_cell *)cell, 1);
+	else if (type == METRIC_GAUGE)
+		gauge_add((struct gauge_cell *)cell, 1);
+	else if (type == METRIC_HISTOGRAM)
+		histogram_observe((struct histogram_cell *)cell, layout, 1, 1);
+	else
+		summary_observe(registry_shard(thread->shared->registry, thread->index),
+				(struct summary_cell *)cell, layout, 1, 1, (int64_t)tick * TICK_US);
+	thread->sent[type][series]++;
+}
+
+static void *
+ingest(void *arg)
+{
+	struct ingest_thread *thread = arg;
+	unsigned random = thread->index + 1;
+	for (unsigned batch = 0; batch < BATCHES; batch++) {
+		grace_begin(thread->shared->grace, thread->index);
+		uint32_t tick = atomic_load(&thread->shared->tick);
+		for (unsigned i = 0; i < BATCH; i++) {
+			random = random * 1664525 + 1013904223;
+			/* A part of the series rests while others are in use, so that they expire.
+			 */
+			unsigned series = (random >> 8) % 50 + batch / 100 * 10 % SERIES;
+			send_one(thread, (random >> 20) % METRIC_TYPES, series % SERIES, tick);
+		}
+		if (batch % 16 == 0)
+			shard_rotate(registry_shard(thread->shared->registry, thread->index),
+				     (int64_t)tick * TICK_US, 100);
+		grace_end(thread->shared->grace, thread->index);
+	}
+	atomic_fetch_sub(&thread->shared->running, 1);
+	return NULL;
+}
+
+/* What a scrape finds: sums that fit together, series in order. */
+static void
+scrape(struct shared *shared)
+{
+	uint32_t tick = atomic_load(&shared->tick);
+	struct reader *reader = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
+	struct family_view family;
+	struct series_view series;
+	while (reader_next_family(reader, &family)) {
+		char before[16] = "";
+		while (reader_next_series(reader, &series)) {
+			assert_true(series.labels.len == strlen("n=\"000\""));
+			assert_true(memcmp(series.labels.ptr, before, series.labels.len) > 0);
+			memcpy(before, series.labels.ptr, series.labels.len);
+			for (size_t i = 0; i < series.quantile_count; i++)
+				assert_true(isnan(series.quantile_values[i]) ||
+					    series.quantile_values[i] == 1);
+			if (family.type == METRIC_HISTOGRAM)
+				assert_true(series.buckets[0] == series.count);
+		}
+	}
+	reader_free(&reader);
+}
+
+static void
+control(struct shared *shared)
+{
+	struct reader *slow = NULL;
+	struct family_view family;
+	for (unsigned turn = 0; atomic_load(&shared->running); turn++) {
+		uint32_t tick = atomic_fetch_add(&shared->tick, 1 + turn % 7) + 1 + turn % 7;
+		for (unsigned i = 0; registry_expire(shared->registry, tick) && i < 100; i++)
+			sched_yield();
+		registry_free_retired(shared->registry);
+		if (turn % 3 == 0)
+			scrape(shared);
+		/* A client that takes its time in every family. */
+		if (!slow)
+			slow = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
+		else if (turn % 5 == 0 && !reader_next_family(slow, &family))
+			reader_free(&slow);
+	}
+	reader_free(&slow);
+}
+
+/* Nothing that was sent to a series that never expires is missing, nothing is there twice. */
+static void
+check_totals(const struct shared *shared, struct ingest_thread *const *threads)
+{
+	struct reader *reader = registry_reader_new(shared->registry, 0);
+	struct family_view family;
+	struct series_view series;
+	unsigned checked = 0;
+	while (reader_next_family(reader, &family)) {
+		while (reader_next_series(reader, &series)) {
+			unsigned n = (unsigned)strtoul(series.labels.ptr + 3, NULL, 10);
+			double sent = 0;
+			for (unsigned t = 0; t < THREADS; t++)
+				sent += (double)threads[t]->sent[family.type][n];
+			double shown = family.type == METRIC_COUNTER || family.type == METRIC_GAUGE
+					   ? series.value
+					   : (double)series.count;
+			assert_true(is_kept(n) ? shown == sent : shown <= sent);
+			checked += is_kept(n);
+		}
+	}
+	assert_int_equal(checked, METRIC_TYPES * SERIES / 2);
+	reader_free(&reader);
+}
+
+static void
+test_registry__threads_at_work(void **state)
+{
+	(void)state;
+	struct shared shared = {.grace = grace_new(THREADS), .tick = 1, .running = THREADS};
+	shared.registry = registry_new(&(struct registry_settings){
+	    .threads = THREADS, .max_series = 100000, .grace = shared.grace});
+	struct ingest_thread *threads[THREADS];
+	pthread_t handles[THREADS];
+	for (unsigned i = 0; i < THREADS; i++) {
+		threads[i] = calloc(1, sizeof(*threads[i]));
+		threads[i]->shared = &shared;
+		threads[i]->index = i;
+		threads[i]->text = BUF_INIT;
+		assert_int_equal(pthread_create(&handles[i], NULL, ingest, threads[i]), 0);
+	}
+	control(&shared);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(handles[i], NULL);
+	check_totals(&shared, threads);
+	/* All that can expire does. */
+	while (registry_expire(shared.registry, atomic_fetch_add(&shared.tick, 100)))
+		;
+	while (registry_expire(shared.registry, atomic_fetch_add(&shared.tick, 100)))
+		;
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++)
+		assert_int_equal(registry_series_count(shared.registry, type), SERIES / 2);
+	check_totals(&shared, threads);
+	for (unsigned i = 0; i < THREADS; i++) {
+		buf_fini(&threads[i]->text);
+		free(threads[i]);
+	}
+	registry_free(&shared.registry);
+	grace_free(&shared.grace);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_registry__threads_at_work),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
