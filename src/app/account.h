@@ -55,6 +55,7 @@ enum account_counter {
 	ACCOUNT_EVENTS_ERROR, /* + enum drop_reason: illegal_negative_counter and the two behind it */
 	ACCOUNT_CACHE_GETS = ACCOUNT_EVENTS_ERROR + DROP_REASONS,
 	ACCOUNT_CACHE_HITS,
+	ACCOUNT_NOT_REMEMBERED,
 	ACCOUNT_CONFLICTS, /* + kind * (CONFLICT_NAMES_MAX + 1) + name, the last name is "other" */
 	ACCOUNT_COUNTERS = ACCOUNT_CONFLICTS + EVENT_KINDS * (CONFLICT_NAMES_MAX + 1)
 };

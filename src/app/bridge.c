@@ -2,9 +2,9 @@
 
 #include "app/ingest.h"
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "mapping/config.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 /* What conflicts of names that have no counter of their own are counted as. */
@@ -65,11 +65,13 @@ bridge_new(const struct bridge_settings *settings, struct diag *diag)
 }
 
 static void
-free_retired_mapper(struct bridge *bridge)
+free_retired_mapper(struct retired_mapper **link)
 {
-	mapper_unref(&bridge->retired_mapper);
-	free(bridge->retired_since);
-	bridge->retired_since = NULL;
+	struct retired_mapper *retired = *link;
+	*link = retired->next;
+	mapper_unref(&retired->mapper);
+	free(retired->since);
+	free(retired);
 }
 
 void
@@ -84,12 +86,13 @@ bridge_free(struct bridge **slot)
 	registry_free(&bridge->registry);
 	shapes_free(&bridge->shapes);
 	grace_free(&bridge->grace);
-	if (bridge->retired_mapper)
-		free_retired_mapper(bridge);
+	while (bridge->retired_mappers)
+		free_retired_mapper(&bridge->retired_mappers);
 	struct mapper *mapper = atomic_load(&bridge->mapper);
 	mapper_unref(&mapper);
 	for (size_t i = 0; i < CONFLICT_NAMES_MAX; i++)
 		free(bridge->conflict_names[i]);
+	index_fini(&bridge->conflict_index);
 	pthread_mutex_destroy(&bridge->conflict_lock);
 	free(bridge->default_help);
 	free(bridge);
@@ -99,8 +102,13 @@ bridge_free(struct bridge **slot)
 void
 bridge_collect(struct bridge *bridge)
 {
-	if (bridge->retired_mapper && grace_has_passed(bridge->grace, bridge->retired_since))
-		free_retired_mapper(bridge);
+	struct retired_mapper **link = &bridge->retired_mappers;
+	while (*link) {
+		if (grace_has_passed(bridge->grace, (*link)->since))
+			free_retired_mapper(link);
+		else
+			link = &(*link)->next;
+	}
 }
 
 bool
@@ -109,14 +117,13 @@ bridge_reload(struct bridge *bridge, struct diag *diag)
 	struct mapper *mapper = load_mapper(&bridge->settings, diag);
 	if (!mapper)
 		return false;
-	/* Reloads faster than threads pass quiescent points wait: a few milliseconds at most. */
-	while (bridge->retired_mapper) {
-		bridge_collect(bridge);
-		sched_yield();
-	}
-	bridge->retired_mapper = atomic_exchange(&bridge->mapper, mapper);
+	struct retired_mapper *retired = xcalloc(1, sizeof(*retired));
+	retired->mapper = atomic_exchange(&bridge->mapper, mapper);
 	atomic_fetch_add(&bridge->rules, 1);
-	bridge->retired_since = grace_now(bridge->grace);
+	retired->since = grace_now(bridge->grace);
+	retired->next = bridge->retired_mappers;
+	bridge->retired_mappers = retired;
+	bridge_collect(bridge);
 	return true;
 }
 
@@ -126,6 +133,12 @@ bridge_now_us(const struct bridge *bridge)
 	return clock_mono().us - bridge->start.us;
 }
 
+static bool
+is_conflict_name(const void *item, const void *key)
+{
+	return span_equal(span_text(*(char *const *)item), *(const struct span *)key);
+}
+
 unsigned
 bridge_conflict_counter(struct bridge *bridge, enum event_kind kind, struct span name)
 {
@@ -133,15 +146,17 @@ bridge_conflict_counter(struct bridge *bridge, enum event_kind kind, struct span
 	if (span_equal(name, SPAN(CONFLICT_NAME_OTHER)))
 		return first + CONFLICT_NAMES_MAX; /* or a scrape would show it twice */
 	pthread_mutex_lock(&bridge->conflict_lock);
-	unsigned count = atomic_load(&bridge->conflict_count), i = 0;
-	while (i < count && !span_equal(span_text(bridge->conflict_names[i]), name))
-		i++;
-	if (i == count && count < CONFLICT_NAMES_MAX) {
-		bridge->conflict_names[i] = xmemdup0(name.ptr, name.len);
+	unsigned count = atomic_load(&bridge->conflict_count);
+	uint64_t hash = hash_bytes64(name.ptr, name.len);
+	char **known = index_find(&bridge->conflict_index, hash, is_conflict_name, &name);
+	if (!known && count < CONFLICT_NAMES_MAX) {
+		known = &bridge->conflict_names[count];
+		*known = xmemdup0(name.ptr, name.len);
+		index_add(&bridge->conflict_index, hash, known);
 		atomic_store(&bridge->conflict_count, count + 1);
 	}
 	pthread_mutex_unlock(&bridge->conflict_lock);
-	return first + i;
+	return first + (known ? (unsigned)(known - bridge->conflict_names) : CONFLICT_NAMES_MAX);
 }
 
 const char *

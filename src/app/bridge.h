@@ -8,6 +8,7 @@
 #include "app/shape.h"
 #include "base/clock.h"
 #include "base/grace.h"
+#include "base/index.h"
 #include "mapping/mapper.h"
 #include "metrics/registry.h"
 #include "statsd/line.h"
@@ -29,6 +30,12 @@ struct bridge_settings {
 
 struct ingest;
 
+struct retired_mapper {
+	struct retired_mapper *next;
+	struct mapper *mapper;
+	struct grace_moment *since;
+};
+
 struct bridge {
 	struct bridge_settings settings;
 	struct mono start;
@@ -42,12 +49,12 @@ struct bridge {
 	_Atomic uint64_t rules; /* grows with each change of `mapper`, from 1 */
 
 	pthread_mutex_t conflict_lock;
-	char *conflict_names[CONFLICT_NAMES_MAX]; /* owned; under the lock */
+	char *conflict_names[CONFLICT_NAMES_MAX]; /* owned; written under the lock, in order */
+	struct index conflict_index; /* under the lock; items point into conflict_names */
 	_Atomic unsigned conflict_count;
 
-	/* Control thread only: rule sets that ingest threads may still use. */
-	struct mapper *retired_mapper;
-	struct grace_moment *retired_since;
+	/* Control thread only: rules that ingest threads may still use. */
+	struct retired_mapper *retired_mappers;
 };
 
 /**

@@ -11,12 +11,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* What the sockets hold when the end comes is taken for at most this long. */
 #define DRAIN_US 1000000
 /* Scrapes that are under way at the end may go on for at most this long. */
 #define FINISH_US 5000000
+/* Descriptors that stream connections leave to HTTP, listeners and files. */
+#define RESERVED_DESCRIPTORS 400
 /* How often a wait for quiescent points looks again. */
 #define GRACE_POLL_S 0.002
 
@@ -127,11 +130,39 @@ grace_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	ev_timer_stop(loop, watcher);
 	bridge_collect(daemon->bridge);
 	expire(daemon);
-	if (daemon->bridge->retired_mapper)
+	if (daemon->bridge->retired_mappers)
 		start_grace(daemon);
 }
 
 /* ---- Start. ---- */
+
+/* As many descriptors as the hard limit allows: a soft limit of 1024 is what old programs need. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn("cannot raise the limit of file descriptors", LOG_ERRNO(errno));
+}
+
+/* Connections may take what is left beside HTTP, listeners and files. */
+static unsigned
+connection_limit(const struct options *options)
+{
+	struct rlimit limit;
+	uint64_t wanted = options->max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted + RESERVED_DESCRIPTORS)
+		return (unsigned)wanted;
+	uint64_t room = limit.rlim_cur > 2 * RESERVED_DESCRIPTORS
+			    ? limit.rlim_cur - RESERVED_DESCRIPTORS
+			    : limit.rlim_cur / 2;
+	log_warn("fewer connections than --statsd.max-connections: file descriptors are limited",
+		 LOG_NUM("descriptors", limit.rlim_cur), LOG_NUM("connections", room));
+	return room ? (unsigned)room : 1;
+}
 
 static unsigned
 default_threads(void)
@@ -273,7 +304,7 @@ start(struct daemon *daemon)
 	const struct options *options = daemon->options;
 	daemon->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	CHECK(daemon->loop);
-	daemon->streams = stream_limit_new((unsigned)options->max_connections);
+	daemon->streams = stream_limit_new(connection_limit(options));
 	daemon->workers = xcalloc(daemon->worker_count, sizeof(struct worker *));
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, i);
@@ -308,6 +339,10 @@ stop_workers(struct daemon *daemon)
 		worker_stop(daemon->workers[i], deadline_us);
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_join(daemon->workers[i]);
+	/* Paths before sockets, so that a successor's files are never taken for ours. */
+	listeners_close(&daemon->listeners);
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_close(daemon->workers[i]);
 }
 
 /* Answers that are under way are finished, for a while. */
@@ -338,19 +373,55 @@ daemon_fini(struct daemon *daemon)
 		ev_loop_destroy(daemon->loop);
 }
 
+static bool
+check_address(const char *text, bool is_path)
+{
+	struct address address;
+	const char *error;
+	int failed = is_path ? address_parse_unix(text, &address, &error)
+			     : address_parse(text, true, &address, &error);
+	if (failed)
+		log_error("bad listen address", LOG_TEXT("address", text),
+			  LOG_TEXT("error", error));
+	return !failed;
+}
+
+/* What can be known of the addresses without opening them; --check-config wants to know, too. */
+static bool
+check_addresses(const struct options *options)
+{
+	const struct {
+		const struct option_list *list;
+		bool is_path;
+	} lists[] = {{&options->listen_udp, false},
+		     {&options->listen_tcp, false},
+		     {&options->listen_unixgram, true},
+		     {&options->listen_unixstream, true}};
+	bool ok = check_address(options->web_listen_address, false);
+	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++) {
+		for (size_t i = 0; i < lists[l].list->count; i++)
+			ok &= check_address(lists[l].list->items[i], lists[l].is_path);
+	}
+	return ok;
+}
+
 int
 daemon_run(const struct options *options)
 {
 	struct daemon daemon = {.options = options};
 	hash_init();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	raise_descriptor_limit();
 	if (options->queue_flags_given)
 		log_info("flags of event queue, packet queue and mapper cache have no effect: "
 			 "there are none");
 	if (options->unixsocket_mode < 0)
 		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
 			 LOG_TEXT("value", options->unixsocket_mode_text));
-	bool ok = make_bridge(&daemon) && (dump_graph(&daemon) || !options->check_config);
+	bool ok = check_addresses(options) && make_bridge(&daemon) &&
+		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);
 		if (ok) {

@@ -16,6 +16,8 @@
 #define CACHE_ENTRIES_MAX (1u << 20)
 /* Summary cells looked at in one turn of ingest_rotate(). */
 #define ROTATE_CELLS 20000
+/* Lines after which the clock is read again: a batch may be long. */
+#define CLOCK_LINES 256
 
 struct ingest {
 	struct bridge *bridge;
@@ -27,9 +29,10 @@ struct ingest {
 	struct relay *const *relays;
 	size_t relay_count;
 
-	/* Of this batch. */
+	/* Of this batch, or of its last CLOCK_LINES lines. */
 	int64_t now_us;
 	uint32_t tick;
+	unsigned lines_to_clock;
 
 	/* Entries of another generation are void; refusals by the registry have their own. */
 	uint64_t rules_seen, frees_seen;
@@ -55,6 +58,10 @@ struct work {
 	struct statsd_cut cut;
 	struct shape shape; /* room for one that is not interned */
 	bool is_first;	    /* sample of the line */
+	/* Of the sample before, so that equal etsy samples are looked up once. */
+	struct span suffix;
+	struct target target;
+	struct cell *cell;
 };
 
 struct ingest *
@@ -105,11 +112,18 @@ next_generation(uint32_t generation)
 	return generation == UINT32_MAX ? 1 : generation + 1;
 }
 
-void
-ingest_begin(struct ingest *ingest)
+static void
+read_clock(struct ingest *ingest)
 {
 	ingest->now_us = bridge_now_us(ingest->bridge);
 	ingest->tick = (uint32_t)(ingest->now_us / TICK_US) + 1;
+	ingest->lines_to_clock = CLOCK_LINES;
+}
+
+void
+ingest_begin(struct ingest *ingest)
+{
+	read_clock(ingest);
 	uint64_t rules = atomic_load_explicit(&ingest->bridge->rules, memory_order_acquire);
 	uint64_t frees = registry_frees(ingest->bridge->registry);
 	if (rules == ingest->rules_seen && frees == ingest->frees_seen)
@@ -456,12 +470,10 @@ escape_name(struct ingest *ingest, struct span raw)
 }
 
 /*
- * From a parsed head to its series: the one place where a rule is chosen.
- *
- * @return false when no value of the sample in hand would reach the series, which therefore was not
- *         looked for: a series is born by what it counts
+ * From a parsed head to its series: the one place where a rule is chosen. A series is born by what it
+ * counts: when no value of the sample in hand does, it is not looked for.
  */
-static bool
+static void
 map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 	  struct series_ref *ref)
 {
@@ -475,7 +487,7 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 	if (match.rule && match.rule->action == ACTION_DROP) {
 		shape_drop(shape, DROP_ACTION);
 		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
-		return true;
+		return;
 	}
 	struct span name = escape_name(ingest, match.rule ? match.name : head->name);
 	unsigned mapped = match.rule ? ACCOUNT_EVENTS_MAPPED : ACCOUNT_EVENTS_UNMAPPED;
@@ -483,21 +495,20 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
 		if (!match.rule)
 			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
-		return true;
+		return;
 	}
 	struct series_request request = make_request(ingest, mapper, match.rule, shape, name);
 	drop_reserved_tag(head, request.type, shape);
 	merge_labels(head, &match);
 	if (!any_value_counts(work, shape)) {
-		shape->op = SHAPE_COUNTER;
+		shape->op = SHAPE_UNBORN;
 		shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
-		return false;
+		return;
 	}
 	find_series(ingest, &request, match.rule, shape, ref);
 	bool applied = shape->op >= SHAPE_COUNTER;
 	shape_tally(shape, mapped, applied ? TALLY_EVENT : TALLY_VALUE,
 		    applied ? 1 : whole_events(shape));
-	return true;
 }
 
 /* Works out what a spelling means and remembers it. */
@@ -507,12 +518,13 @@ resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct tar
 	struct shape *shape = &work->shape;
 	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
 	*target = (struct target){.shape = shape};
-	if (shape_from_head(&ingest->head, shape) &&
-	    !map_event(ingest, work, shape, &target->ref))
-		return;
+	if (shape_from_head(&ingest->head, shape))
+		map_event(ingest, work, shape, &target->ref);
 	target->shape_id = shapes_intern(ingest->bridge->shapes, shape);
-	if (!target->shape_id)
+	if (!target->shape_id) {
+		account_add(ingest->account, ACCOUNT_NOT_REMEMBERED, 1);
 		return;
+	}
 	struct raw_entry entry = {
 	    .key = key,
 	    .id = target->ref.id,
@@ -547,6 +559,8 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 		if (fresh && shape->op >= SHAPE_COUNTER)
 			cell = shard_find(shard_of(ingest, shape), shape->pool, entry->id,
 					  entry->incarnation);
+		else if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
+			fresh = !any_value_counts(work, shape);
 		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
 			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
 			*target = (struct target){.shape = shape, .shape_id = entry->shape};
@@ -554,7 +568,7 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 		}
 	}
 	resolve(ingest, work, key, target);
-	if (target->shape->op < SHAPE_COUNTER || !target->ref.incarnation)
+	if (target->shape->op < SHAPE_COUNTER)
 		return NULL;
 	/*
 	 * Not shard_find(): the control thread may just have taken the series away. It has our tick,
@@ -642,7 +656,7 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 	}
 	value = convert(shape, value);
 	bool may_be_negative = shape->type != STATSD_TYPE_COUNTER ||
-			       (shape->op < SHAPE_COUNTER && !shape->by_registry);
+			       (shape->op == SHAPE_REFUSE_SAMPLES && !shape->by_registry);
 	if (UNLIKELY(value < 0 && !may_be_negative))
 		refuse_negative(ingest, work, shape);
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
@@ -771,20 +785,24 @@ take_sample(struct ingest *ingest, struct work *work)
 		refuse_further(ingest, work);
 		return true;
 	}
-	struct target target;
-	struct cell *cell = find_target(ingest, work, &target);
-	bool is_refused = target.shape->op == SHAPE_REFUSE_LINE;
+	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
+	    work->target.shape->op == SHAPE_UNBORN) {
+		work->cell = find_target(ingest, work, &work->target);
+		work->suffix = work->cut.suffix;
+	}
+	const struct target *target = &work->target;
+	bool is_refused = target->shape->op == SHAPE_REFUSE_LINE;
 	if (UNLIKELY(is_refused && !work->is_first)) {
 		refuse_further(ingest, work);
 		return true;
 	}
-	if (UNLIKELY(target.shape->type == STATSD_TYPE_SET &&
+	if (UNLIKELY(target->shape->type == STATSD_TYPE_SET &&
 		     ingest->bridge->settings.statsd.sets))
-		take_member(ingest, work, &target, cell);
+		take_member(ingest, work, target, work->cell);
 	else if (UNLIKELY(work->cut.packed))
-		take_packed(ingest, work, &target, cell);
+		take_packed(ingest, work, target, work->cell);
 	else
-		take_single(ingest, work, &target, cell);
+		take_single(ingest, work, target, work->cell);
 	return !is_refused;
 }
 
@@ -874,6 +892,8 @@ ingest_payload(struct ingest *ingest, struct span payload)
 	for (;;) {
 		const char *end = span_find(payload, '\n');
 		size_t len = end ? (size_t)(end - payload.ptr) : payload.len;
+		if (UNLIKELY(!ingest->lines_to_clock--))
+			read_clock(ingest);
 		take_line(ingest, span_first(payload, len));
 		lines++;
 		if (!end)

@@ -18,15 +18,17 @@ watch(struct listeners *listeners, const struct options *options, const char *ad
 	int64_t granted = socket_set_receive_buffer(fd, wanted);
 	listeners->sockets = xgrow(listeners->sockets, listeners->count, &listeners->capacity,
 				   sizeof(*listeners->sockets));
+	int64_t drops = socket_drops(fd);
 	listeners->sockets[listeners->count++] = (struct watched_socket){
 	    .address = address,
 	    .transport = transport,
 	    .thread = thread,
 	    .fd = fd,
 	    .receive_buffer = granted,
-	    .last_drops = socket_drops(fd),
+	    .last_drops = drops < 0 ? 0 : (uint32_t)drops,
 	};
-	if (thread == 0)
+	/* Of UDP every thread has a socket; one line says it for all. */
+	if (thread == 0 || transport == NET_UNIXGRAM)
 		log_info("listening", LOG_TEXT("transport", net_transport_text(transport)),
 			 LOG_TEXT("address", address), LOG_NUM("receive_buffer_bytes", granted));
 }
@@ -138,19 +140,28 @@ listeners_open(struct listeners *listeners, const struct options *options,
 void
 listeners_poll_drops(struct listeners *listeners)
 {
-	for (size_t i = 0; i < listeners->count; i++) {
+	for (size_t i = 0; !listeners->are_closed && i < listeners->count; i++) {
 		struct watched_socket *socket = &listeners->sockets[i];
-		uint32_t now = socket_drops(socket->fd);
-		socket->drops += now - socket->last_drops;
-		socket->last_drops = now;
+		int64_t now = socket_drops(socket->fd);
+		if (now < 0)
+			continue;
+		socket->drops += (uint32_t)now - socket->last_drops;
+		socket->last_drops = (uint32_t)now;
 	}
+}
+
+void
+listeners_close(struct listeners *listeners)
+{
+	listeners_poll_drops(listeners);
+	listeners->are_closed = true;
+	for (size_t i = 0; i < listeners->file_count; i++)
+		socket_remove_unix(listeners->socket_files[i]);
 }
 
 void
 listeners_fini(struct listeners *listeners)
 {
-	for (size_t i = 0; i < listeners->file_count; i++)
-		socket_remove_unix(listeners->socket_files[i]);
 	free(listeners->socket_files);
 	free(listeners->sockets);
 	*listeners = (struct listeners){0};

@@ -24,6 +24,7 @@ struct listeners {
 	size_t count, capacity;
 	const char **socket_files; /* Unix socket paths to remove at the end; owned array */
 	size_t file_count, file_capacity;
+	bool are_closed;
 };
 
 /**
@@ -38,7 +39,13 @@ bool listeners_open(struct listeners *listeners, const struct options *options,
 /** Asks the kernel for its drop counts; at least once per 2^32 drops. */
 void listeners_poll_drops(struct listeners *listeners);
 
-/** Removes the files of Unix sockets and frees the lists. */
+/**
+ * Removes the files of Unix sockets and takes the last drop counts; before the workers close their
+ * sockets.
+ */
+void listeners_close(struct listeners *listeners);
+
+/** Frees the lists, after listeners_close(). */
 void listeners_fini(struct listeners *listeners);
 
 #endif

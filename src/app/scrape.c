@@ -42,10 +42,10 @@ static void
 done(void *ctx, bool complete)
 {
 	struct scrape *scrape = ctx;
-	if (complete) {
+	if (complete && scrape->is_written) {
 		scrape->counters->last_scrape_bytes = scrape->bytes;
 		scrape->counters->last_scrape_us = clock_mono().us - scrape->start.us;
-	} else {
+	} else if (!complete) {
 		scrape->counters->scrapes_aborted++;
 	}
 	exposition_writer_free(&scrape->writer);

@@ -11,6 +11,7 @@
 struct shapes {
 	pthread_mutex_t lock;
 	struct index index; /* under the lock; items are struct shape_entry */
+	uint32_t unusual; /* under the lock */
 	_Atomic uint32_t count;
 	_Atomic(struct shape_entry *) entries[SHAPES_MAX + 1];
 };
@@ -70,6 +71,18 @@ is_same(const void *item, const void *key)
 	return memcmp(&((const struct shape_entry *)item)->shape, key, sizeof(struct shape)) == 0;
 }
 
+static bool
+is_unusual(const struct shape *shape)
+{
+	bool unusual = shape->op < SHAPE_COUNTER || shape->rate_count || shape->weight != 1;
+	for (unsigned i = 0; i < shape->tally_count; i++) {
+		unsigned counter = shape->tallies[i].counter;
+		unusual |= counter == ACCOUNT_TAG_ERRORS ||
+			   (counter >= ACCOUNT_SAMPLE_ERRORS && counter < ACCOUNT_TAGS);
+	}
+	return unusual;
+}
+
 uint32_t
 shapes_intern(struct shapes *shapes, const struct shape *shape)
 {
@@ -77,7 +90,9 @@ shapes_intern(struct shapes *shapes, const struct shape *shape)
 	pthread_mutex_lock(&shapes->lock);
 	struct shape_entry *entry = index_find(&shapes->index, hash, is_same, shape);
 	uint32_t count = shapes_count(shapes);
-	if (!entry && count < SHAPES_MAX) {
+	bool unusual = is_unusual(shape);
+	if (!entry && count < SHAPES_MAX && (!unusual || shapes->unusual < SHAPES_UNUSUAL_MAX)) {
+		shapes->unusual += unusual;
 		entry = xmalloc(sizeof(*entry));
 		memcpy(&entry->shape, shape, sizeof(*shape));
 		entry->id = count + 1;

@@ -15,10 +15,16 @@
 #include <stdbool.h>
 
 #define SHAPES_MAX 65536
+/*
+ * Of these, shapes with sampling, faults or refusals, whose number a peer chooses. The others follow
+ * from the mapping rules, and always find room.
+ */
+#define SHAPES_UNUSUAL_MAX (SHAPES_MAX / 2)
 
 enum shape_op {
 	SHAPE_REFUSE_LINE,    /* nothing behind the name is looked at */
 	SHAPE_REFUSE_SAMPLES, /* good values are refused, for the tallied reason */
+	SHAPE_UNBORN,	      /* no value has counted yet, so there is no series */
 	/* From here on there is a series. */
 	SHAPE_COUNTER,
 	SHAPE_GAUGE_SET,      /* a sign belongs to the number */

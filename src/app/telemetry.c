@@ -190,6 +190,8 @@ add_registry(struct gathering *g)
 	add(g, OWN_FAMILIES, (double)registry_families_count(registry));
 	add(g, OWN_SERIES_MAX, (double)g->from->bridge->settings.max_series);
 	add(g, OWN_THREADS, g->from->worker_count);
+	add(g, OWN_SHAPES, shapes_count(g->from->bridge->shapes));
+	add_account(g, OWN_NOT_REMEMBERED, ACCOUNT_NOT_REMEMBERED);
 	if (!g->from->options->cache_size)
 		return;
 	uint64_t length = 0;

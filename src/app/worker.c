@@ -90,8 +90,12 @@ stop_cb(struct ev_loop *loop, ev_async *watcher, int events)
 	struct worker *worker = watcher->data;
 	int64_t deadline_us = atomic_load(&worker->stop_deadline_us);
 	(void)events;
-	for (size_t i = 0; i < worker->datagram_count; i++)
-		datagram_listener_drain(worker->datagrams[i], deadline_us);
+	/* Each socket has its share of the time, and streams one more: a flood starves nobody. */
+	for (size_t i = 0; i < worker->datagram_count; i++) {
+		int64_t now_us = clock_mono().us;
+		int64_t share_us = (deadline_us - now_us) / (int64_t)(worker->datagram_count - i + 1);
+		datagram_listener_drain(worker->datagrams[i], now_us + share_us);
+	}
 	stream_pool_drain(worker->pool, deadline_us);
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -193,17 +197,26 @@ worker_join(struct worker *worker)
 }
 
 void
+worker_close(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		stream_listener_free(&worker->listeners[i]);
+	worker->listener_count = 0;
+	stream_pool_free(&worker->pool);
+	for (size_t i = 0; i < worker->datagram_count; i++)
+		datagram_listener_free(&worker->datagrams[i]);
+	worker->datagram_count = 0;
+	for (size_t i = 0; i < worker->relay_count; i++)
+		relay_flush(worker->relays[i]);
+}
+
+void
 worker_free(struct worker **slot)
 {
 	struct worker *worker = *slot;
 	if (!worker)
 		return;
-	/* The rest of an unfinished line is still processed. */
-	for (size_t i = 0; i < worker->listener_count; i++)
-		stream_listener_free(&worker->listeners[i]);
-	stream_pool_free(&worker->pool);
-	for (size_t i = 0; i < worker->datagram_count; i++)
-		datagram_listener_free(&worker->datagrams[i]);
+	worker_close(worker);
 	datagram_buffers_free(&worker->buffers);
 	ingest_set_relays(worker->ingest, NULL, 0);
 	for (size_t i = 0; i < worker->relay_count; i++)

@@ -38,7 +38,12 @@ int worker_start(struct worker *worker) MUST_CHECK;
 void worker_stop(struct worker *worker, int64_t deadline_us);
 /** Waits for the thread to end. */
 void worker_join(struct worker *worker);
-/** Closes the sockets and frees a worker that was never started, or joined. */
+/**
+ * Closes sockets and relays of a worker that was never started, or joined; its counters stay. The rest
+ * of an unfinished line is still processed.
+ */
+void worker_close(struct worker *worker);
+/** Frees a worker; closes it first if need be. */
 void worker_free(struct worker **worker);
 
 /* Readable while the thread runs. */

@@ -95,7 +95,8 @@ assert_same_counters(const struct pipeline *a, const struct pipeline *b)
 	account_format(other, &other_text);
 	assert_texts_equal(&one_text, &other_text);
 	for (unsigned i = 0; i < ACCOUNT_COUNTERS; i++) {
-		if (i != ACCOUNT_CACHE_HITS)
+		/* An etsy sample like the one before it is looked up only where that had no series. */
+		if (i != ACCOUNT_CACHE_HITS && i != ACCOUNT_CACHE_GETS)
 			assert_int_equal(account_get(one, i), account_get(other, i));
 	}
 	free(one);

@@ -187,7 +187,14 @@ test_ingest__shapes_are_bounded(void **state)
 		}
 	}
 	buf_fini(&line);
-	assert_int_equal(shapes_count(p.bridge->shapes), SHAPES_MAX);
+	assert_int_equal(shapes_count(p.bridge->shapes), SHAPES_UNUSUAL_MAX);
+	struct account *account = pipeline_account(&p);
+	assert_true(account_get(account, ACCOUNT_NOT_REMEMBERED) > 0);
+	free(account);
+	/* Ordinary spellings still find room. */
+	pipeline_send(&p, 0, SPAN("ordinary:1|c\nordinary.too:1|h"));
+	lines += 2;
+	assert_int_equal(shapes_count(p.bridge->shapes), SHAPES_UNUSUAL_MAX + 2);
 	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, lines);
 	assert_counter(&p, ACCOUNT_SAMPLE_ERRORS + STATSD_INVALID_SAMPLE_FACTOR, errors);
 	pipeline_fini(&p);
