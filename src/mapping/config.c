@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "mapping/draft.h"
 #include "mapping/excerpt.h"
 #include "mapping/regex.h"
@@ -17,8 +18,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -122,11 +126,10 @@ resolve_histogram(struct reader *reader, const struct draft_path *path, const st
 		read_buckets(reader, &inner, draft->buckets.value, out);
 	}
 	if (factor->value && factor->number != 0) {
-		if (factor->number > 1 && isfinite(factor->number))
-			out->native_bucket_factor = factor->number;
+		if (!isfinite(factor->number))
+			report_setting(reader, path, factor, "must be finite");
 		else
-			report_setting(reader, path, factor,
-				       "must be above 1, or 0 for the default");
+			out->native_bucket_factor = factor->number > 1 ? factor->number : 0;
 	}
 	if (draft->native_max_buckets.count)
 		out->native_max_buckets = (uint32_t)draft->native_max_buckets.count;
@@ -467,6 +470,7 @@ read_rule(struct reader *reader, const struct draft_path *path, const struct yno
 	    xgrow(set->rules, set->rule_count, &reader->rule_capacity, sizeof(*set->rules));
 	struct mapping_rule *rule = &set->rules[set->rule_count++];
 	*rule = (struct mapping_rule){
+	    .index = path->index,
 	    .honor_labels = draft.honor_labels.flag,
 	    .action = (enum rule_action)draft.action.word,
 	    .observer_type = draft.observer_type.value ? (enum metric_type)draft.observer_type.word
@@ -554,8 +558,8 @@ intern_path(const char *path)
 }
 
 /*
- * The mapper compiles regexes, and only those of a rule set without errors. For a file that has other
- * errors they are tried here, so that all of them are told at once.
+ * The mapper compiles regexes, and only those of a rule set without errors. For a file that has
+ * other errors they are tried here, so that all of them are told at once.
  */
 static void
 report_bad_regexes(const struct rule_set *set, struct diag *diag)
@@ -565,17 +569,66 @@ report_bad_regexes(const struct rule_set *set, struct diag *diag)
 		const struct mapping_rule *rule = &set->rules[i];
 		if (rule->match_type != MATCH_REGEX || !rule->match)
 			continue;
+		char key[48];
+		snprintf(key, sizeof(key), "mappings[%zu].match", rule->index);
 		bool ok = regex_set_add(tried, span_text(rule->match), rule->kinds, (uint32_t)i,
-					diag, rule->match_place, "match");
+					diag, rule->match_place, key);
 		(void)ok; /* told in `diag` */
 	}
 	regex_set_free(&tried);
 }
 
-struct rule_set *
-mapping_config_parse(const char *path, struct span text, struct diag *diag)
+struct placed_message {
+	unsigned long line, column;
+	size_t order; /* in which it was told */
+	struct diag_message message;
+};
+
+/* @text ":line:column: ..." of a message, or without a place ": ..." */
+static void
+read_place(const char *text, struct placed_message *out)
 {
-	const char *file = intern_path(path);
+	if (!is_digit(text[1]))
+		return;
+	char *end;
+	out->line = strtoul(text + 1, &end, 10);
+	out->column = strtoul(end + 1, NULL, 10);
+}
+
+static int
+compare_messages(const void *left, const void *right)
+{
+	const struct placed_message *a = left, *b = right;
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	if (a->column != b->column)
+		return a->column < b->column ? -1 : 1;
+	return a->order < b->order ? -1 : 1;
+}
+
+/* Puts the messages from `first` on, all of them about `file`, in the order of the file. */
+static void
+sort_messages(struct diag *diag, size_t first, const char *file)
+{
+	/* One behind the cap only tells that there were more. */
+	size_t end = diag->count < DIAG_MAX ? diag->count : DIAG_MAX;
+	if (end <= first)
+		return;
+	struct placed_message *placed = xcalloc(end - first, sizeof(*placed));
+	for (size_t i = 0; i < end - first; i++) {
+		placed[i].order = i;
+		placed[i].message = diag->messages[first + i];
+		read_place(placed[i].message.text + strlen(file), &placed[i]);
+	}
+	qsort(placed, end - first, sizeof(*placed), compare_messages);
+	for (size_t i = 0; i < end - first; i++)
+		diag->messages[first + i] = placed[i].message;
+	free(placed);
+}
+
+static struct rule_set *
+parse(const char *file, struct span text, struct diag *diag)
+{
 	size_t errors = diag->errors;
 	if (text.len > MAPPING_FILE_MAX) {
 		diag_error(diag, (struct diag_place){.file = file}, NULL, "larger than %u bytes",
@@ -588,7 +641,7 @@ mapping_config_parse(const char *path, struct span text, struct diag *diag)
 	struct reader reader = {.set = rule_set_new_default()};
 	draft_reader_init(&reader.input, file, diag);
 	free(reader.set->path);
-	reader.set->path = xstrdup(path);
+	reader.set->path = xstrdup(file);
 	reader.builtin = reader.set->summary;
 	read_file(&reader, ydocument_root(document));
 	draft_reader_fini(&reader.input);
@@ -600,20 +653,58 @@ mapping_config_parse(const char *path, struct span text, struct diag *diag)
 	return reader.set;
 }
 
-/* Reads until the end or one byte past the cap; -1 with errno. */
-static int
-read_all(int fd, struct buf *out)
+struct rule_set *
+mapping_config_parse(const char *path, struct span text, struct diag *diag)
 {
+	const char *file = intern_path(path);
+	size_t first = diag->count;
+	struct rule_set *set = parse(file, text, diag);
+	sort_messages(diag, first, file);
+	return set;
+}
+
+/* Waits until there may be more to read. @return what went wrong, or NULL */
+static const char *
+await_input(int fd, struct mono deadline, bool is_empty)
+{
+	int64_t left_us = deadline.us - clock_mono().us;
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	int ready = left_us > 0 ? poll(&wait, 1, (int)(left_us / 1000 + 1)) : 0;
+	if (ready < 0)
+		return errno == EINTR ? NULL : strerror(errno);
+	if (!ready)
+		return "timed out";
+	if (is_empty && wait.revents == POLLHUP)
+		return "ended without a byte";
+	return NULL;
+}
+
+/*
+ * Reads until the end or beyond the cap, where `out` fails. A pipe that no writer has opened yet
+ * reads as if at its end, so before the first byte that is no end but something to wait for.
+ *
+ * @return what went wrong, or NULL
+ */
+static const char *
+read_all(int fd, bool is_pipe, struct buf *out)
+{
+	struct mono deadline = {clock_mono().us + MAPPING_READ_SECONDS * INT64_C(1000000)};
 	for (;;) {
 		char *room = buf_reserve(out, 65536);
 		if (!room)
-			return 0;
+			return NULL;
 		ssize_t n = read(fd, room, 65536);
-		if (n < 0 && errno == EINTR)
+		if (n > 0) {
+			out->len += (size_t)n;
 			continue;
-		if (n <= 0)
-			return (int)n;
-		out->len += (size_t)n;
+		}
+		if (n == 0 && (!is_pipe || out->len))
+			return NULL;
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return strerror(errno);
+		const char *fault = await_input(fd, deadline, out->len == 0);
+		if (fault)
+			return fault;
 	}
 }
 
@@ -621,19 +712,21 @@ struct rule_set *
 mapping_config_load(const char *path, struct diag *diag)
 {
 	struct diag_place place = {.file = intern_path(path)};
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not to wait for a FIFO's writer, nor to make a terminal the controlling one. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		diag_error(diag, place, NULL, "cannot open: %s", strerror(errno));
 		return NULL;
 	}
 	struct buf text;
 	buf_init(&text, MAPPING_FILE_MAX + 65536);
-	int failed = read_all(fd, &text);
-	int reason = errno;
+	struct stat status;
+	const char *fault = fstat(fd, &status) < 0 ? strerror(errno)
+						   : read_all(fd, S_ISFIFO(status.st_mode), &text);
 	close(fd);
 	struct rule_set *set = NULL;
-	if (failed)
-		diag_error(diag, place, NULL, "cannot read: %s", strerror(reason));
+	if (fault)
+		diag_error(diag, place, NULL, "cannot read: %s", fault);
 	else if (buf_failed(&text))
 		diag_error(diag, place, NULL, "larger than %u bytes", MAPPING_FILE_MAX);
 	else

@@ -28,7 +28,8 @@ struct rule_label {
 
 /* All options are resolved: what a rule leaves out has been filled in from defaults. */
 struct mapping_rule {
-	char *match; /* owned */
+	size_t index; /* in the file's list, for messages */
+	char *match;  /* owned */
 	enum match_type match_type;
 	unsigned kinds; /* KIND_BITs it applies to */
 	char *name;     /* template text; "" only for ACTION_DROP; owned */

@@ -42,7 +42,8 @@ check_histogram(const struct histogram_options *options)
 		CHECK(isfinite(options->buckets[i]));
 		CHECK(i == 0 || options->buckets[i] > options->buckets[i - 1]);
 	}
-	CHECK(options->native_bucket_factor > 1 && isfinite(options->native_bucket_factor));
+	CHECK(options->native_bucket_factor == 0 ||
+	      (options->native_bucket_factor > 1 && isfinite(options->native_bucket_factor)));
 }
 
 static void

@@ -7,8 +7,12 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
@@ -264,8 +268,11 @@ test_parse__bad_regexes_beside_other_errors(void **state)
 	static const struct example examples[] = {
 	    {SPAN("mappings:\n- {match: '(', match_type: regex, name: x}"), ""},
 	    {SPAN("mappings:\n- {match: '(', match_type: regex, name: x, ttl: soon}"),
-	     "f:2:49: mappings[0].ttl: expected a duration such as 10s or 1h30m, got \"soon\"\n"
-	     "f:2:11: match: byte 1 of the regex: missing ) of this group"},
+	     "f:2:11: mappings[0].match: byte 1 of the regex: missing ) of this group\n"
+	     "f:2:49: mappings[0].ttl: expected a duration such as 10s or 1h30m, got \"soon\""},
+	    {SPAN("mappings:\n- 5\n- {match: '(', match_type: regex, name: x}"),
+	     "f:2:3: mappings[0]: expected a rule, which is a mapping, got \"5\"\n"
+	     "f:3:11: mappings[1].match: byte 1 of the regex: missing ) of this group"},
 	};
 	CHECK_ALL(examples);
 }
@@ -393,8 +400,9 @@ test_parse__labels(void **state)
 	    {SPAN(RULE("labels: {quantile: c}, action: drop")), ""},
 	    {SPAN(RULE("labels: {a: 1, b: 2, a: 3}")),
 	     "f:2:46: duplicate key \"a\", first in line 2"},
-	    {SPAN(RULE("labels: {1: a, '1': b}")), "f:2:40: duplicate key \"1\", first in line 2\n"
-						   "f:2:34: mappings[0].labels.\"1\": " LEGAL},
+	    {SPAN(RULE("labels: {1: a, '1': b}")),
+	     "f:2:34: mappings[0].labels.\"1\": " LEGAL
+	     "\nf:2:40: duplicate key \"1\", first in line 2"},
 	};
 	CHECK_ALL(examples);
 }
@@ -445,14 +453,14 @@ test_parse__ranges(void **state)
 	    {SPAN("defaults: {ttl: -1s}"), "f:1:17: defaults.ttl: must not be negative"},
 	    {SPAN(RULE("scale: .inf")), "f:2:32: mappings[0].scale: must be finite"},
 	    {SPAN(RULE("scale: .nan")), "f:2:32: mappings[0].scale: must be finite"},
-	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: 1}")),
-	     "f:2:77: " FACTOR "must be above 1, or 0 for the default"},
-	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: -2}")),
-	     "f:2:77: " FACTOR "must be above 1, or 0 for the default"},
+	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: 1}")), ""},
+	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: -2}")), ""},
 	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: .inf}")),
-	     "f:2:77: " FACTOR "must be above 1, or 0 for the default"},
+	     "f:2:77: " FACTOR "must be finite"},
+	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: -.inf}")),
+	     "f:2:77: " FACTOR "must be finite"},
 	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: .nan}")),
-	     "f:2:77: " FACTOR "must be above 1, or 0 for the default"},
+	     "f:2:77: " FACTOR "must be finite"},
 	};
 	CHECK_ALL(examples);
 }
@@ -494,16 +502,16 @@ test_parse__reports_everything_at_once(void **state)
 		  "- match: c.*\n"
 		  "  nmae: c\n"
 		  "more: 1\n"),
-	     "f:11:1: more: unknown key\n"
 	     "f:2:8: defaults.ttl: expected a duration such as 10s or 1h30m, got \"never\"\n"
 	     "f:3:36: defaults.histogram_options.buckets[1]: " ASCEND "\n"
-	     "f:8:3: mappings[0].scal: unknown key; did you mean \"scale\"?\n"
 	     "f:5:10: mappings[0].match: a component of a glob must not be empty; see byte 3 of "
 	     "\"a..b\"\n"
 	     "f:6:9: mappings[0].name: a name must not start with a digit; see byte 1 of \"1x\"\n"
 	     "f:7:12: mappings[0].labels.\"le-x\": " LEGAL "\n"
+	     "f:8:3: mappings[0].scal: unknown key; did you mean \"scale\"?\n"
+	     "f:9:3: mappings[1]: name is missing\n"
 	     "f:10:3: mappings[1].nmae: unknown key; did you mean \"name\"?\n"
-	     "f:9:3: mappings[1]: name is missing"},
+	     "f:11:1: more: unknown key"},
 	};
 	CHECK_ALL(examples);
 }
@@ -537,11 +545,13 @@ test_parse__legacy_keys(void **state)
 		  "- {match: b, name: b, timer_type: summary}\n"),
 	     OLD("1:12", "defaults.timer_type", "observer_type") " (and 2 more)"},
 	    {SPAN(RULE("timer_type: gauge")),
-	     "f:2:37: mappings[0].timer_type: expected histogram or summary, got \"gauge\"\n" OLD(
-		 "2:25", "mappings[0].timer_type", "observer_type")},
+	     OLD("2:25", "mappings[0].timer_type",
+		 "observer_type") "\nf:2:37: mappings[0].timer_type: expected histogram or "
+				  "summary, got \"gauge\""},
 	    {SPAN(RULE("buckets: [2, 1]")),
-	     "f:2:38: mappings[0].buckets[1]: " ASCEND
-	     "\n" OLD("2:25", "mappings[0].buckets", "histogram_options: {buckets: [...]}")},
+	     OLD("2:25", "mappings[0].buckets",
+		 "histogram_options: {buckets: [...]}") "\nf:2:38: "
+							"mappings[0].buckets[1]: " ASCEND},
 	    {SPAN("timer_type: summary"),
 	     "f:1:1: timer_type: unknown key in the top level; it belongs in a rule"},
 	    {SPAN(RULE("ttl: 10, summary_options: {max_age: 2000000000}")),
@@ -821,6 +831,31 @@ test_resolve__legacy(void **state)
 }
 
 static void
+test_resolve__native_bucket_factor(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *defaults, *rule;
+		double want; /* 0: no native histogram */
+	} cases[] = {
+	    {"1", "0", 0},      {"0.5", "2", 2},         {"0", "1", 0},
+	    {"0", "0", 1.1},    {"3", "-2", 0},          {"3", "0", 3},
+	    {"-1e300", "~", 0}, {"3", "1.0001", 1.0001}, {"3", "-0.0", 3},
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[256];
+		snprintf(
+		    text, sizeof(text),
+		    "defaults: {histogram_options: {native_histogram_bucket_factor: %s}}\n" RULE(
+			"histogram_options: {native_histogram_bucket_factor: %s}"),
+		    cases[i].defaults, cases[i].rule);
+		struct rule_set *set = parse_valid(text);
+		assert_true(set->rules[0].histogram.native_bucket_factor == cases[i].want);
+		rule_set_free(&set);
+	}
+}
+
+static void
 test_resolve__only_infinite_bucket(void **state)
 {
 	(void)state;
@@ -949,8 +984,9 @@ test_parse__hundred_thousand_rules(void **state)
 	buf_add_text(&text, "- {match: a..b, name: x}\n");
 	set = mapping_config_parse("f", buf_span(&text), &diag);
 	assert_null(set);
+	assert_int_equal(diag.count, 2);
 	assert_string_equal(
-	    diag.messages[0].text,
+	    diag.messages[1].text,
 	    "f:400003:11: mappings[100000].match: a component of a glob must not be "
 	    "empty; see byte 3 of \"a..b\"");
 	diag_fini(&diag);
@@ -1041,6 +1077,27 @@ test_parse__errors_of_an_earlier_file_do_not_count(void **state)
 	diag_fini(&diag);
 }
 
+/* Behind the cap stands only that there is more; that stays last. */
+static void
+test_parse__order_at_the_cap(void **state)
+{
+	(void)state;
+	struct buf text = BUF_INIT;
+	buf_add_text(&text, "mappings:\n- {match: '(', match_type: regex, name: x}\n");
+	add_repeated(&text, DIAG_MAX + 1, "key#: x\n", "");
+	buf_text(&text);
+	struct diag diag = DIAG_INIT;
+	diag_error(&diag, (struct diag_place){"g", 900, 1}, NULL, "of another file");
+	assert_null(mapping_config_parse("f", buf_span(&text), &diag));
+	assert_int_equal(diag.count, DIAG_MAX + 1);
+	assert_string_equal(diag.messages[0].text, "g:900:1: of another file");
+	assert_string_equal(diag.messages[1].text, "f:3:1: key0: unknown key");
+	assert_string_equal(diag.messages[DIAG_MAX - 1].text, "f:101:1: key98: unknown key");
+	assert_string_equal(diag.messages[DIAG_MAX].text, "f:102:1: more messages are left out");
+	diag_fini(&diag);
+	buf_fini(&text);
+}
+
 static void
 check_load(const char *path, const char *want)
 {
@@ -1061,6 +1118,152 @@ test_load__unreadable(void **state)
 	check_load("tests/data", "tests/data: cannot read: Is a directory");
 	check_load("", ": cannot open: No such file or directory");
 	check_load("/dev/zero", "/dev/zero: larger than 16777216 bytes");
+}
+
+/* A FIFO in a folder of its own. */
+struct fifo {
+	char folder[32], path[48];
+};
+
+static struct fifo
+make_fifo(void)
+{
+	struct fifo fifo = {.folder = "/tmp/mapping-XXXXXX"};
+	assert_non_null(mkdtemp(fifo.folder));
+	snprintf(fifo.path, sizeof(fifo.path), "%s/fifo", fifo.folder);
+	assert_int_equal(mkfifo(fifo.path, 0600), 0);
+	return fifo;
+}
+
+static void
+remove_fifo(const struct fifo *fifo)
+{
+	assert_int_equal(unlink(fifo->path), 0);
+	assert_int_equal(rmdir(fifo->folder), 0);
+}
+
+struct load {
+	struct fifo fifo;
+	struct diag diag;
+	struct rule_set *set;
+};
+
+static void *
+run_load(void *arg)
+{
+	struct load *load = arg;
+	load->set = mapping_config_load(load->fifo.path, &load->diag);
+	return NULL;
+}
+
+/* Two at once, since each takes its whole deadline: no writer, and one that does not go on. */
+static void
+test_load__silent_fifo(void **state)
+{
+	(void)state;
+	struct load loads[2] = {{.fifo = make_fifo()}, {.fifo = make_fifo()}};
+	pthread_t threads[2];
+	int writer = open(loads[1].fifo.path, O_RDWR | O_CLOEXEC);
+	assert_true(writer >= 0);
+	assert_int_equal(write(writer, "mappings:\n", 10), 10);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_load, &loads[i]), 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		char want[128];
+		snprintf(want, sizeof(want), "%s: cannot read: timed out", loads[i].fifo.path);
+		assert_null(loads[i].set);
+		assert_int_equal(loads[i].diag.count, 1);
+		assert_string_equal(loads[i].diag.messages[0].text, want);
+		diag_fini(&loads[i].diag);
+		remove_fifo(&loads[i].fifo);
+	}
+	close(writer);
+}
+
+/* A writer that opens and leaves without a word must not look like an empty mapping file. */
+static void
+test_load__fifo_without_a_byte(void **state)
+{
+	(void)state;
+	struct load load = {.fifo = make_fifo()};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run_load, &load), 0);
+	/* Opens once the load has the other end. */
+	int writer = open(load.fifo.path, O_WRONLY | O_CLOEXEC);
+	assert_true(writer >= 0);
+	close(writer);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	char want[128];
+	snprintf(want, sizeof(want), "%s: cannot read: ended without a byte", load.fifo.path);
+	assert_null(load.set);
+	assert_int_equal(load.diag.count, 1);
+	assert_string_equal(load.diag.messages[0].text, want);
+	diag_fini(&load.diag);
+	remove_fifo(&load.fifo);
+}
+
+static void
+write_all(int fd, struct span text)
+{
+	while (text.len) {
+		ssize_t n = write(fd, text.ptr, text.len);
+		assert_true(n > 0);
+		text = span_from(text, (size_t)n);
+	}
+}
+
+/* More than the pipe holds, so that the load has to wait for more. */
+static void
+test_load__fifo(void **state)
+{
+	(void)state;
+	struct buf text = BUF_INIT;
+	buf_add_text(&text, "mappings:\n");
+	add_repeated(&text, 10000, "- {match: a#, name: x}\n", "");
+	struct load load = {.fifo = make_fifo()};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run_load, &load), 0);
+	int writer = open(load.fifo.path, O_WRONLY | O_CLOEXEC);
+	assert_true(writer >= 0);
+	write_all(writer, buf_span(&text));
+	close(writer);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_non_null(load.set);
+	assert_int_equal(load.set->rule_count, 10000);
+	rule_set_free(&load.set);
+	remove_fifo(&load.fifo);
+	buf_fini(&text);
+}
+
+/* As a shell's <(command): a pipe under the path of its descriptor. */
+static void
+test_load__pipe_whose_writer_has_gone(void **state)
+{
+	(void)state;
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	write_all(ends[1], SPAN("mappings:\n- {match: a, name: x}\n"));
+	close(ends[1]);
+	char path[32];
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	struct diag diag = DIAG_INIT;
+	struct rule_set *set = mapping_config_load(path, &diag);
+	assert_non_null(set);
+	assert_int_equal(set->rule_count, 1);
+	rule_set_free(&set);
+	close(ends[0]);
+}
+
+static void
+test_load__empty(void **state)
+{
+	(void)state;
+	struct diag diag = DIAG_INIT;
+	struct rule_set *set = mapping_config_load("/dev/null", &diag);
+	assert_non_null(set);
+	assert_int_equal(diag.count, 0);
+	rule_set_free(&set);
 }
 
 /* Loads a file and compiles its rules, as the bridge does. */
@@ -1148,6 +1351,7 @@ main(void)
 	    cmocka_unit_test(test_resolve__defaults),
 	    cmocka_unit_test(test_resolve__no_observer_type_named),
 	    cmocka_unit_test(test_resolve__legacy),
+	    cmocka_unit_test(test_resolve__native_bucket_factor),
 	    cmocka_unit_test(test_resolve__only_infinite_bucket),
 	    cmocka_unit_test(test_resolve__merges),
 	    cmocka_unit_test(test_resolve__places),
@@ -1158,7 +1362,13 @@ main(void)
 	    cmocka_unit_test(test_parse__anchor_bomb_of_rules),
 	    cmocka_unit_test(test_parse__larger_than_the_cap),
 	    cmocka_unit_test(test_parse__errors_of_an_earlier_file_do_not_count),
+	    cmocka_unit_test(test_parse__order_at_the_cap),
 	    cmocka_unit_test(test_load__unreadable),
+	    cmocka_unit_test(test_load__silent_fifo),
+	    cmocka_unit_test(test_load__fifo_without_a_byte),
+	    cmocka_unit_test(test_load__fifo),
+	    cmocka_unit_test(test_load__pipe_whose_writer_has_gone),
+	    cmocka_unit_test(test_load__empty),
 	    cmocka_unit_test(test_load__example),
 	    cmocka_unit_test(test_load__recorded_files),
 	};
