@@ -5,14 +5,32 @@
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Bytes of a peer that a message shows. */
 #define PEER_BYTES_MAX 64
 #define GATE_INTERVAL_US 1000000
+
+/* Where texts end in a line that would be too long: behind it is room for numbers and the end. */
+#define TEXTS_END (LOG_LINE_MAX - 512)
+/* A key, its marks, and a number or a cut text. */
+#define PAIR_OVERHEAD 32
+/* "lines_lost" with its number, and the end of the line. */
+#define LINE_END_ROOM 64
+
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a pipe must take a line whole");
+
+/* Between asking whether stderr has room and using it, no other thread may. */
+static pthread_mutex_t stderr_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint64_t lines_lost;
 
 static enum log_level lowest_level = LOG_LEVEL_INFO;
 static enum log_format line_format = LOG_FORMAT_LOGFMT;
@@ -70,6 +88,10 @@ add_quoted(struct buf *line, struct span text)
 	buf_add_byte(line, '"');
 	for (size_t i = 0, len; i < text.len; i += len) {
 		const char *at = text.ptr + i;
+		if (line->len >= TEXTS_END) {
+			buf_add_text(line, "...");
+			break;
+		}
 		len = utf8_length(span_from(text, i));
 		int control = control_code(at, len);
 		bool is_invalid = len == 1 && (unsigned char)*at >= 0x80;
@@ -112,7 +134,8 @@ static void
 add_pair(struct buf *line, const char *key, struct span text)
 {
 	add_key(line, key);
-	if (line_format == LOG_FORMAT_LOGFMT && is_bare(text))
+	bool has_room = line->len + text.len <= TEXTS_END;
+	if (line_format == LOG_FORMAT_LOGFMT && has_room && is_bare(text))
 		buf_add_span(line, text);
 	else
 		add_quoted(line, text);
@@ -168,17 +191,70 @@ add_source(struct buf *line, const char *file, int number)
 	buf_fini(&source);
 }
 
-/* What cannot be written to stderr has nowhere else to go. */
-static void
-write_all(struct span bytes)
+/* Others may share the open file behind stderr: it must not be made non-blocking. */
+static bool
+stderr_has_room(void)
 {
-	while (bytes.len) {
-		ssize_t n = write(STDERR_FILENO, bytes.ptr, bytes.len);
+	struct pollfd wanted = {.fd = STDERR_FILENO, .events = POLLOUT};
+	return poll(&wanted, 1, 0) == 1 && wanted.revents == POLLOUT;
+}
+
+/*
+ * Writes what has room. A pipe that has room has enough; a socket and a terminal may have less than
+ * a line, and would wait for the rest: a terminal is therefore opened anew, non-blocking.
+ */
+static ssize_t
+write_what_fits(struct span line)
+{
+	ssize_t n = send(STDERR_FILENO, line.ptr, line.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0 || errno != ENOTSOCK)
+		return n;
+	int terminal = -1;
+	if (isatty(STDERR_FILENO))
+		terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0)
+		return write(STDERR_FILENO, line.ptr, line.len);
+	n = write(terminal, line.ptr, line.len);
+	int error = errno;
+	close(terminal);
+	errno = error;
+	return n;
+}
+
+/* @return whether all of it was written, without waiting */
+static bool
+write_line(struct span line)
+{
+	CHECK(pthread_mutex_lock(&stderr_lock) == 0);
+	while (line.len && stderr_has_room()) {
+		ssize_t n = write_what_fits(line);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return;
-		bytes = span_from(bytes, (size_t)n);
+			break;
+		line = span_from(line, (size_t)n);
+	}
+	CHECK(pthread_mutex_unlock(&stderr_lock) == 0);
+	return line.len == 0;
+}
+
+static void
+add_pairs(struct buf *line, const struct log_pair *pairs)
+{
+	for (const struct log_pair *pair = pairs; pair->key; pair++) {
+		if (line->len + strlen(pair->key) + PAIR_OVERHEAD > LOG_LINE_MAX - LINE_END_ROOM)
+			continue;
+		switch (pair->type) {
+		case LOG_PAIR_TEXT:
+			add_pair(line, pair->key, pair->text);
+			break;
+		case LOG_PAIR_NUM:
+			add_number(line, pair->key, pair->number);
+			break;
+		case LOG_PAIR_BYTES:
+			add_peer_bytes(line, pair->key, pair->text);
+			break;
+		}
 	}
 }
 
@@ -193,21 +269,13 @@ log_write(enum log_level level, const char *file, int line_number, const char *m
 	add_pair(&line, "level", span_text(level_text[level]));
 	add_source(&line, file, line_number);
 	add_pair(&line, "msg", span_text(message));
-	for (const struct log_pair *pair = pairs; pair->key; pair++) {
-		switch (pair->type) {
-		case LOG_PAIR_TEXT:
-			add_pair(&line, pair->key, pair->text);
-			break;
-		case LOG_PAIR_NUM:
-			add_number(&line, pair->key, pair->number);
-			break;
-		case LOG_PAIR_BYTES:
-			add_peer_bytes(&line, pair->key, pair->text);
-			break;
-		}
-	}
+	add_pairs(&line, pairs);
+	uint64_t lost = atomic_exchange_explicit(&lines_lost, 0, memory_order_relaxed);
+	if (lost)
+		add_number(&line, "lines_lost", (int64_t)lost);
 	buf_add_text(&line, line_format == LOG_FORMAT_JSON ? "}\n" : "\n");
-	write_all(buf_span(&line));
+	if (!write_line(buf_span(&line)))
+		atomic_fetch_add_explicit(&lines_lost, lost + 1, memory_order_relaxed);
 	buf_fini(&line);
 	errno = saved_errno;
 }

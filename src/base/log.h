@@ -1,9 +1,14 @@
 /*
  * base/log - one line a message, logfmt or JSON, to stderr.
  *
- * A message is a constant text; what varies goes into key=value pairs, so that logs can be searched.
- * Peer bytes are escaped and cut to 64 bytes by LOG_BYTES. The level and format are the only global
- * settings of the program. Safe from any thread: one write(2) a line.
+ * A message is a constant text; what varies goes into key=value pairs, so that logs can be
+ *searched. Peer bytes are escaped and cut to 64 bytes by LOG_BYTES. The level and format are the
+ *only global settings of the program. Safe from any thread: one write a line.
+ *
+ * Logging never waits for whoever reads stderr: when it has no room, the line is dropped, and the
+ * next one that gets through says in `lines_lost` how many were. So that a pipe with room takes a
+ * line whole, lines have at most LOG_LINE_MAX bytes: long values end in "...", and pairs behind
+ * them for which nothing is left are left out.
  *
  *	log_info("listening", LOG_TEXT("address", text), LOG_NUM("receive_buffer_bytes", size));
  */
@@ -14,6 +19,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Bytes of a line, with its line end; a pipe that poll(2) calls writable has room for them. */
+#define LOG_LINE_MAX 4096
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -26,7 +34,7 @@ struct log_pair {
 	int64_t number;
 };
 
-/* A NUL-terminated text, borrowed; written whole, escaped. */
+/* A NUL-terminated text, borrowed; written whole if the line has room, escaped. */
 #define LOG_TEXT(k, t) ((struct log_pair){.key = (k), .type = LOG_PAIR_TEXT, .text = span_text(t)})
 /* A whole number. */
 #define LOG_NUM(k, n) ((struct log_pair){.key = (k), .type = LOG_PAIR_NUM, .number = (int64_t)(n)})
@@ -35,10 +43,11 @@ struct log_pair {
 /* The text of an errno value. */
 #define LOG_ERRNO(e) LOG_TEXT("error", log_errno_text(e))
 
-#define log_at(level, msg, ...)                                                                    \
-	(log_enabled(level) ? log_write((level), __FILE__, __LINE__, (msg),                        \
-			      (const struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ){.key = 0}})     \
-			    : (void)0)
+#define log_at(level, msg, ...)                                                           \
+	(log_enabled(level)                                                               \
+	     ? log_write((level), __FILE__, __LINE__, (msg),                              \
+			 (const struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ){.key = 0}}) \
+	     : (void)0)
 #define log_debug(msg, ...) log_at(LOG_LEVEL_DEBUG, msg __VA_OPT__(, ) __VA_ARGS__)
 #define log_info(msg, ...) log_at(LOG_LEVEL_INFO, msg __VA_OPT__(, ) __VA_ARGS__)
 #define log_warn(msg, ...) log_at(LOG_LEVEL_WARN, msg __VA_OPT__(, ) __VA_ARGS__)

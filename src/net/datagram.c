@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/turn.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -168,9 +169,11 @@ receive_batch(struct datagram_listener *listener, int *received)
 static void
 on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
-	(void)loop, (void)events;
+	(void)events;
 	struct datagram_listener *listener = io->data;
 	for (int i = 0; i < BATCHES_PER_WAKE_UP; i++) {
+		if (i > 0 && turn_is_over(loop))
+			return;
 		int received;
 		bool is_more = receive_batch(listener, &received);
 		/* A batch that is not full leaves nothing worth a call that finds nothing. */

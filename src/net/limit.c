@@ -100,7 +100,7 @@ is_connection_pending(int listener)
 	return poll(&wanted, 1, 0) == 1;
 }
 
-/* With all slots in use. */
+/* @return NULL when no slot is in use */
 static struct limit_slot *
 find_longest_idle(struct stream_limit *limit)
 {
@@ -108,6 +108,8 @@ find_longest_idle(struct stream_limit *limit)
 	int64_t oldest_us = INT64_MAX;
 	for (unsigned i = 0; i < limit->count; i++) {
 		struct limit_slot *slot = &limit->slots[i].slot;
+		if (!slot->owner)
+			continue;
 		int64_t last_us = atomic_load_explicit(&slot->last_us, memory_order_relaxed);
 		if (last_us < oldest_us) {
 			oldest = slot;
@@ -115,6 +117,17 @@ find_longest_idle(struct stream_limit *limit)
 		}
 	}
 	return oldest;
+}
+
+/* Asks for the connection that was idle longest to be closed, one at a time. */
+static void
+choose_victim(struct stream_limit *limit)
+{
+	if (limit->victim)
+		return;
+	limit->victim = find_longest_idle(limit);
+	if (limit->victim)
+		limit->victim->owner->wake(limit->victim->owner);
 }
 
 static int
@@ -126,10 +139,7 @@ wait_for_room(struct stream_limit *limit, struct limit_member *member, int liste
 		return LIMIT_ACCEPT_FAILED;
 	}
 	member->is_waiting = true;
-	if (!limit->victim) {
-		limit->victim = find_longest_idle(limit);
-		limit->victim->owner->wake(limit->victim->owner);
-	}
+	choose_victim(limit);
 	return LIMIT_NO_ROOM;
 }
 
@@ -159,6 +169,17 @@ limit_accept(struct stream_limit *limit, struct limit_member *member, int listen
 	unlock(limit);
 	errno = error;
 	return fd;
+}
+
+bool
+limit_free_descriptor(struct stream_limit *limit, int listener)
+{
+	if (!is_connection_pending(listener))
+		return false;
+	lock(limit);
+	choose_victim(limit);
+	unlock(limit);
+	return true;
 }
 
 struct limit_slot *

@@ -45,6 +45,15 @@ void limit_leave(struct stream_limit *limit, struct limit_member *member);
 int limit_accept(struct stream_limit *limit, struct limit_member *member, int listener,
 		 struct limit_slot **slot) MUST_CHECK;
 
+/**
+ * When accepting failed for want of a descriptor: has the connection that was idle longest closed,
+ * if one is open and none is already asked to go, so that its descriptor comes back.
+ *
+ * @return false when no connection waits in `listener`, which the kernel does not look at first;
+ *         then nothing is closed
+ */
+bool limit_free_descriptor(struct stream_limit *limit, int listener);
+
 /** @return the slot of this member whose connection is to be closed, or NULL */
 struct limit_slot *limit_find_victim(struct stream_limit *limit, const struct limit_member *member);
 

@@ -195,8 +195,11 @@ socket_bind_unix(const char *path, int type, int mode)
 	if (fd < 0)
 		return refuse("cannot open a socket", &address, errno, -1);
 	fd = bind_file(fd, &address, path, is_abstract ? -1 : mode);
-	if (fd >= 0 && type == SOCK_STREAM && listen(fd, SOMAXCONN) != 0)
-		return refuse("cannot listen", &address, errno, fd);
+	if (fd >= 0 && type == SOCK_STREAM && listen(fd, SOMAXCONN) != 0) {
+		int listen_error = errno;
+		socket_remove_unix(path);
+		return refuse("cannot listen", &address, listen_error, fd);
+	}
 	return fd;
 }
 
@@ -229,14 +232,14 @@ socket_set_receive_buffer(int fd, int64_t bytes)
 	return granted;
 }
 
-uint32_t
+int64_t
 socket_drops(int fd)
 {
 	uint32_t info[SK_MEMINFO_VARS];
 	socklen_t len = sizeof(info);
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
-		return 0;
-	return len > SK_MEMINFO_DROPS * sizeof(info[0]) ? info[SK_MEMINFO_DROPS] : 0;
+		return -1;
+	return len > SK_MEMINFO_DROPS * sizeof(info[0]) ? (int64_t)info[SK_MEMINFO_DROPS] : -1;
 }
 
 uint16_t

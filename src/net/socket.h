@@ -56,9 +56,9 @@ int64_t socket_set_receive_buffer(int fd, int64_t bytes);
  * Datagrams the kernel dropped at this socket since it was opened (SO_MEMINFO), right even when
  * nothing is received.
  *
- * @return the count, or 0 when the kernel does not say
+ * @return the count, which wraps at 2^32, or -1 when the kernel does not say
  */
-uint32_t socket_drops(int fd);
+int64_t socket_drops(int fd);
 
 /** @return the port of a bound socket, host byte order; 0 when it has none */
 uint16_t socket_port(int fd);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/framer.h"
 #include "net/limit.h"
+#include "net/turn.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -45,6 +46,8 @@ struct connection {
 	enum net_transport transport;
 	struct framer framer;
 	struct connection *next, *previous;
+	bool is_put_off; /* in the pool's queue */
+	struct connection *next_put_off;
 };
 
 struct stream_pool {
@@ -58,7 +61,11 @@ struct stream_pool {
 	struct stream_listener *listeners;
 	struct connection *connections;
 	struct connection *parked; /* closed, to be freed */
-	char *bytes;               /* READ_SIZE, and the padding; owned */
+	/* Readable when the time of an iteration was over, longest waiting first: the loop reports
+	 * sockets in the same order each time, so the last ones would never be read. */
+	struct connection *put_off, **put_off_end;
+	ev_check after_waiting; /* active while any is put off */
+	char *bytes;            /* READ_SIZE, and the padding; owned */
 };
 
 struct stream_listener {
@@ -123,6 +130,36 @@ on_before_waiting(struct ev_loop *loop, ev_prepare *prepare, int events)
 	free_parked(prepare->data);
 }
 
+static void
+put_off(struct connection *connection)
+{
+	struct stream_pool *pool = connection->pool;
+	if (connection->is_put_off)
+		return;
+	connection->is_put_off = true;
+	connection->next_put_off = NULL;
+	*pool->put_off_end = connection;
+	pool->put_off_end = &connection->next_put_off;
+	ev_check_start(pool->loop, &pool->after_waiting);
+}
+
+static void
+remove_put_off(struct connection *connection)
+{
+	struct stream_pool *pool = connection->pool;
+	if (!connection->is_put_off)
+		return;
+	struct connection **link = &pool->put_off;
+	while (*link != connection)
+		link = &(*link)->next_put_off;
+	*link = connection->next_put_off;
+	if (!*link)
+		pool->put_off_end = link;
+	connection->is_put_off = false;
+	if (!pool->put_off)
+		ev_check_stop(pool->loop, &pool->after_waiting);
+}
+
 /* @orderly whether an unfinished last line is to be processed */
 static void
 close_connection(struct connection *connection, bool orderly)
@@ -133,6 +170,7 @@ close_connection(struct connection *connection, bool orderly)
 	ev_io_stop(pool->loop, &connection->readable);
 	close(connection->readable.fd);
 	limit_release(pool->limit, connection->slot);
+	remove_put_off(connection);
 	unlink_connection(connection);
 	connection->next = pool->parked;
 	pool->parked = connection;
@@ -182,11 +220,29 @@ read_once(struct connection *connection)
 static void
 on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
-	(void)loop, (void)events;
+	(void)events;
 	struct connection *connection = io->data;
-	for (int i = 0; i < READS_PER_WAKE_UP; i++)
+	for (int i = 0; i < READS_PER_WAKE_UP; i++) {
+		if (turn_is_over(loop)) {
+			put_off(connection);
+			return;
+		}
 		if (read_once(connection) != READ_FULL)
 			return;
+	}
+}
+
+/* Before all other callbacks of the iteration. At least one is read, whatever the time. */
+static void
+on_after_waiting(struct ev_loop *loop, ev_check *check, int events)
+{
+	(void)events;
+	struct stream_pool *pool = check->data;
+	do {
+		struct connection *longest_waiting = pool->put_off;
+		remove_put_off(longest_waiting);
+		(void)read_once(longest_waiting);
+	} while (pool->put_off && !turn_is_over(loop));
 }
 
 static void
@@ -321,6 +377,11 @@ survive(struct stream_listener *listener, int error)
 		net_count(&listener->pool->sink->counters[listener->transport].connection_errors,
 			  1);
 		return true;
+	case EMFILE:
+	case ENFILE:
+		if (limit_free_descriptor(listener->pool->limit, listener->acceptable.fd))
+			pause_accepting(listener, error);
+		return false;
 	default:
 		pause_accepting(listener, error);
 		return false;
@@ -387,6 +448,10 @@ stream_pool_new(struct ev_loop *loop, struct stream_limit *limit, struct net_sin
 	pool->bytes = xmalloc(READ_SIZE + NET_PADDING);
 	ev_prepare_init(&pool->before_waiting, on_before_waiting);
 	pool->before_waiting.data = pool;
+	pool->put_off_end = &pool->put_off;
+	ev_check_init(&pool->after_waiting, on_after_waiting);
+	ev_set_priority(&pool->after_waiting, EV_MAXPRI);
+	pool->after_waiting.data = pool;
 	ev_async_init(&pool->woken, on_woken);
 	ev_set_priority(&pool->woken, -1);
 	pool->woken.data = pool;

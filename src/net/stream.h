@@ -4,7 +4,11 @@
  * Nothing is ever written to a peer. An idle connection costs a fixed small amount of memory and is
  * left alone, since its next write would be lost silently; only when all connections of the process
  * are in use is the one that was idle longest closed for a new one. Running out of descriptors
- * pauses accepting for a second.
+ * pauses accepting for a second and closes the one that was idle longest, since others need
+ * descriptors, too.
+ *
+ * Reading stops for an iteration of the loop once that has gone on for 5 ms (net/turn); who was not
+ * read then is the first to be read in the next, in the order of waiting.
  *
  * TCP carries newline text. Unix streams carry frames (4-byte little-endian length, then a payload)
  * or newline text, told apart once per connection by the first four bytes: a length of at most

@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NOON_US (INT64_C(1767323045) * 1000000 + 678901) /* 2026-01-02T03:04:05.678901Z */
@@ -196,6 +198,112 @@ test_write__cuts_peer_bytes(void **state)
 	assert_logged(HEAD " key=\"\"\n");
 }
 
+/* A line keeps to the size that a pipe takes whole; numbers behind a long text are still there. */
+static void
+test_write__cuts_long_lines(void **state)
+{
+	(void)state;
+	static char texts[][10001] = {"a", "\n", "\x01", "\xff", "="};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		memset(texts[i], texts[i][0], sizeof(texts[i]) - 1);
+		for (int format = LOG_FORMAT_LOGFMT; format <= LOG_FORMAT_JSON; format++) {
+			char text[8192];
+			log_init(LOG_LEVEL_INFO, (enum log_format)format);
+			log_info("x", LOG_TEXT("a", texts[i]), LOG_NUM("b", INT64_MIN),
+				 LOG_TEXT("c", texts[i]));
+			struct span line = take_output(text, sizeof(text));
+			assert_in_range(line.len, LOG_LINE_MAX - 520, LOG_LINE_MAX);
+			assert_true(span_ends(line, format == LOG_FORMAT_JSON
+							? SPAN("...\",\"b\":-9223372036854775808,"
+							       "\"c\":\"...\"}\n")
+							: SPAN("...\" b=-9223372036854775808 "
+							       "c=\"...\"\n")));
+		}
+	}
+	/* More pairs than there is room for. */
+	struct log_pair pairs[301];
+	for (size_t i = 0; i < 300; i++)
+		pairs[i] = LOG_NUM("number", INT64_MIN);
+	pairs[300] = (struct log_pair){.key = NULL};
+	log_write(LOG_LEVEL_INFO, "f.c", 12, "hello", pairs);
+	char text[16384];
+	struct span line = take_output(text, sizeof(text));
+	assert_in_range(line.len, LOG_LINE_MAX / 2, LOG_LINE_MAX);
+	assert_true(span_ends(line, SPAN("}\n")));
+}
+
+/* A pipe that nobody reads costs lines, not time; what was lost is said. */
+static void
+test_write__full_pipe(void **state)
+{
+	(void)state;
+	enum { LINES = 5000 };
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+	for (int i = 0; i < LINES; i++)
+		write_pair(LOG_NUM("n", i));
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	static char bytes[1 << 20];
+	size_t written = 0, lines = 0;
+	for (ssize_t n; (n = read(ends[0], bytes + written, sizeof(bytes) - written)) > 0;)
+		written += (size_t)n;
+	for (size_t i = 0; i < written; i++)
+		lines += bytes[i] == '\n';
+	assert_in_range(lines, 1, LINES - 1);
+	assert_int_equal(bytes[written - 1], '\n');
+	char want[256];
+	write_pair(LOG_NUM("n", LINES));
+	write_pair(LOG_NUM("n", LINES));
+	int len = snprintf(want, sizeof(want), HEAD " n=%d lines_lost=%zu\n" HEAD " n=%d\n", LINES,
+			   LINES - lines, LINES);
+	assert_int_equal(read(ends[0], bytes, sizeof(bytes)), len);
+	assert_memory_equal(bytes, want, len);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* So does a terminal or a socket, which may have room for a part of a line. */
+static void
+test_write__full_terminal_and_socket(void **state)
+{
+	(void)state;
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal), 0);
+	assert_int_equal(unlockpt(terminal), 0);
+	int sockets[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	int writers[] = {open(ptsname(terminal), O_RDWR | O_NOCTTY), sockets[1]};
+	for (size_t i = 0; i < 2; i++) {
+		char text[4096];
+		assert_true(dup2(writers[i], STDERR_FILENO) >= 0);
+		for (int n = 0; n < 5000; n++)
+			write_pair(LOG_NUM("n", n));
+		assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+		dup2(captured, STDERR_FILENO);
+		write_pair(LOG_NUM("n", 1));
+		assert_true(
+		    span_starts(take_output(text, sizeof(text)), SPAN(HEAD " n=1 lines_lost=")));
+		close(writers[i]);
+	}
+	close(terminal);
+	close(sockets[0]);
+}
+
+/* Lines that fail are counted, too. */
+static void
+test_write__closed_stderr(void **state)
+{
+	(void)state;
+	close(STDERR_FILENO);
+	log_error("x");
+	dup2(captured, STDERR_FILENO);
+	write_pair(LOG_NUM("n", 1));
+	assert_logged(HEAD " n=1 lines_lost=1\n");
+}
+
 static void
 test_gate__one_a_second(void **state)
 {
@@ -272,6 +380,10 @@ main(void)
 	    captured_test(test_write__levels_and_pairs),
 	    captured_test(test_write__keeps_errno),
 	    captured_test(test_write__cuts_peer_bytes),
+	    captured_test(test_write__cuts_long_lines),
+	    captured_test(test_write__full_pipe),
+	    captured_test(test_write__full_terminal_and_socket),
+	    captured_test(test_write__closed_stderr),
 	    captured_test(test_gate__one_a_second),
 	    captured_test(test_write__threads_do_not_mix_lines),
 	};

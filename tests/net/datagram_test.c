@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "net/datagram.h"
 #include "net/socket.h"
+#include "net/turn.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -267,6 +268,32 @@ test_receive__bounded_work(void **state)
 	fixture_fini(&f);
 }
 
+/* A payload that takes longer than a turn of the loop may. */
+static void
+receive_slowly(void *ctx, enum net_transport transport, char *bytes, size_t len)
+{
+	receive_payload(ctx, transport, bytes, len);
+	for (double end = ev_time() + TURN_S; ev_time() < end;)
+		;
+}
+
+static void
+test_receive__bounded_time(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f, NET_UDP);
+	f.received.sink.payload = receive_slowly;
+	for (int i = 0; i < 128; i++)
+		send_datagram(&f, SPAN("a"));
+	ev_run(f.loop, EVRUN_ONCE);
+	assert_int_equal(receiving.calls, 1);
+	assert_int_equal(load(&counters(&f)->packets), 64);
+	f.received.sink.payload = receive_payload;
+	receive_packets(&f, 128);
+	fixture_fini(&f);
+}
+
 static void
 test_error__survived(void **state)
 {
@@ -507,6 +534,7 @@ main(void)
 	    cmocka_unit_test(test_receive__truncated),
 	    cmocka_unit_test(test_receive__slots_are_used_again),
 	    cmocka_unit_test(test_receive__bounded_work),
+	    cmocka_unit_test(test_receive__bounded_time),
 	    cmocka_unit_test(test_error__survived),
 	    cmocka_unit_test(test_error__backs_off),
 	    cmocka_unit_test(test_error__dead),

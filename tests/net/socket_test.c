@@ -6,6 +6,19 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+static bool listening_fails;
+
+int
+listen(int fd, int backlog)
+{
+	if (listening_fails) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return (int)syscall(SYS_listen, fd, backlog);
+}
 
 static struct folder folder;
 
@@ -373,6 +386,17 @@ test_unix__abstract(void **state)
 }
 
 static void
+test_unix__no_file_is_left_when_listening_fails(void **state)
+{
+	(void)state;
+	const char *path = folder_file(&folder, "deaf.sock");
+	listening_fails = true;
+	assert_int_equal(socket_bind_unix(path, SOCK_STREAM, 0700), -1);
+	listening_fails = false;
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
 test_receive_buffer(void **state)
 {
 	(void)state;
@@ -401,7 +425,7 @@ test_drops(void **state)
 	int client = connect_to(&address, SOCK_DGRAM);
 	for (int i = 0; i < 200; i++)
 		assert_int_equal(send(client, "a:1|c", 5, 0), 5);
-	uint32_t drops = socket_drops(fd), received = 0;
+	int64_t drops = socket_drops(fd), received = 0;
 	char bytes[16];
 	while (recv(fd, bytes, sizeof(bytes), 0) == 5)
 		received++;
@@ -411,7 +435,7 @@ test_drops(void **state)
 	assert_int_equal(socket_drops(fd), drops);
 	close(client);
 	close(fd);
-	assert_int_equal(socket_drops(fd), 0);
+	assert_int_equal(socket_drops(fd), -1);
 	assert_int_equal(socket_port(fd), 0);
 }
 
@@ -433,6 +457,7 @@ main(void)
 	    cmocka_unit_test(test_unix__other_files_are_refused_and_kept),
 	    cmocka_unit_test(test_unix__bad_paths),
 	    cmocka_unit_test(test_unix__abstract),
+	    cmocka_unit_test(test_unix__no_file_is_left_when_listening_fails),
 	    cmocka_unit_test(test_receive_buffer),
 	    cmocka_unit_test(test_drops),
 	};
