@@ -17,7 +17,8 @@
  *	app/		joins the stages:
  *	  options	  the command line
  *	  bridge	  what all threads share
- *	  ingest	  push: payload -> line -> known spelling, or the slow path -> series
+ *	  ingest	  push: payload -> line -> known spelling -> series
+ *	  resolve	  push, the slow path: what a new spelling means
  *	  shape, account  what is counted for it
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets

@@ -1,12 +1,10 @@
-#include "app/ingest.h"
+#include "app/ingest_private.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/utf8.h"
-#include "metrics/raw_cache.h"
-#include "model/name.h"
 #include "statsd/event.h"
 
 #include <math.h>
@@ -18,51 +16,6 @@
 #define ROTATE_CELLS 20000
 /* Lines after which the clock is read again: a batch may be long. */
 #define CLOCK_LINES 256
-
-struct ingest {
-	struct bridge *bridge;
-	unsigned thread;
-	struct shard *shard, *gauges;
-	struct raw_cache *cache;
-	struct account *account;
-	struct shape_hits *hits;
-	struct relay *const *relays;
-	size_t relay_count;
-
-	/* Of this batch, or of its last CLOCK_LINES lines. */
-	int64_t now_us;
-	uint32_t tick;
-	unsigned lines_to_clock;
-
-	/* Entries of another generation are void; refusals by the registry have their own. */
-	uint64_t rules_seen, frees_seen;
-	uint32_t generation, refusal_generation;
-
-	/* Working memory of the slow path. */
-	struct statsd_head head;
-	struct mapping_scratch *scratch;
-	struct buf text, name;
-	char key[STATSD_LINE_MAX + 1];
-};
-
-/* Where a sample goes: what a spelling was found to mean. */
-struct target {
-	const struct shape *shape;
-	uint32_t shape_id; /* 0 = `shape` is not interned */
-	struct series_ref ref;
-};
-
-/* A line that is being worked on. */
-struct work {
-	struct span line;
-	struct statsd_cut cut;
-	struct shape shape; /* room for one that is not interned */
-	bool is_first;	    /* sample of the line */
-	/* Of the sample before, so that equal etsy samples are looked up once. */
-	struct span suffix;
-	struct target target;
-	struct cell *cell;
-};
 
 struct ingest *
 ingest_new(struct bridge *bridge, unsigned thread)
@@ -212,329 +165,6 @@ refuse_negative(struct ingest *ingest, const struct work *work, const struct sha
 		  LOG_BYTES("line", work->line));
 }
 
-/* ---- Values. ---- */
-
-/* The value as the series takes it: milliseconds to seconds, sampling, the rule's scale. */
-static double
-convert(const struct shape *shape, double value)
-{
-	if (shape->is_milliseconds)
-		value /= 1000;
-	for (unsigned i = 0; i < shape->rate_count; i++)
-		value = value_clamp(value / shape->rates[i]);
-	if (shape->has_scale)
-		value *= shape->scale;
-	return shape->kind == EVENT_GAUGE ? value : value_clamp(value);
-}
-
-/* Counters and observers are sums, which one infinity or NaN would spoil for ever. */
-static bool
-needs_finite(enum statsd_type type)
-{
-	return type == STATSD_TYPE_COUNTER || (type != STATSD_TYPE_GAUGE && statsd_type_packs(type));
-}
-
-static bool
-all_are_numbers(struct span values)
-{
-	struct span piece;
-	double value;
-	while (statsd_next_value(&values, &piece)) {
-		if (!number_parse(piece, &value))
-			return false;
-	}
-	return true;
-}
-
-/* Counters and gauges are packed with numbers only; observers lose just the pieces that are none. */
-static bool
-packs_all_or_none(enum statsd_type type)
-{
-	return type == STATSD_TYPE_COUNTER || type == STATSD_TYPE_GAUGE;
-}
-
-/* Whether any value of a sample would be applied to a series. */
-static bool
-any_value_counts(const struct work *work, const struct shape *shape)
-{
-	struct span values = work->cut.values, piece;
-	if (shape->type == STATSD_TYPE_SET)
-		return values.len && utf8_is_valid(values);
-	if (!all_are_numbers(values) &&
-	    (!utf8_is_valid(values) || (work->cut.packed && packs_all_or_none(shape->type))))
-		return false;
-	while (statsd_next_value(&values, &piece)) {
-		double value;
-		if (!number_parse(piece, &value) ||
-		    (!isfinite(value) && needs_finite(shape->type)))
-			continue;
-		if (shape->type != STATSD_TYPE_COUNTER || convert(shape, value) >= 0)
-			return true;
-	}
-	return false;
-}
-
-/* ---- The slow path: what a new spelling means. ---- */
-
-static bool
-is_stale(void *ctx, const struct raw_entry *entry)
-{
-	const struct ingest *ingest = ctx;
-	return entry->generation != ingest->generation &&
-	       entry->generation != ingest->refusal_generation;
-}
-
-/* Whole events that a sample which is not applied would have been. */
-static uint64_t
-whole_events(const struct shape *shape)
-{
-	return shape->weight > 1 ? (uint64_t)shape->weight : 1;
-}
-
-static enum event_kind
-kind_of(enum statsd_type type)
-{
-	switch (type) {
-	case STATSD_TYPE_COUNTER:
-		return EVENT_COUNTER;
-	case STATSD_TYPE_GAUGE:
-	case STATSD_TYPE_SET:
-		return EVENT_GAUGE;
-	default:
-		return EVENT_OBSERVER;
-	}
-}
-
-/* What the parser alone can say. @return whether there is an event to map */
-static bool
-shape_from_head(const struct statsd_head *head, struct shape *shape)
-{
-	memset(shape, 0, sizeof(*shape));
-	shape->type = (uint8_t)head->type;
-	shape->op = SHAPE_REFUSE_SAMPLES;
-	shape->weight = 1;
-	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_LINE, head->name_tag_errors);
-	if (head->refused) {
-		shape->op = SHAPE_REFUSE_LINE;
-		shape_tally(shape, ACCOUNT_LINES_REFUSED + head->refused, TALLY_LINE, 1);
-		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + head->refused, TALLY_LINE, 1);
-		return false;
-	}
-	shape_tally(shape, ACCOUNT_LINES_WITH_SAMPLES, TALLY_LINE, 1);
-	shape_tally(shape, ACCOUNT_SAMPLES, TALLY_VALUE, 1);
-	if (head->sample != STATSD_MALFORMED_COMPONENT) {
-		shape_tally(shape, ACCOUNT_TAGS, TALLY_VALUE, head->has_labels);
-		shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, head->tag_errors);
-		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + STATSD_INVALID_SAMPLE_FACTOR,
-			    TALLY_VALUE, head->sample_factor_errors);
-		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_CONTAINER_ID,
-			    TALLY_VALUE, head->container_id_errors);
-	}
-	if (!head->sample)
-		return true;
-	shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + head->sample, TALLY_VALUE, 1);
-	shape_tally(shape,
-		    ACCOUNT_SAMPLES_DROPPED + (head->sample == STATSD_ILLEGAL_EVENT
-						   ? DROP_ILLEGAL_EVENT
-						   : DROP_MALFORMED_COMPONENT),
-		    TALLY_VALUE, 1);
-	return false;
-}
-
-/* An event that some stage behind the parser refuses. */
-static void
-shape_drop(struct shape *shape, enum drop_reason reason)
-{
-	shape->op = SHAPE_REFUSE_SAMPLES;
-	shape_tally(shape, ACCOUNT_SAMPLES_DROPPED + reason, TALLY_VALUE, 1);
-	if (reason == DROP_EMPTY_METRIC_NAME || reason == DROP_SERIES_LIMIT)
-		shape_tally(shape, ACCOUNT_EVENTS_ERROR + reason, TALLY_VALUE,
-			    whole_events(shape));
-}
-
-static void
-set_conversion(const struct statsd_head *head, const struct mapping_rule *rule, struct shape *shape)
-{
-	if (shape->kind == EVENT_OBSERVER) {
-		shape->weight = 1 / head->rate;
-		shape->is_milliseconds = head->type == STATSD_TYPE_MILLISECONDS;
-	} else if (shape->kind == EVENT_COUNTER) {
-		shape->rate_count = (uint8_t)head->rate_count;
-		memcpy(shape->rates, head->rates, head->rate_count * sizeof(head->rates[0]));
-	}
-	shape->has_scale = rule && rule->has_scale;
-	shape->scale = shape->has_scale ? rule->scale : 1;
-}
-
-/* Tags and the rule's labels as one set, in head->labels. */
-static void
-merge_labels(struct statsd_head *head, const struct mapping_match *match)
-{
-	for (size_t i = 0; i < match->label_count; i++) {
-		const struct label *label = &match->labels[i];
-		if (match->rule->honor_labels && labels_find(&head->labels, label->name))
-			continue;
-		CHECK(labels_set(&head->labels, label->name, label->value));
-	}
-}
-
-/* A tag that the family's type keeps for itself is dropped, the sample lives. */
-static void
-drop_reserved_tag(struct statsd_head *head, enum metric_type type, struct shape *shape)
-{
-	bool dropped = (type == METRIC_HISTOGRAM && labels_remove(&head->labels, SPAN("le"))) ||
-		       (type == METRIC_SUMMARY && labels_remove(&head->labels, SPAN("quantile")));
-	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, dropped);
-}
-
-static uint8_t
-op_of(const struct ingest *ingest, const struct series_request *request,
-      const struct mapping_rule *rule)
-{
-	switch (request->type) {
-	case METRIC_COUNTER:
-		return SHAPE_COUNTER;
-	case METRIC_HISTOGRAM:
-		return SHAPE_HISTOGRAM;
-	case METRIC_SUMMARY:
-		return SHAPE_SUMMARY;
-	default:
-		break;
-	}
-	if (request->is_set)
-		return SHAPE_SET;
-	enum signed_gauges wanted = rule ? rule->signed_gauges : SIGNED_GAUGES_DEFAULT;
-	bool absolute = wanted == SIGNED_GAUGES_DEFAULT
-			    ? ingest->bridge->settings.signed_gauges_absolute
-			    : wanted == SIGNED_GAUGES_ABSOLUTE;
-	return absolute ? SHAPE_GAUGE_SET : SHAPE_GAUGE_RELATIVE;
-}
-
-static struct series_request
-make_request(struct ingest *ingest, const struct mapper *mapper, const struct mapping_rule *rule,
-	     const struct shape *shape, struct span name)
-{
-	const struct rule_set *defaults = mapper_defaults(mapper);
-	static const enum metric_type types[] = {
-	    [EVENT_COUNTER] = METRIC_COUNTER, [EVENT_GAUGE] = METRIC_GAUGE};
-	enum metric_type observer = rule ? rule->observer_type : defaults->observer_type;
-	return (struct series_request){
-	    .name = name,
-	    .labels = &ingest->head.labels,
-	    .type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind],
-	    .is_set = shape->type == STATSD_TYPE_SET,
-	    .histogram = rule ? &rule->histogram : &defaults->histogram,
-	    .summary = rule ? &rule->summary : &defaults->summary,
-	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
-	    .help = span_text(rule && rule->help && *rule->help ? rule->help
-								: ingest->bridge->default_help),
-	    .rules = ingest->rules_seen,
-	    .tick = ingest->tick,
-	};
-}
-
-/* Finds the series of an event; the one place where a series is born. */
-static void
-find_series(struct ingest *ingest, struct series_request *request, const struct mapping_rule *rule,
-	    struct shape *shape, struct series_ref *ref)
-{
-	switch (registry_find_or_create(ingest->bridge->registry, ingest->thread, request,
-					&ingest->text, ref)) {
-	case REGISTRY_OK:
-		break;
-	case REGISTRY_CONFLICT:
-		shape->by_registry = true;
-		shape_drop(shape, DROP_CONFLICT);
-		shape_tally(shape,
-			    bridge_conflict_counter(ingest->bridge, shape->kind, request->name),
-			    TALLY_VALUE, whole_events(shape));
-		return;
-	case REGISTRY_LIMIT:
-		shape->by_registry = true;
-		shape_drop(shape, DROP_SERIES_LIMIT);
-		return;
-	}
-	shape->op = op_of(ingest, request, rule);
-	shape->pool = ref->pool;
-	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
-	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
-}
-
-/* A template may have made the name longer than any line. */
-static struct span
-escape_name(struct ingest *ingest, struct span raw)
-{
-	buf_reset(&ingest->name);
-	char *out = buf_reserve(&ingest->name, raw.len + 1);
-	return span_of(out, name_escape(raw, out));
-}
-
-/*
- * From a parsed head to its series: the one place where a rule is chosen. A series is born by what it
- * counts: when no value of the sample in hand does, it is not looked for.
- */
-static void
-map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
-	  struct series_ref *ref)
-{
-	struct statsd_head *head = &ingest->head;
-	const struct mapper *mapper =
-	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
-	struct mapping_match match;
-	shape->kind = kind_of(head->type);
-	mapper_find(mapper, ingest->scratch, shape->kind, head->name, &match);
-	set_conversion(head, match.rule, shape);
-	if (match.rule && match.rule->action == ACTION_DROP) {
-		shape_drop(shape, DROP_ACTION);
-		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
-		return;
-	}
-	struct span name = escape_name(ingest, match.rule ? match.name : head->name);
-	unsigned mapped = match.rule ? ACCOUNT_EVENTS_MAPPED : ACCOUNT_EVENTS_UNMAPPED;
-	if (!name.len) {
-		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
-		if (!match.rule)
-			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
-		return;
-	}
-	struct series_request request = make_request(ingest, mapper, match.rule, shape, name);
-	drop_reserved_tag(head, request.type, shape);
-	merge_labels(head, &match);
-	if (!any_value_counts(work, shape)) {
-		shape->op = SHAPE_UNBORN;
-		shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
-		return;
-	}
-	find_series(ingest, &request, match.rule, shape, ref);
-	bool applied = shape->op >= SHAPE_COUNTER;
-	shape_tally(shape, mapped, applied ? TALLY_EVENT : TALLY_VALUE,
-		    applied ? 1 : whole_events(shape));
-}
-
-/* Works out what a spelling means and remembers it. */
-static void
-resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct target *target)
-{
-	struct shape *shape = &work->shape;
-	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
-	*target = (struct target){.shape = shape};
-	if (shape_from_head(&ingest->head, shape))
-		map_event(ingest, work, shape, &target->ref);
-	target->shape_id = shapes_intern(ingest->bridge->shapes, shape);
-	if (!target->shape_id) {
-		account_add(ingest->account, ACCOUNT_NOT_REMEMBERED, 1);
-		return;
-	}
-	struct raw_entry entry = {
-	    .key = key,
-	    .id = target->ref.id,
-	    .incarnation = target->ref.incarnation,
-	    .shape = target->shape_id,
-	    .generation = shape->by_registry ? ingest->refusal_generation : ingest->generation,
-	};
-	raw_cache_put(ingest->cache, &entry, is_stale, ingest);
-}
-
 /* ---- Applying values. ---- */
 
 static const struct shard *
@@ -560,14 +190,14 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 			cell = shard_find(shard_of(ingest, shape), shape->pool, entry->id,
 					  entry->incarnation);
 		else if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
-			fresh = !any_value_counts(work, shape);
+			fresh = !values_count(work, shape);
 		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
 			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
 			*target = (struct target){.shape = shape, .shape_id = entry->shape};
 			return cell;
 		}
 	}
-	resolve(ingest, work, key, target);
+	ingest_resolve(ingest, work, key, target);
 	if (target->shape->op < SHAPE_COUNTER)
 		return NULL;
 	/*
@@ -650,11 +280,11 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 	   struct cell *cell, bool number, double value, struct span text)
 {
 	const struct shape *shape = target->shape;
-	if (UNLIKELY(!number || (!isfinite(value) && needs_finite(shape->type)))) {
+	if (UNLIKELY(!number || (!isfinite(value) && value_must_be_finite(shape->type)))) {
 		refuse_value(ingest, work, text);
 		return;
 	}
-	value = convert(shape, value);
+	value = value_convert(shape, value);
 	bool may_be_negative = shape->type != STATSD_TYPE_COUNTER ||
 			       (shape->op == SHAPE_REFUSE_SAMPLES && !shape->by_registry);
 	if (UNLIKELY(value < 0 && !may_be_negative))
@@ -691,7 +321,7 @@ check_odd_values(struct ingest *ingest, const struct work *work, const struct sh
 	}
 	if (shape->op == SHAPE_REFUSE_LINE || !work->cut.packed)
 		return true;
-	if (!packs_all_or_none(shape->type) && statsd_type_packs(shape->type))
+	if (!values_pack_all_or_none(shape->type) && statsd_type_packs(shape->type))
 		return true;
 	refuse_values_line(ingest, work, shape, STATSD_INVALID_EXTENDED_AGGREGATE);
 	return false;
@@ -701,7 +331,7 @@ static void
 take_packed(struct ingest *ingest, const struct work *work, const struct target *target,
 	    struct cell *cell)
 {
-	if (!all_are_numbers(work->cut.values)) {
+	if (!values_are_numbers(work->cut.values)) {
 		if (!check_odd_values(ingest, work, target->shape))
 			return;
 	} else if (target->shape->op != SHAPE_REFUSE_LINE &&

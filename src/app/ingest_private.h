@@ -1,0 +1,87 @@
+/*
+ * app/ingest_private - the insides of one thread's ingest, shared by ingest.c (lines and samples),
+ * resolve.c (new spellings) and values.c (what values become).
+ */
+#ifndef APP_INGEST_PRIVATE_H
+#define APP_INGEST_PRIVATE_H
+
+#include "app/ingest.h"
+#include "metrics/raw_cache.h"
+
+struct ingest {
+	struct bridge *bridge;
+	unsigned thread;
+	struct shard *shard, *gauges;
+	struct raw_cache *cache;
+	struct account *account;
+	struct shape_hits *hits;
+	struct relay *const *relays;
+	size_t relay_count;
+
+	/* Of this batch, or of a few hundred lines ago in it. */
+	int64_t now_us;
+	uint32_t tick;
+	unsigned lines_to_clock;
+
+	/* Entries of another generation are void; refusals by the registry have their own. */
+	uint64_t rules_seen, frees_seen;
+	uint32_t generation, refusal_generation;
+
+	/* Working memory of the slow path. */
+	struct statsd_head head;
+	struct mapping_scratch *scratch;
+	struct buf text, name;
+	char key[STATSD_LINE_MAX + 1];
+};
+
+/* Where a sample goes: what a spelling was found to mean. */
+struct target {
+	const struct shape *shape;
+	uint32_t shape_id; /* 0 = `shape` is not interned */
+	struct series_ref ref;
+};
+
+/* A line that is being worked on. */
+struct work {
+	struct span line;
+	struct statsd_cut cut;
+	struct shape shape; /* room for one that is not interned */
+	bool is_first;	    /* sample of the line */
+	/* Of the sample before, so that equal etsy samples are looked up once. */
+	struct span suffix;
+	struct target target;
+	struct cell *cell;
+};
+
+/* ---- values.c ---- */
+
+/** @return the value as the series takes it: milliseconds to seconds, sampling, the rule's scale */
+double value_convert(const struct shape *shape, double value);
+
+/** @return whether samples of this type are sums, which one infinity or NaN would spoil for ever */
+bool value_must_be_finite(enum statsd_type type);
+
+/** @return whether all packed values are numbers */
+bool values_are_numbers(struct span values);
+
+/**
+ * @return whether packed values of this type are taken only if all are numbers, as counters' and
+ *         gauges' are; observers lose just the pieces that are none
+ */
+bool values_pack_all_or_none(enum statsd_type type);
+
+/** @return whether any value of a sample would be applied to a series */
+bool values_count(const struct work *work, const struct shape *shape);
+
+/* ---- resolve.c ---- */
+
+/**
+ * Works out what the spelling of the sample in hand means, and remembers it under `key`.
+ *
+ * @work   its `shape` is written, and may be what *target points to
+ * @target written in any case
+ */
+void ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key,
+		    struct target *target);
+
+#endif

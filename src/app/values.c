@@ -1,0 +1,62 @@
+#include "app/ingest_private.h"
+
+#include "base/number.h"
+#include "base/utf8.h"
+
+#include <math.h>
+
+double
+value_convert(const struct shape *shape, double value)
+{
+	if (shape->is_milliseconds)
+		value /= 1000;
+	for (unsigned i = 0; i < shape->rate_count; i++)
+		value = value_clamp(value / shape->rates[i]);
+	if (shape->has_scale)
+		value *= shape->scale;
+	return shape->kind == EVENT_GAUGE ? value : value_clamp(value);
+}
+
+bool
+value_must_be_finite(enum statsd_type type)
+{
+	return type == STATSD_TYPE_COUNTER || (type != STATSD_TYPE_GAUGE && statsd_type_packs(type));
+}
+
+bool
+values_are_numbers(struct span values)
+{
+	struct span piece;
+	double value;
+	while (statsd_next_value(&values, &piece)) {
+		if (!number_parse(piece, &value))
+			return false;
+	}
+	return true;
+}
+
+bool
+values_pack_all_or_none(enum statsd_type type)
+{
+	return type == STATSD_TYPE_COUNTER || type == STATSD_TYPE_GAUGE;
+}
+
+bool
+values_count(const struct work *work, const struct shape *shape)
+{
+	struct span values = work->cut.values, piece;
+	if (shape->type == STATSD_TYPE_SET)
+		return values.len && utf8_is_valid(values);
+	if (!values_are_numbers(values) &&
+	    (!utf8_is_valid(values) || (work->cut.packed && values_pack_all_or_none(shape->type))))
+		return false;
+	while (statsd_next_value(&values, &piece)) {
+		double value;
+		if (!number_parse(piece, &value) ||
+		    (!isfinite(value) && value_must_be_finite(shape->type)))
+			continue;
+		if (shape->type != STATSD_TYPE_COUNTER || value_convert(shape, value) >= 0)
+			return true;
+	}
+	return false;
+}
