@@ -4,7 +4,6 @@
  */
 #include "app/ingest_private.h"
 
-#include "base/log.h"
 #include "model/name.h"
 
 static bool
