@@ -32,6 +32,8 @@ struct shard {
 	const struct layouts *layouts;
 	uint32_t max_ids;
 	_Atomic uint64_t bytes;
+	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
+	_Atomic uint64_t left_out;
 	_Atomic(struct retired *) retired;
 	unsigned rotate_pool; /* where shard_rotate() goes on */
 	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
@@ -53,13 +55,23 @@ table_of(const struct shard *shard, unsigned pool)
 	return atomic_load_explicit(&shard->tables[pool], memory_order_acquire);
 }
 
+/* Frees a window and gives its memory back to the shard's budget. */
 static void
-free_windows(struct summary_cell *cell, const struct layout *layout)
+drop_window(struct shard *shard, struct window *window)
 {
-	for (uint32_t s = 0; s < layout->slots; s++) {
-		window_free(atomic_load_explicit(&cell->slots[s], memory_order_acquire));
-		atomic_store_explicit(&cell->slots[s], NULL, memory_order_relaxed);
-	}
+	if (!window)
+		return;
+	atomic_fetch_sub_explicit(&shard->window_bytes, (int64_t)window_bytes(window),
+				  memory_order_relaxed);
+	window_free(window);
+}
+
+static void
+free_windows(struct shard *shard, struct summary_cell *cell, const struct layout *layout)
+{
+	for (uint32_t s = 0; s < layout->slots; s++)
+		drop_window(shard, atomic_exchange_explicit(&cell->slots[s], NULL,
+							    memory_order_acquire));
 }
 
 static void
@@ -70,16 +82,16 @@ free_members(struct set_cell *cell)
 
 /* Frees what a cell refers to. */
 static void
-cell_fini(void *cell, const struct layout *layout)
+cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 {
 	if (layout->type == METRIC_SUMMARY)
-		free_windows(cell, layout);
+		free_windows(shard, cell, layout);
 	else if (layout->is_set)
 		free_members(cell);
 }
 
 static void
-table_free(struct table *table, const struct layout *layout)
+table_free(struct shard *shard, struct table *table, const struct layout *layout)
 {
 	for (uint32_t c = 0; c < table->chunk_count; c++) {
 		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
@@ -87,7 +99,7 @@ table_free(struct table *table, const struct layout *layout)
 			continue;
 		bool owns = layout->type == METRIC_SUMMARY || layout->is_set;
 		for (uint32_t i = 0; owns && i < 1u << table->shift; i++)
-			cell_fini(chunk + i * table->stride, layout);
+			cell_fini(shard, chunk + i * table->stride, layout);
 		munmap(chunk, table->chunk_bytes);
 	}
 	free(table);
@@ -102,7 +114,7 @@ shard_free(struct shard **shard)
 	for (unsigned p = 0; p < POOLS_MAX; p++) {
 		struct table *table = table_of(*shard, p);
 		if (table)
-			table_free(table, layouts_get((*shard)->layouts, p));
+			table_free(*shard, table, layouts_get((*shard)->layouts, p));
 	}
 	free(*shard);
 	*shard = NULL;
@@ -215,7 +227,7 @@ shard_clear(struct shard *shard, unsigned pool, uint32_t id)
 		atomic_store_explicit(&summary->sum, 0, memory_order_relaxed);
 		atomic_store_explicit(&summary->count, 0, memory_order_relaxed);
 		summary->carry = 0;
-		free_windows(summary, layout);
+		free_windows(shard, summary, layout);
 	} else if (layout->type == METRIC_HISTOGRAM) {
 		struct histogram_cell *histogram = (struct histogram_cell *)cell;
 		atomic_store_explicit(&histogram->sum, 0, memory_order_relaxed);
@@ -339,21 +351,28 @@ shard_free_retired(struct shard *shard)
 	    atomic_exchange_explicit(&shard->retired, NULL, memory_order_acquire);
 	while (entry) {
 		struct retired *next = entry->next;
-		window_free(entry->window);
+		drop_window(shard, entry->window);
 		free(entry->distinct);
 		free(entry);
 		entry = next;
 	}
 }
 
-void
-summary_observe(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
-		double value, uint64_t count, int64_t now_us)
+/* Adds to the window of now, or leaves the observation out of quantiles when memory is used up. */
+static void
+observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t epoch, double value,
+		  uint64_t count)
 {
-	int64_t epoch = now_us / layout->slot_us;
-	_Atomic(struct window *) *slot = &cell->slots[epoch % layout->slots];
+	if (UNLIKELY(atomic_load_explicit(&shard->window_bytes, memory_order_relaxed) >=
+		     SHARD_WINDOW_BYTES_MAX)) {
+		add_count(&shard->left_out, count);
+		return;
+	}
 	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
-	if (!window || window_epoch(window) != epoch) {
+	size_t before = 0;
+	if (window && window_epoch(window) == epoch) {
+		before = window_bytes(window);
+	} else {
 		struct window *over = window;
 		window = window_new(epoch);
 		atomic_store_explicit(slot, window, memory_order_release);
@@ -364,7 +383,19 @@ summary_observe(struct shard *shard, struct summary_cell *cell, const struct lay
 	if (larger) {
 		atomic_store_explicit(slot, larger, memory_order_release);
 		retire(shard, window, NULL);
+		before = 0; /* both are there until the old one is freed */
 	}
+	int64_t grown = (int64_t)window_bytes(larger ? larger : window) - (int64_t)before;
+	if (grown)
+		atomic_fetch_add_explicit(&shard->window_bytes, grown, memory_order_relaxed);
+}
+
+void
+summary_observe(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
+		double value, uint64_t count, int64_t now_us)
+{
+	int64_t epoch = now_us / layout->slot_us;
+	observe_in_window(shard, &cell->slots[epoch % layout->slots], epoch, value, count);
 	add_count(&cell->count, count);
 	add_clamped(&cell->sum, value * (double)count);
 }
@@ -426,4 +457,10 @@ uint64_t
 shard_bytes(const struct shard *shard)
 {
 	return atomic_load_explicit(&shard->bytes, memory_order_relaxed);
+}
+
+uint64_t
+shard_left_out(const struct shard *shard)
+{
+	return atomic_load_explicit(&shard->left_out, memory_order_relaxed);
 }

@@ -22,6 +22,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/*
+ * Most bytes that the windows of one shard's summaries may take. Beyond, observations count in sums and
+ * counts but not in quantiles, until windows have passed.
+ */
+#define SHARD_WINDOW_BYTES_MAX (512ll << 20)
+
 /* Time as series see it: tenths of a second since the bridge started. */
 #define TICK_US 100000
 /* An incarnation that no series ever has. */
@@ -153,6 +159,9 @@ void shard_rotate(struct shard *shard, int64_t now_us, unsigned cells);
 
 /** Frees what the owner retired; by the control thread, which is the only reader of windows. */
 void shard_free_retired(struct shard *shard);
+
+/** @return observations that no quantile shows, for want of memory; any thread */
+uint64_t shard_left_out(const struct shard *shard);
 
 /** @return bytes of chunks made */
 uint64_t shard_bytes(const struct shard *shard);

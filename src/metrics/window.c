@@ -38,6 +38,7 @@ struct coarse {
 struct sketch {
 	_Atomic double lowest, highest; /* no bucket stands for a value outside */
 	unsigned page_count;		/* owner only */
+	size_t bytes;			/* of all parts; owner only */
 	_Atomic(struct coarse *) coarse;
 	_Atomic(struct group *) groups[GROUPS];
 };
@@ -91,6 +92,14 @@ window_free(struct window *window)
 	free(window);
 }
 
+size_t
+window_bytes(const struct window *window)
+{
+	const struct sketch *sketch = atomic_load_explicit(&window->sketch, memory_order_acquire);
+	return sizeof(*window) + window->capacity * sizeof(window->items[0]) +
+	       (sketch ? sketch->bytes : 0);
+}
+
 int64_t
 window_epoch(const struct window *window)
 {
@@ -114,12 +123,14 @@ page_of(struct sketch *sketch, unsigned octave)
 		if (sketch->page_count == PAGES_MAX)
 			return NULL;
 		group = xcalloc(1, sizeof(*group));
+		sketch->bytes += sizeof(*group);
 		atomic_store_explicit(group_at, group, memory_order_release);
 	}
 	_Atomic(struct page *) *page_at = &group->pages[octave % GROUP_PAGES];
 	struct page *page = atomic_load_explicit(page_at, memory_order_relaxed);
 	if (!page && sketch->page_count < PAGES_MAX) {
 		page = xcalloc(1, sizeof(*page));
+		sketch->bytes += sizeof(*page);
 		atomic_store_explicit(page_at, page, memory_order_release);
 		sketch->page_count++;
 	}
@@ -132,6 +143,7 @@ add_coarse(struct sketch *sketch, unsigned octave, uint64_t weight)
 	struct coarse *coarse = atomic_load_explicit(&sketch->coarse, memory_order_relaxed);
 	if (!coarse) {
 		coarse = xcalloc(1, sizeof(*coarse));
+		sketch->bytes += sizeof(*coarse);
 		atomic_store_explicit(&sketch->coarse, coarse, memory_order_release);
 	}
 	add_count(&coarse->octaves[octave], weight);
@@ -150,6 +162,7 @@ static struct sketch *
 sketch_new(void)
 {
 	struct sketch *sketch = xcalloc(1, sizeof(*sketch));
+	sketch->bytes = sizeof(*sketch);
 	atomic_store_explicit(&sketch->lowest, INFINITY, memory_order_relaxed);
 	atomic_store_explicit(&sketch->highest, -INFINITY, memory_order_relaxed);
 	return sketch;

@@ -30,6 +30,9 @@ struct window *window_new(int64_t epoch);
 /** Frees a window, and its buckets when it still has them. */
 void window_free(struct window *window);
 
+/** @return bytes it takes at present; by the owner, or when nobody else uses it */
+size_t window_bytes(const struct window *window);
+
 /** @return the epoch it was made for */
 int64_t window_epoch(const struct window *window);
 

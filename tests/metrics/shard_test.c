@@ -475,6 +475,43 @@ test_free_retired__beside_a_reader_of_windows(void **state)
 	layouts_free(&layouts);
 }
 
+/* Fills a slot of a summary: exact entries first, then values of every magnitude. */
+static void
+fill_window(struct shard *shard, struct summary_cell *cell, const struct layout *layout, int64_t us)
+{
+	for (unsigned i = 0; i < WINDOW_EXACT_MAX; i++)
+		summary_observe(shard, cell, layout, i, 1, us);
+	for (int exponent = 0; exponent < 40; exponent++)
+		summary_observe(shard, cell, layout, ldexp(1, exponent * 20), 1, us);
+}
+
+static void
+test_summary_observe__memory_of_windows_is_bounded(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(layouts, 20000);
+	const struct layout *layout = layouts_summary(layouts, &five_seconds);
+	uint32_t id = 0;
+	while (!shard_left_out(shard) && id < 20000) {
+		struct cell *cell = shard_touch(shard, layout->pool, id++, 1);
+		fill_window(shard, (struct summary_cell *)cell, layout, 0);
+	}
+	assert_in_range(id, 1000, 19999);
+	struct summary_cell *last =
+	    (struct summary_cell *)shard_find(shard, layout->pool, id - 1, 1);
+	/* Nothing is missing from the count, and the next window has room again. */
+	assert_int_equal(atomic_load(&last->count), WINDOW_EXACT_MAX + 40);
+	uint64_t left_out = shard_left_out(shard);
+	int64_t later_us = layout->slot_us * layout->slots * 2;
+	shard_rotate(shard, later_us, id);
+	shard_free_retired(shard);
+	fill_window(shard, last, layout, later_us);
+	assert_int_equal(shard_left_out(shard), left_out);
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
 int
 main(void)
 {
@@ -496,6 +533,7 @@ main(void)
 	    cmocka_unit_test(test_rotate__nothing_there),
 	    cmocka_unit_test(test_rotate__leaves_series_that_are_taken_away),
 	    cmocka_unit_test(test_free_retired__beside_a_reader_of_windows),
+	    cmocka_unit_test(test_summary_observe__memory_of_windows_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
