@@ -39,8 +39,8 @@ void worker_stop(struct worker *worker, int64_t deadline_us);
 /** Waits for the thread to end. */
 void worker_join(struct worker *worker);
 /**
- * Closes sockets and relays of a worker that was never started, or joined; its counters stay. The rest
- * of an unfinished line is still processed.
+ * Closes the sockets of a worker that was never started, or joined, and sends what its relays hold; its
+ * counters stay. The rest of an unfinished line is still processed.
  */
 void worker_close(struct worker *worker);
 /** Frees a worker; closes it first if need be. */
