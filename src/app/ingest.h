@@ -26,8 +26,13 @@ void ingest_begin(struct ingest *ingest);
 /**
  * Takes a payload: lines divided by '\n', one more than there are '\n'. A '\r' before a line's end is
  * dropped.
+ *
+ * @payload borrowed until ingest_flush(): lines may be put off until then
  */
 void ingest_payload(struct ingest *ingest, struct span payload);
+
+/** Does what payloads have left to do. Call it before their bytes go away, and before ending a batch. */
+void ingest_flush(struct ingest *ingest);
 
 /** Gives up windows of summaries whose time has passed; about once a second. */
 void ingest_rotate(struct ingest *ingest);

@@ -35,11 +35,18 @@ struct worker {
 };
 
 static void
-on_payload(void *ctx, enum net_transport transport, char *bytes, size_t len)
+on_payload(void *ctx, enum net_transport transport, const char *bytes, size_t len)
 {
 	struct worker *worker = ctx;
 	(void)transport;
 	ingest_payload(worker->ingest, span_of(bytes, len));
+}
+
+static void
+on_flush(void *ctx)
+{
+	struct worker *worker = ctx;
+	ingest_flush(worker->ingest);
 }
 
 static void
@@ -110,6 +117,7 @@ worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
 	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	CHECK(worker->loop);
 	worker->sink.payload = on_payload;
+	worker->sink.flush = on_flush;
 	worker->sink.ctx = worker;
 	worker->buffers = datagram_buffers_new();
 	worker->pool = stream_pool_new(worker->loop, limit, &worker->sink);

@@ -18,7 +18,7 @@
 #define BATCHES_PER_WAKE_UP 4
 
 /* A buffer's size is a multiple of the cache line. */
-#define SLOT_SIZE ((DATAGRAM_MAX + 1 + NET_PADDING + 63) / 64 * 64)
+#define SLOT_SIZE ((DATAGRAM_MAX + 63) / 64 * 64)
 
 /* Pause after an error that may go away by itself. */
 #define BACK_OFF_S 0.01
@@ -74,7 +74,7 @@ has_length_prefix(const char *bytes, size_t len)
 }
 
 static void
-hand_on(struct datagram_listener *listener, char *bytes, size_t len, bool is_cut)
+hand_on(struct datagram_listener *listener, const char *bytes, size_t len, bool is_cut)
 {
 	struct net_sink *sink = listener->sink;
 	struct net_counters *counters = &sink->counters[listener->transport];
@@ -163,6 +163,7 @@ receive_batch(struct datagram_listener *listener, int *received)
 		hand_on(listener, buffers->bytes[i], message->msg_len,
 			message->msg_hdr.msg_flags & MSG_TRUNC);
 	}
+	listener->sink->flush(listener->sink->ctx);
 	return *received > 0;
 }
 

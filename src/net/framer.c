@@ -5,8 +5,8 @@
 
 #define PREFIX 4 /* bytes of a frame's length */
 
-/* The most that can be unfinished: a frame without its last byte, and the padding behind it. */
-#define REST_MAX (PREFIX + STREAM_FRAME_MAX + NET_PADDING)
+/* More than can be unfinished: a whole frame. */
+#define REST_MAX (PREFIX + STREAM_FRAME_MAX)
 _Static_assert(STREAM_LINE_MAX <= STREAM_FRAME_MAX, "an unfinished line must fit as well");
 
 enum first_bytes { FIRST_FRAME, FIRST_TEXT, FIRST_NEITHER };
@@ -24,16 +24,6 @@ framer_fini(struct framer *framer)
 	buf_fini(&framer->rest);
 }
 
-/* Who takes a payload may write behind it, where the next line or frame is. */
-static void
-hand_on(struct net_sink *sink, enum net_transport transport, char *bytes, size_t len)
-{
-	char behind[NET_PADDING];
-	memcpy(behind, bytes + len, NET_PADDING);
-	sink->payload(sink->ctx, transport, bytes, len);
-	memcpy(bytes + len, behind, NET_PADDING);
-}
-
 static void
 keep(struct framer *framer, const char *bytes, size_t len)
 {
@@ -45,19 +35,18 @@ static void
 hand_on_rest(struct framer *framer, struct net_sink *sink, enum net_transport transport,
 	     size_t offset)
 {
-	char *padding = buf_reserve(&framer->rest, NET_PADDING);
-	CHECK(padding);
-	memset(padding, 0, NET_PADDING);
 	sink->payload(sink->ctx, transport, framer->rest.ptr + offset, framer->rest.len - offset);
+	sink->flush(sink->ctx);
 	buf_fini(&framer->rest);
 }
 
 /* Hands on whole lines, [start, end), of which the last byte is a '\n'. */
 static void
-hand_on_lines(struct net_sink *sink, enum net_transport transport, char *start, char *end)
+hand_on_lines(struct net_sink *sink, enum net_transport transport, const char *start,
+	      const char *end)
 {
 	if (end > start)
-		hand_on(sink, transport, start, (size_t)(end - start) - 1);
+		sink->payload(sink->ctx, transport, start, (size_t)(end - start) - 1);
 }
 
 /*
@@ -65,13 +54,13 @@ hand_on_lines(struct net_sink *sink, enum net_transport transport, char *start, 
  *
  * @return where the next line starts; `end` when there is nothing more
  */
-static char *
-finish_line(struct framer *framer, enum net_transport transport, struct net_sink *sink, char *bytes,
-	    char *end)
+static const char *
+finish_line(struct framer *framer, enum net_transport transport, struct net_sink *sink,
+	    const char *bytes, const char *end)
 {
 	if (!framer->skipping && framer->rest.len == 0)
 		return bytes;
-	char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
+	const char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
 	size_t len = (size_t)((newline ? newline : end) - bytes);
 	if (framer->skipping) {
 		framer->skipping = !newline;
@@ -88,18 +77,18 @@ finish_line(struct framer *framer, enum net_transport transport, struct net_sink
 }
 
 static void
-take_lines(struct framer *framer, enum net_transport transport, struct net_sink *sink, char *bytes,
-	   size_t len)
+take_lines(struct framer *framer, enum net_transport transport, struct net_sink *sink,
+	   const char *bytes, size_t len)
 {
-	char *end = bytes + len;
-	char *start = finish_line(framer, transport, sink, bytes, end);
-	char *at = start; /* [start, at) are whole lines that are not handed on yet */
+	const char *end = bytes + len;
+	const char *start = finish_line(framer, transport, sink, bytes, end);
+	const char *at = start; /* [start, at) are whole lines that are not handed on yet */
 	while (at < end) {
 		/* The last '\n' that the line at `at` may have, so that most bytes are not read. */
 		size_t window = (size_t)(end - at);
 		if (window > STREAM_LINE_MAX + 1)
 			window = STREAM_LINE_MAX + 1;
-		char *newline = memrchr(at, '\n', window);
+		const char *newline = memrchr(at, '\n', window);
 		if (newline) {
 			at = newline + 1;
 			continue;
@@ -162,8 +151,8 @@ continue_frame(struct framer *framer, enum net_transport transport, struct net_s
 }
 
 static bool
-take_frames(struct framer *framer, enum net_transport transport, struct net_sink *sink, char *bytes,
-	    size_t len)
+take_frames(struct framer *framer, enum net_transport transport, struct net_sink *sink,
+	    const char *bytes, size_t len)
 {
 	while (len > 0) {
 		size_t used;
@@ -172,7 +161,7 @@ take_frames(struct framer *framer, enum net_transport transport, struct net_sink
 		    length <= STREAM_FRAME_MAX) {
 			used = PREFIX + length;
 			net_count(&sink->counters[transport].packets, 1);
-			hand_on(sink, transport, bytes + PREFIX, length);
+			sink->payload(sink->ctx, transport, bytes + PREFIX, length);
 		} else {
 			used = continue_frame(framer, transport, sink, bytes, len);
 			if (used == SIZE_MAX)
@@ -209,13 +198,14 @@ tell_first_bytes(const char bytes[PREFIX])
 static void
 turn_to_lines(struct framer *framer, enum net_transport transport, struct net_sink *sink)
 {
-	char first[PREFIX + NET_PADDING] = {0};
+	char first[PREFIX];
 	size_t len = framer->rest.len;
 	if (len > 0)
 		memcpy(first, framer->rest.ptr, len);
 	buf_fini(&framer->rest);
 	framer->mode = FRAMER_LINES;
 	take_lines(framer, transport, sink, first, len);
+	sink->flush(sink->ctx);
 }
 
 /* @return false when the first bytes are neither a frame nor text */
@@ -242,8 +232,8 @@ decide(struct framer *framer, enum net_transport transport, struct net_sink *sin
 }
 
 bool
-framer_take(struct framer *framer, enum net_transport transport, struct net_sink *sink, char *bytes,
-	    size_t len)
+framer_take(struct framer *framer, enum net_transport transport, struct net_sink *sink,
+	    const char *bytes, size_t len)
 {
 	if (framer->mode == FRAMER_UNDECIDED) {
 		if (framer->rest.len + len < PREFIX) {
@@ -253,10 +243,13 @@ framer_take(struct framer *framer, enum net_transport transport, struct net_sink
 		if (!decide(framer, transport, sink, bytes))
 			return false;
 	}
+	bool lives = true;
 	if (framer->mode == FRAMER_FRAMES)
-		return take_frames(framer, transport, sink, bytes, len);
-	take_lines(framer, transport, sink, bytes, len);
-	return true;
+		lives = take_frames(framer, transport, sink, bytes, len);
+	else
+		take_lines(framer, transport, sink, bytes, len);
+	sink->flush(sink->ctx);
+	return lives;
 }
 
 void

@@ -30,11 +30,11 @@ void framer_fini(struct framer *framer);
  * Takes the next bytes of a connection and hands every whole line or frame to the sink. A '\r'
  * before '\n' stays in the payload: whoever cuts lines drops it.
  *
- * @bytes writable, NET_PADDING more bytes behind `len` are too; overwritten
+ * @bytes borrowed; the sink is flushed before this returns
  * @return false when the connection must be closed (bad frame, counted)
  */
 bool framer_take(struct framer *framer, enum net_transport transport, struct net_sink *sink,
-		 char *bytes, size_t len) MUST_CHECK;
+		 const char *bytes, size_t len) MUST_CHECK;
 
 /**
  * Ends a connection: an orderly end makes the rest a line (or a lost frame); after a reset the rest

@@ -35,16 +35,17 @@ struct net_counters {
 struct net_sink {
 	/**
 	 * Takes a payload: lines divided by '\n', one line more than there are '\n' in it; the end
-	 * of the payload ends the last line. `bytes` may be overwritten up to NET_PADDING bytes
-	 * behind `len`, and is valid during the call only.
+	 * of the payload ends the last line. `bytes` is valid until flush().
 	 */
-	void (*payload)(void *ctx, enum net_transport transport, char *bytes, size_t len);
+	void (*payload)(void *ctx, enum net_transport transport, const char *bytes, size_t len);
+	/**
+	 * The payloads since the last flush are about to be overwritten: whoever has put work off
+	 * does it now. Called after each batch that was received, and before memory is given back.
+	 */
+	void (*flush)(void *ctx);
 	void *ctx;
 	struct net_counters counters[NET_TRANSPORTS];
 };
-
-/* Readable and writable bytes behind every payload, for vector loads. */
-#define NET_PADDING 64
 
 /** Adds to a counter that only this thread writes. */
 static inline void

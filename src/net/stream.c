@@ -65,7 +65,7 @@ struct stream_pool {
 	 * sockets in the same order each time, so the last ones would never be read. */
 	struct connection *put_off, **put_off_end;
 	ev_check after_waiting; /* active while any is put off */
-	char *bytes;            /* READ_SIZE, and the padding; owned */
+	char *bytes;            /* READ_SIZE; owned */
 };
 
 struct stream_listener {
@@ -445,7 +445,7 @@ stream_pool_new(struct ev_loop *loop, struct stream_limit *limit, struct net_sin
 	pool->loop = loop;
 	pool->limit = limit;
 	pool->sink = sink;
-	pool->bytes = xmalloc(READ_SIZE + NET_PADDING);
+	pool->bytes = xmalloc(READ_SIZE);
 	ev_prepare_init(&pool->before_waiting, on_before_waiting);
 	pool->before_waiting.data = pool;
 	pool->put_off_end = &pool->put_off;

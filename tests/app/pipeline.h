@@ -88,6 +88,7 @@ pipeline_send(struct pipeline *p, unsigned thread, struct span payload)
 	grace_begin(p->bridge->grace, thread);
 	ingest_begin(ingest);
 	ingest_payload(ingest, span_of(exact, payload.len));
+	ingest_flush(ingest);
 	grace_end(p->bridge->grace, thread);
 	free(exact);
 }

@@ -270,7 +270,7 @@ test_receive__bounded_work(void **state)
 
 /* A payload that takes longer than a turn of the loop may. */
 static void
-receive_slowly(void *ctx, enum net_transport transport, char *bytes, size_t len)
+receive_slowly(void *ctx, enum net_transport transport, const char *bytes, size_t len)
 {
 	receive_payload(ctx, transport, bytes, len);
 	for (double end = ev_time() + TURN_S; ev_time() < end;)

@@ -47,7 +47,7 @@ add_lines(struct output *output, const char *bytes, size_t len)
 }
 
 static void
-receive_payload(void *ctx, enum net_transport transport, char *bytes, size_t len)
+receive_payload(void *ctx, enum net_transport transport, const char *bytes, size_t len)
 {
 	struct output *output = ctx;
 	CHECK(transport == NET_TCP);
@@ -55,7 +55,12 @@ receive_payload(void *ctx, enum net_transport transport, char *bytes, size_t len
 		add_frame(output, bytes, len);
 	else
 		add_lines(output, bytes, len);
-	memset(bytes, '\n', len + NET_PADDING);
+}
+
+static void
+receive_flush(void *ctx)
+{
+	(void)ctx;
 }
 
 static size_t
@@ -79,10 +84,9 @@ run(struct output *output, const struct settings *settings, struct span stream)
 		size_t len = next_size(settings, i);
 		if (len > stream.len - at)
 			len = stream.len - at;
-		char *piece = malloc(len + NET_PADDING);
+		char *piece = malloc(len);
 		CHECK(piece);
 		memcpy(piece, stream.ptr + at, len);
-		memset(piece + len, '\n', NET_PADDING);
 		lives = framer_take(&framer, NET_TCP, &output->sink, piece, len);
 		free(piece);
 		at += len;
@@ -176,6 +180,7 @@ output_init(struct output *output, const struct settings *settings, struct span 
 {
 	memset(output, 0, sizeof(*output));
 	output->sink.payload = receive_payload;
+	output->sink.flush = receive_flush;
 	output->sink.ctx = output;
 	output->bytes = BUF_INIT;
 	output->is_frames =

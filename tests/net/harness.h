@@ -18,26 +18,53 @@
 /* A condition that does not hold by then never will. */
 #define GUARD_S 20.
 
+/* Payloads that are looked at again when they are flushed; of more, the last ones. */
+#define PENDING_MAX 256
+
+struct pending_payload {
+	const char *bytes;
+	size_t len;
+	size_t copy; /* offset in received->lines */
+};
+
 struct received {
 	struct net_sink sink;
 	struct buf text;  /* "[payload]" each */
 	struct buf lines; /* all payloads, a '\n' behind each */
 	_Atomic size_t payloads;
+	struct pending_payload pending[PENDING_MAX];
+	size_t pending_count;
 };
 
-/* Uses its right to overwrite the payload and the padding, so that who relied on them is found. */
+/* Keeps where the payload is, to see at the flush that it has stayed. */
 static inline void
-receive_payload(void *ctx, enum net_transport transport, char *bytes, size_t len)
+receive_payload(void *ctx, enum net_transport transport, const char *bytes, size_t len)
 {
 	struct received *received = ctx;
 	(void)transport;
 	buf_add_byte(&received->text, '[');
 	buf_add(&received->text, bytes, len);
 	buf_add_byte(&received->text, ']');
+	if (received->pending_count == PENDING_MAX)
+		received->pending_count = 0;
+	received->pending[received->pending_count++] =
+	    (struct pending_payload){bytes, len, received->lines.len};
 	buf_add(&received->lines, bytes, len);
 	buf_add_byte(&received->lines, '\n');
-	memset(bytes, '\n', len + NET_PADDING);
 	atomic_fetch_add(&received->payloads, 1);
+}
+
+static inline void
+receive_flush(void *ctx)
+{
+	struct received *received = ctx;
+	for (size_t i = 0; i < received->pending_count; i++) {
+		const struct pending_payload *pending = &received->pending[i];
+		if (pending->len)
+			assert_memory_equal(pending->bytes, received->lines.ptr + pending->copy,
+					    pending->len);
+	}
+	received->pending_count = 0;
 }
 
 static inline void
@@ -47,6 +74,7 @@ received_init(struct received *received)
 	received->text = BUF_INIT;
 	received->lines = BUF_INIT;
 	received->sink.payload = receive_payload;
+	received->sink.flush = receive_flush;
 	received->sink.ctx = received;
 }
 

@@ -414,7 +414,7 @@ test_fairness(void **state)
 }
 
 static void
-receive_slowly(void *ctx, enum net_transport transport, char *bytes, size_t len)
+receive_slowly(void *ctx, enum net_transport transport, const char *bytes, size_t len)
 {
 	receive_payload(ctx, transport, bytes, len);
 	for (double end = ev_time() + TURN_S; ev_time() < end;)
