@@ -4,8 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "base/utf8.h"
-#include "statsd/event.h"
+#include "statsd/scan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -117,424 +116,172 @@ ingest_add_account(const struct ingest *ingest, struct account *total)
 	}
 }
 
-/* ---- Refusing: the one place for lines, the one place for samples. ---- */
-
-/* @where byte offset of the fault in the line */
-static void
-refuse_line(struct ingest *ingest, struct span line, enum statsd_reason reason, size_t where)
-{
-	account_add(ingest->account, ACCOUNT_LINES_REFUSED + reason, 1);
-	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + reason, 1);
-	log_debug("line refused", LOG_TEXT("reason", statsd_reason_text(reason)),
-		  LOG_NUM("position", where), LOG_BYTES("line", line));
-}
-
-/* A sample whose value is no number, or not one its type can take. */
-static void
-refuse_value(struct ingest *ingest, const struct work *work, struct span value)
-{
-	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
-	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_VALUE, 1);
-	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_VALUE, 1);
-	log_debug("sample refused", LOG_TEXT("reason", "malformed_value"),
-		  LOG_NUM("position", value.ptr - work->line.ptr), LOG_BYTES("line", work->line));
-}
-
-/* Whether a counter says how a sample ended, not what it was. */
-static bool
-is_outcome(unsigned counter)
-{
-	return (counter >= ACCOUNT_SAMPLES_APPLIED && counter < ACCOUNT_SAMPLE_ERRORS) ||
-	       (counter >= ACCOUNT_EVENTS && counter < ACCOUNT_EVENTS_UNMAPPED) ||
-	       (counter >= ACCOUNT_EVENTS_ERROR && counter < ACCOUNT_CACHE_GETS) ||
-	       counter >= ACCOUNT_CONFLICTS;
-}
-
-/* A negative amount for a counter: all that its shape counts, with another end. */
-static void
-refuse_negative(struct ingest *ingest, const struct work *work, const struct shape *shape)
-{
-	for (unsigned i = 0; i < shape->tally_count; i++) {
-		const struct tally *tally = &shape->tallies[i];
-		if (tally->unit != TALLY_LINE && !is_outcome(tally->counter))
-			account_add(ingest->account, tally->counter, tally->times);
-	}
-	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
-	account_add(ingest->account, ACCOUNT_EVENTS_ERROR + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
-	log_debug("sample refused", LOG_TEXT("reason", "illegal_negative_counter"),
-		  LOG_BYTES("line", work->line));
-}
-
-/* ---- Applying values. ---- */
-
-static const struct shard *
-shard_of(const struct ingest *ingest, const struct shape *shape)
-{
-	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
-}
-
-/* Finds the meaning of a sample's spelling: remembered, or worked out now. */
-static struct cell *
-find_target(struct ingest *ingest, struct work *work, struct target *target)
-{
-	size_t len = statsd_key(&work->cut, &ingest->bridge->settings.statsd, ingest->key);
-	struct hash128 key = hash_bytes128(ingest->key, len);
-	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
-	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
-	if (LIKELY(entry != NULL)) {
-		const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
-		bool fresh = entry->generation == (shape->by_registry ? ingest->refusal_generation
-								      : ingest->generation);
-		struct cell *cell = NULL;
-		if (fresh && shape->op >= SHAPE_COUNTER)
-			cell = shard_find(shard_of(ingest, shape), shape->pool, entry->id,
-					  entry->incarnation);
-		else if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
-			fresh = !values_count(work, shape);
-		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
-			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
-			*target = (struct target){.shape = shape, .shape_id = entry->shape};
-			return cell;
-		}
-	}
-	ingest_resolve(ingest, work, key, target);
-	if (target->shape->op < SHAPE_COUNTER)
-		return NULL;
-	/*
-	 * Not shard_find(): the control thread may just have taken the series away. It has our tick,
-	 * which lets it live on once this thread has passed a quiescent point.
-	 */
-	return shard_peek(shard_of(ingest, target->shape), target->shape->pool, target->ref.id);
-}
-
-static void
-count_hit(struct ingest *ingest, const struct target *target, uint64_t lines, uint64_t values,
-	  uint64_t extra_events)
-{
-	if (LIKELY(target->shape_id))
-		shape_hit(&ingest->hits[target->shape_id], lines, values, extra_events);
-	else
-		shape_account(target->shape, ingest->account, lines, values, values + extra_events);
-}
-
-static void
-observe(struct ingest *ingest, const struct target *target, struct cell *cell, double value)
-{
-	const struct shape *shape = target->shape;
-	const struct layout *layout =
-	    layouts_get(registry_layouts(ingest->bridge->registry), shape->pool);
-	uint64_t count = 1;
-	if (shape->op == SHAPE_HISTOGRAM) {
-		struct histogram_cell *histogram = (struct histogram_cell *)cell;
-		if (shape->weight > 1)
-			count = observation_count(&histogram->carry, shape->weight);
-		histogram_observe(histogram, layout, value, count);
-	} else {
-		struct summary_cell *summary = (struct summary_cell *)cell;
-		if (shape->weight > 1)
-			count = observation_count(&summary->carry, shape->weight);
-		summary_observe(ingest->shard, summary, layout, value, count, ingest->now_us);
-	}
-	count_hit(ingest, target, 0, 1, count - 1);
-}
-
-/* Applies a converted value to its series. @text what was sent, for its sign */
-static void
-apply(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
-      struct span text)
-{
-	const struct shape *shape = target->shape;
-	cell_set_tick(cell, ingest->tick);
-	if (shape->kind == EVENT_OBSERVER) {
-		observe(ingest, target, cell, value);
-		return;
-	}
-	bool is_signed = text.ptr[0] == '+' || text.ptr[0] == '-';
-	if (shape->kind == EVENT_COUNTER)
-		counter_add((struct counter_cell *)cell, value);
-	else if (shape->op == SHAPE_GAUGE_RELATIVE && is_signed)
-		gauge_add((struct gauge_cell *)cell, value);
-	else
-		gauge_set((struct gauge_cell *)cell, value);
-	count_hit(ingest, target, 0, 1, 0);
-}
-
-/* A sample whose spelling is known to be refused; its shape knows why. */
-static void
-refuse_known(struct ingest *ingest, const struct work *work, const struct target *target)
-{
-	count_hit(ingest, target, 0, 1, 0);
-	if (LIKELY(!log_enabled(LOG_LEVEL_DEBUG)))
-		return;
-	for (unsigned i = 0; i < target->shape->tally_count; i++) {
-		unsigned reason = target->shape->tallies[i].counter - ACCOUNT_SAMPLES_DROPPED;
-		if (reason < DROP_REASONS)
-			log_debug("sample refused", LOG_TEXT("reason", drop_reason_text(reason)),
-				  LOG_BYTES("line", work->line));
-	}
-}
-
-/* One piece of a sample's values. @number whether it parsed */
-static void
-take_value(struct ingest *ingest, const struct work *work, const struct target *target,
-	   struct cell *cell, bool number, double value, struct span text)
-{
-	const struct shape *shape = target->shape;
-	if (UNLIKELY(!number || (!isfinite(value) && value_must_be_finite(shape->type)))) {
-		refuse_value(ingest, work, text);
-		return;
-	}
-	value = value_convert(shape, value);
-	bool may_be_negative = shape->type != STATSD_TYPE_COUNTER ||
-			       (shape->op == SHAPE_REFUSE_SAMPLES && !shape->by_registry);
-	if (UNLIKELY(value < 0 && !may_be_negative))
-		refuse_negative(ingest, work, shape);
-	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
-		refuse_known(ingest, work, target);
-	else
-		apply(ingest, target, cell, value, text);
-}
-
-/* ---- Lines. ---- */
-
-/* Tag errors in the name count even when the line is refused for its values. */
-static void
-refuse_values_line(struct ingest *ingest, const struct work *work, const struct shape *shape,
-		   enum statsd_reason reason)
-{
-	for (unsigned i = 0; i < shape->tally_count; i++) {
-		const struct tally *tally = &shape->tallies[i];
-		if (tally->unit == TALLY_LINE && tally->counter == ACCOUNT_TAG_ERRORS)
-			account_add(ingest->account, ACCOUNT_TAG_ERRORS, tally->times);
-	}
-	refuse_line(ingest, work->line, reason, (size_t)(work->cut.values.ptr - work->line.ptr));
-}
-
-/* Whether values that are not all numbers still make a line. @return false when it was refused */
-static bool
-check_odd_values(struct ingest *ingest, const struct work *work, const struct shape *shape)
-{
-	if (!utf8_is_valid(work->cut.values)) {
-		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
-			    (size_t)(work->cut.values.ptr - work->line.ptr));
-		return false;
-	}
-	if (shape->op == SHAPE_REFUSE_LINE || !work->cut.packed)
-		return true;
-	if (!values_pack_all_or_none(shape->type) && statsd_type_packs(shape->type))
-		return true;
-	refuse_values_line(ingest, work, shape, STATSD_INVALID_EXTENDED_AGGREGATE);
-	return false;
-}
-
-static void
-take_packed(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
-{
-	if (!values_are_numbers(work->cut.values)) {
-		if (!check_odd_values(ingest, work, target->shape))
-			return;
-	} else if (target->shape->op != SHAPE_REFUSE_LINE &&
-		   !statsd_type_packs(target->shape->type)) {
-		refuse_values_line(ingest, work, target->shape, STATSD_INVALID_EXTENDED_AGGREGATE);
-		return;
-	}
-	count_hit(ingest, target, 1, 0, 0);
-	if (target->shape->op == SHAPE_REFUSE_LINE)
-		return;
-	struct span values = work->cut.values, piece;
-	while (statsd_next_value(&values, &piece)) {
-		double value = 0;
-		bool number = number_parse(piece, &value);
-		take_value(ingest, work, target, cell, number, value, piece);
-	}
-}
-
-static void
-take_single(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
-{
-	double value = 0;
-	bool number = number_parse(work->cut.values, &value);
-	if (UNLIKELY(!number) && !check_odd_values(ingest, work, target->shape))
-		return;
-	if (work->is_first)
-		count_hit(ingest, target, 1, 0, 0);
-	if (target->shape->op != SHAPE_REFUSE_LINE)
-		take_value(ingest, work, target, cell, number, value, work->cut.values);
-}
-
-/* A set's member is everything between the name and the type, whatever it holds. */
-static void
-take_member(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
-{
-	struct span member = work->cut.values;
-	if (!utf8_is_valid(member)) {
-		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
-			    (size_t)(member.ptr - work->line.ptr));
-		return;
-	}
-	if (work->is_first)
-		count_hit(ingest, target, 1, 0, 0);
-	if (target->shape->op == SHAPE_REFUSE_LINE)
-		return;
-	if (!member.len) {
-		refuse_value(ingest, work, member);
-		return;
-	}
-	if (target->shape->op != SHAPE_SET) {
-		refuse_known(ingest, work, target);
-		return;
-	}
-	cell_set_tick(cell, ingest->tick);
-	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
-	count_hit(ingest, target, 0, 1, 0);
-}
+/* ---- Lines, in batches. ---- */
 
 /*
- * A further etsy sample of a line that has samples already: one without a type, as in "a:1|c:2", or
- * one whose sections would refuse a line.
+ * A line goes through three steps, each for a whole batch before the next one begins, so that what one
+ * line waits for from memory comes while others are worked on: its ends are found and its spelling is
+ * hashed; the spelling is looked up; the value is applied. What is not plain takes the long way in its
+ * turn, so that lines count in the order they came in.
  */
-static void
-refuse_further(struct ingest *ingest, const struct work *work)
-{
-	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
-	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_COMPONENT, 1);
-	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_COMPONENT, 1);
-	log_debug("sample refused", LOG_TEXT("reason", "malformed_component"),
-		  LOG_NUM("position", work->cut.values.ptr - work->line.ptr),
-		  LOG_BYTES("line", work->line));
-}
 
-/* @return false when the line has been refused as a whole, whatever else is in it */
+/* Step one. @return false when the line is not plain */
 static bool
-take_sample(struct ingest *ingest, struct work *work)
+read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, size_t start,
+	   size_t end, struct pending_line *line)
 {
-	if (!work->cut.suffix.len) {
-		refuse_further(ingest, work);
+	size_t colon = scan_next(scan->colons, start, end);
+	if (UNLIKELY(colon >= end || bytes[start] == '_'))
+		return false;
+	size_t value = colon + 1;
+	size_t bar = scan_next(scan->bars, value, end);
+	if (UNLIKELY(bar >= end))
+		return false;
+	line->key = hash_pair128(bytes + start, colon - start, bytes + bar, end - bar);
+	raw_cache_prefetch(ingest->cache, line->key);
+	size_t len = bar - value;
+	line->is_signed = bytes[value] == '-' || bytes[value] == '+';
+	return (LIKELY(bar >= NUMBER_SHORT_MAX) &&
+		number_parse_short(bytes + bar, len, &line->value)) ||
+	       number_parse(span_of(bytes + value, len), &line->value);
+}
+
+/* Step two: what the spelling is known to mean. */
+static void
+look_up(struct ingest *ingest, struct pending_line *line)
+{
+	const struct raw_entry *entry = raw_cache_find(ingest->cache, line->key);
+	line->shape = NULL;
+	if (UNLIKELY(!entry || !entry->is_plain))
+		return;
+	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
+	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape)))
+		return;
+	if (LIKELY(shape->op >= SHAPE_COUNTER)) {
+		line->cell = shard_peek(ingest_shard_of(ingest, shape), shape->pool, entry->id);
+		__builtin_prefetch(line->cell, 1);
+	}
+	line->shape = shape;
+	line->shape_id = entry->shape;
+	line->incarnation = entry->incarnation;
+}
+
+/* Step three. @return false when the line has to take the long way */
+static bool
+apply_plain(struct ingest *ingest, const struct pending_line *line)
+{
+	const struct shape *shape = line->shape;
+	struct target target = {.shape = shape, .shape_id = line->shape_id};
+	double value = value_convert(shape, line->value);
+	if (UNLIKELY(!isfinite(line->value) || sample_is_negative_count(shape, value)))
+		return false;
+	switch ((enum shape_op)shape->op) {
+	case SHAPE_REFUSE_LINE:
+		ingest_count_hit(ingest, &target, 1, 0, 0);
 		return true;
-	}
-	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
-	    work->target.shape->op == SHAPE_UNBORN) {
-		work->cell = find_target(ingest, work, &work->target);
-		work->suffix = work->cut.suffix;
-	}
-	const struct target *target = &work->target;
-	bool is_refused = target->shape->op == SHAPE_REFUSE_LINE;
-	if (UNLIKELY(is_refused && !work->is_first)) {
-		refuse_further(ingest, work);
+	case SHAPE_REFUSE_SAMPLES:
+		if (log_enabled(LOG_LEVEL_DEBUG))
+			return false;
+		ingest_count_hit(ingest, &target, 1, 1, 0);
 		return true;
+	case SHAPE_UNBORN:
+	case SHAPE_SET:
+		return false;
+	case SHAPE_COUNTER:
+	case SHAPE_GAUGE_SET:
+	case SHAPE_GAUGE_RELATIVE:
+	case SHAPE_HISTOGRAM:
+	case SHAPE_SUMMARY:
+		break;
 	}
-	if (UNLIKELY(target->shape->type == STATSD_TYPE_SET &&
-		     ingest->bridge->settings.statsd.sets))
-		take_member(ingest, work, target, work->cell);
-	else if (UNLIKELY(work->cut.packed))
-		take_packed(ingest, work, target, work->cell);
-	else
-		take_single(ingest, work, target, work->cell);
-	return !is_refused;
+	if (UNLIKELY(!cell_holds(line->cell, line->incarnation)))
+		return false;
+	sample_apply(ingest, &target, line->cell, value, line->is_signed, 1);
+	return true;
 }
 
-/* A line that cannot even be cut; what its name says is still counted. */
+/* Steps two and three for all lines that wait. */
 static void
-refuse_uncut(struct ingest *ingest, struct work *work, enum statsd_reason reason, size_t where)
+run_batch(struct ingest *ingest)
 {
-	if (reason == STATSD_NOT_ENOUGH_PARTS) {
-		if (!utf8_is_valid(work->line)) {
-			refuse_line(ingest, work->line, STATSD_MALFORMED_LINE, 0);
-			return;
-		}
-		statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd,
-				  &ingest->head);
-		account_add(ingest->account, ACCOUNT_TAG_ERRORS, ingest->head.name_tag_errors);
-		if (ingest->head.refused) {
-			reason = ingest->head.refused;
-			where = ingest->head.where;
-		}
+	unsigned count = ingest->pending_count, hits = 0;
+	ingest->pending_count = 0;
+	if (UNLIKELY(ingest->lines_to_clock < count))
+		read_clock(ingest);
+	ingest->lines_to_clock -= count;
+	for (unsigned i = 0; i < count; i++) {
+		if (LIKELY(ingest->pending[i].is_plain))
+			look_up(ingest, &ingest->pending[i]);
 	}
-	refuse_line(ingest, work->line, reason, where);
+	for (unsigned i = 0; i < count; i++) {
+		const struct pending_line *line = &ingest->pending[i];
+		if (LIKELY(line->is_plain && line->shape && apply_plain(ingest, line)))
+			hits++;
+		else
+			sample_take_line(ingest, line->line);
+	}
+	account_add(ingest->account, ACCOUNT_CACHE_GETS, hits);
+	account_add(ingest->account, ACCOUNT_CACHE_HITS, hits);
 }
 
+/* @scan of `bytes`, or NULL when the line was not scanned */
 static void
-take_metric(struct ingest *ingest, struct span line)
+add_line(struct ingest *ingest, const struct scan *scan, const char *bytes, size_t start,
+	 size_t end)
 {
-	struct work work;
-	size_t where = 0;
-	work.line = line;
-	work.is_first = true;
-	enum statsd_reason reason = statsd_cut(line, &work.cut, &where);
-	if (UNLIKELY(reason != STATSD_OK)) {
-		refuse_uncut(ingest, &work, reason, where);
-		return;
-	}
-	if (UNLIKELY(work.cut.more.ptr != NULL) && !utf8_is_valid(line)) {
-		refuse_line(ingest, line, STATSD_MALFORMED_LINE, 0);
-		return;
-	}
-	bool goes_on = take_sample(ingest, &work);
-	work.is_first = false;
-	while (UNLIKELY(goes_on && statsd_cut_next(&work.cut)))
-		take_sample(ingest, &work);
-}
-
-/* Events and service checks are recognised and counted; they are not metrics. */
-static void
-take_event_or_check(struct ingest *ingest, struct span line, enum statsd_line_class class)
-{
-	size_t where = 0;
-	struct statsd_event event = {0};
-	struct statsd_check check;
-	enum statsd_reason reason = class == STATSD_LINE_EVENT
-					? statsd_parse_event(line, &event, &where)
-					: statsd_parse_check(line, &check, &where);
-	if (reason != STATSD_OK) {
-		refuse_line(ingest, line, reason, where);
-		return;
-	}
-	account_add(ingest->account, ACCOUNT_EVENT_REPAIRS, event.repair != STATSD_EVENT_AS_SENT);
-	account_add(ingest->account,
-		    class == STATSD_LINE_EVENT ? ACCOUNT_LINES_EVENT : ACCOUNT_LINES_CHECK, 1);
-}
-
-static void
-take_line(struct ingest *ingest, struct span line)
-{
-	if (line.len && line.ptr[line.len - 1] == '\r')
-		line.len--;
-	enum statsd_line_class class = statsd_classify(line);
-	if (UNLIKELY(class == STATSD_LINE_EMPTY)) {
+	end -= end > start && bytes[end - 1] == '\r';
+	if (UNLIKELY(start == end)) {
 		account_add(ingest->account, ACCOUNT_LINES_EMPTY, 1);
 		return;
 	}
+	struct pending_line *line = &ingest->pending[ingest->pending_count++];
+	line->line = span_of(bytes + start, end - start);
 	for (size_t i = 0; i < ingest->relay_count; i++)
-		relay_add_line(ingest->relays[i], line);
-	if (LIKELY(class == STATSD_LINE_METRIC))
-		take_metric(ingest, line);
-	else
-		take_event_or_check(ingest, line, class);
+		relay_add_line(ingest->relays[i], line->line);
+	line->is_plain = scan && read_plain(ingest, scan, bytes, start, end, line);
+	if (ingest->pending_count == BATCH_LINES)
+		run_batch(ingest);
+}
+
+/* Takes the lines that end in the first bytes of a payload. @return bytes taken, with the line ends */
+static size_t
+take_piece(struct ingest *ingest, struct span payload)
+{
+	struct scan scan;
+	uint16_t ends[SCAN_BYTES_MAX + 1];
+	bool is_last = payload.len <= SCAN_BYTES_MAX - 1;
+	size_t len = is_last ? payload.len : SCAN_BYTES_MAX;
+	scan_bytes(span_first(payload, len), &scan);
+	size_t count = scan_list_newlines(&scan, len, ends);
+	if (is_last)
+		ends[count++] = (uint16_t)len;
+	size_t start = 0;
+	for (size_t i = 0; i < count; i++) {
+		add_line(ingest, &scan, payload.ptr, start, ends[i]);
+		start = ends[i] + 1u;
+	}
+	if (UNLIKELY(!count)) { /* a line longer than a piece */
+		const char *newline = span_find(payload, '\n');
+		size_t end = newline ? (size_t)(newline - payload.ptr) : payload.len;
+		add_line(ingest, NULL, payload.ptr, 0, end);
+		count = 1;
+		start = end + 1;
+	}
+	account_add(ingest->account, ACCOUNT_LINES, count);
+	return start;
 }
 
 void
 ingest_payload(struct ingest *ingest, struct span payload)
 {
-	uint64_t lines = 0;
-	for (;;) {
-		const char *end = span_find(payload, '\n');
-		size_t len = end ? (size_t)(end - payload.ptr) : payload.len;
-		if (UNLIKELY(!ingest->lines_to_clock--))
-			read_clock(ingest);
-		take_line(ingest, span_first(payload, len));
-		lines++;
-		if (!end)
-			break;
-		payload = span_from(payload, len + 1);
-	}
-	account_add(ingest->account, ACCOUNT_LINES, lines);
+	/* The last line's end is one byte behind the payload, whether there is a '\n' or not. */
+	for (size_t at = 0; at <= payload.len;)
+		at += take_piece(ingest, span_from(payload, at));
 }
 
 void
 ingest_flush(struct ingest *ingest)
 {
-	(void)ingest;
+	if (ingest->pending_count)
+		run_batch(ingest);
 }

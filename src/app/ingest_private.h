@@ -1,12 +1,34 @@
 /*
- * app/ingest_private - the insides of one thread's ingest, shared by ingest.c (lines and samples),
- * resolve.c (new spellings) and values.c (what values become).
+ * app/ingest_private - the insides of one thread's ingest, shared by ingest.c (batches of lines),
+ * sample.c (the long way of a line), resolve.c (new spellings) and values.c (what values become).
  */
 #ifndef APP_INGEST_PRIVATE_H
 #define APP_INGEST_PRIVATE_H
 
 #include "app/ingest.h"
 #include "metrics/raw_cache.h"
+
+/* Lines of one batch: enough to have many reads of memory under way, few enough for the first cache. */
+#define BATCH_LINES 64
+
+/* Where a sample goes: what a spelling was found to mean. */
+struct target {
+	const struct shape *shape;
+	uint32_t shape_id; /* 0 = `shape` is not interned */
+	struct series_ref ref;
+};
+
+/* A line that waits for its batch. */
+struct pending_line {
+	struct span line;
+	/* One sample with one number, as nearly all lines are; NULL in `shape` takes the long way. */
+	bool is_plain, is_signed;
+	double value;
+	struct hash128 key;
+	const struct shape *shape;
+	struct cell *cell; /* with a series */
+	uint32_t shape_id, incarnation;
+};
 
 struct ingest {
 	struct bridge *bridge;
@@ -18,10 +40,13 @@ struct ingest {
 	struct relay *const *relays;
 	size_t relay_count;
 
-	/* Of this batch, or of a few hundred lines ago in it. */
+	/* Of this batch, or of a few hundred lines ago. */
 	int64_t now_us;
 	uint32_t tick;
 	unsigned lines_to_clock;
+
+	struct pending_line pending[BATCH_LINES];
+	unsigned pending_count;
 
 	/* Entries of another generation are void; refusals by the registry have their own. */
 	uint64_t rules_seen, frees_seen;
@@ -31,14 +56,7 @@ struct ingest {
 	struct statsd_head head;
 	struct mapping_scratch *scratch;
 	struct buf text, name;
-	char key[STATSD_LINE_MAX + 1];
-};
-
-/* Where a sample goes: what a spelling was found to mean. */
-struct target {
-	const struct shape *shape;
-	uint32_t shape_id; /* 0 = `shape` is not interned */
-	struct series_ref ref;
+	char key_suffix[STATSD_LINE_MAX];
 };
 
 /* A line that is being worked on. */
@@ -47,11 +65,39 @@ struct work {
 	struct statsd_cut cut;
 	struct shape shape; /* room for one that is not interned */
 	bool is_first;	    /* sample of the line */
+	struct span key_suffix; /* the part of cut.suffix that has a meaning */
 	/* Of the sample before, so that equal etsy samples are looked up once. */
 	struct span suffix;
 	struct target target;
 	struct cell *cell;
 };
+
+/** @return the shard that holds the cells of a shape's series */
+static inline const struct shard *
+ingest_shard_of(const struct ingest *ingest, const struct shape *shape)
+{
+	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
+}
+
+/** @return whether what the cache says of a spelling still holds */
+static inline bool
+ingest_is_fresh(const struct ingest *ingest, const struct raw_entry *entry,
+		const struct shape *shape)
+{
+	return entry->generation ==
+	       (shape->by_registry ? ingest->refusal_generation : ingest->generation);
+}
+
+/** Counts lines, values and events beyond one a value, as what their shape says they are. */
+static inline void
+ingest_count_hit(struct ingest *ingest, const struct target *target, uint64_t lines,
+		 uint64_t values, uint64_t extra_events)
+{
+	if (LIKELY(target->shape_id))
+		shape_hit(&ingest->hits[target->shape_id], lines, values, extra_events);
+	else
+		shape_account(target->shape, ingest->account, lines, values, values + extra_events);
+}
 
 /* ---- values.c ---- */
 
@@ -72,6 +118,23 @@ bool values_pack_all_or_none(enum statsd_type type);
 
 /** @return whether any value of a sample would be applied to a series */
 bool values_count(const struct work *work, const struct shape *shape);
+
+/* ---- sample.c: the long way of a line, whatever is in it. ---- */
+
+/** Takes a line that is not empty, without line end. */
+void sample_take_line(struct ingest *ingest, struct span line);
+
+/** @return whether a number is refused that a series would have to take: a negative amount to count */
+bool sample_is_negative_count(const struct shape *shape, double value);
+
+/**
+ * Applies a converted value to its series and counts it.
+ *
+ * @is_signed whether the number was sent with a sign
+ * @lines     1 when the line is counted with it, else 0
+ */
+void sample_apply(struct ingest *ingest, const struct target *target, struct cell *cell,
+		  double value, bool is_signed, unsigned lines);
 
 /* ---- resolve.c ---- */
 

@@ -259,6 +259,7 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	    .id = target->ref.id,
 	    .incarnation = target->ref.incarnation,
 	    .shape = target->shape_id,
+	    .is_plain = statsd_suffix_is_whole(work->key_suffix),
 	    .generation = shape->by_registry ? ingest->refusal_generation : ingest->generation,
 	};
 	raw_cache_put(ingest->cache, &entry, is_stale, ingest);

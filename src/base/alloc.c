@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Noreturn void
 out_of_memory(size_t size)
@@ -50,6 +51,28 @@ xaligned_calloc(size_t alignment, size_t count, size_t size)
 	if (!p)
 		out_of_memory(bytes);
 	return memset(p, 0, bytes);
+}
+
+/* Below this many bytes huge pages would cost more memory than they save time. */
+#define HUGE_PAGES_FROM ((size_t)4 << 20)
+
+void *
+xpages_alloc(size_t size)
+{
+	void *pages =
+	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		out_of_memory(size);
+	/* Advice only: a kernel without huge pages refuses it, and nothing is lost. */
+	if (size >= HUGE_PAGES_FROM)
+		(void)madvise(pages, size, MADV_HUGEPAGE);
+	return pages;
+}
+
+void
+xpages_free(void *pages, size_t size)
+{
+	CHECK(munmap(pages, size) == 0);
 }
 
 char *

@@ -22,6 +22,16 @@ void *xreallocarray(void *old, size_t count, size_t size) __attribute__((returns
 void *xaligned_calloc(size_t alignment, size_t count, size_t size)
     __attribute__((malloc, returns_nonnull));
 
+/**
+ * Takes zeroed pages straight from the kernel: untouched ones cost nothing, and large areas use huge
+ * pages where there are any, for what is read all over the place.
+ *
+ * @size bytes, more than 0
+ * @return owned by the caller, freed with xpages_free() and the same size
+ */
+void *xpages_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+void xpages_free(void *pages, size_t size);
+
 /** @return a copy of `len` bytes with a NUL behind them */
 char *xmemdup0(const void *bytes, size_t len) __attribute__((malloc, returns_nonnull));
 

@@ -20,10 +20,17 @@ struct hash128 {
  */
 void hash_init(void);
 
-/** XXH3, 128 bits, over `len` bytes with the process's secret of 192 bytes. */
+/** XXH3, 128 bits, over `len` bytes with the process's first secret of 192 bytes. */
 struct hash128 hash_bytes128(const void *bytes, size_t len);
 
-/** XXH3, 64 bits, the same secret. */
+/**
+ * One hash for two texts that belong together, which need not be copied into one: XXH3, 128 bits, of
+ * each with a secret of its own, added up.
+ */
+struct hash128 hash_pair128(const void *first, size_t first_len, const void *second,
+			    size_t second_len);
+
+/** XXH3, 64 bits, the secret of hash_bytes128(). */
 uint64_t hash_bytes64(const void *bytes, size_t len);
 
 #endif

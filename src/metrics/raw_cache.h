@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,22 +20,55 @@ struct raw_entry {
 	struct hash128 key;
 	uint32_t id;	      /* of the series, in its pool */
 	uint32_t incarnation; /* of the series */
-	uint32_t shape;	      /* what a hit does and counts */
-	uint32_t generation;  /* 0 = free slot */
+	uint32_t shape : 31;  /* what a hit does and counts */
+	/* Whoever adds the entry says whether a look at the line's ends is enough to know its key. */
+	uint32_t is_plain : 1;
+	uint32_t generation; /* 0 = free slot */
 };
 _Static_assert(sizeof(struct raw_entry) == 32, "two entries a cache line");
 
-struct raw_cache;
+/* An entry stands within this many slots of its home, or is not in. */
+#define RAW_CACHE_WINDOW 32
+
+struct raw_cache {
+	struct raw_entry *slots; /* size + RAW_CACHE_WINDOW of them; owned */
+	size_t size, size_max;
+	_Atomic uint64_t count;
+	uint64_t victim; /* where in a full window the next entry is overwritten */
+};
 
 /**
- * @max_entries what may be kept without crowding; memory grows as spellings come, up to two slots for
- *		each, rounded up to a power of two
+ * @max_entries what may be kept without crowding; memory grows in small steps as spellings come, by at
+ *		most two slots for each
  */
 struct raw_cache *raw_cache_new(size_t max_entries);
 void raw_cache_free(struct raw_cache **cache);
 
+/* A key's home. Homes keep the order of keys whatever the size, so that growing is one pass. */
+static inline struct raw_entry *
+raw_cache_home(const struct raw_cache *cache, struct hash128 key)
+{
+	return &cache->slots[(unsigned __int128)key.low * cache->size >> 64];
+}
+
+/** Brings a key's home nearer, for a raw_cache_find() soon. */
+static inline void
+raw_cache_prefetch(const struct raw_cache *cache, struct hash128 key)
+{
+	__builtin_prefetch(raw_cache_home(cache, key));
+}
+
 /** @return the entry, valid until the next put, or NULL */
-struct raw_entry *raw_cache_find(const struct raw_cache *cache, struct hash128 key);
+static inline struct raw_entry *
+raw_cache_find(const struct raw_cache *cache, struct hash128 key)
+{
+	struct raw_entry *entry = raw_cache_home(cache, key);
+	for (size_t i = 0; i < RAW_CACHE_WINDOW && entry->generation; i++, entry++) {
+		if (entry->key.low == key.low && entry->key.high == key.high)
+			return entry;
+	}
+	return NULL;
+}
 
 /**
  * Adds an entry, or overwrites the one of the same key.

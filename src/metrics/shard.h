@@ -96,6 +96,13 @@ struct cell *shard_peek(const struct shard *shard, unsigned pool, uint32_t id);
 /** Zeroes a cell that no thread can reach any more; under the registry's lock. */
 void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
 
+/** @return whether a cell (or NULL) holds this incarnation of its series */
+static inline bool
+cell_holds(const struct cell *cell, uint32_t incarnation)
+{
+	return cell && atomic_load_explicit(&cell->incarnation, memory_order_acquire) == incarnation;
+}
+
 /* ---- Updates, by the owner (gauges: by any thread). ---- */
 
 /** Marks a cell as updated now; a thread whose now is older than another's changes nothing. */

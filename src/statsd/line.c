@@ -243,19 +243,12 @@ put(char *to, const char *from, const char *end)
 	return to + len;
 }
 
-size_t
-statsd_key(const struct statsd_cut *cut, const struct statsd_options *options, char *out)
+struct span
+statsd_key_suffix(const struct statsd_cut *cut, const struct statsd_options *options, char *out)
 {
-	if (!cut->name.len)
-		return 0;
-	char *to = put(out, cut->name.ptr, cut->name.ptr + cut->name.len);
-	if (lacks_parts(cut))
-		return distance(out, to);
-	*to++ = ':';
-	if (!cut->suffix.len)
-		return distance(out, to);
 	const char *end = cut->suffix.ptr + cut->suffix.len;
 	const char *kept = cut->suffix.ptr; /* from here on nothing is written yet */
+	char *to = out;
 	/* The type stays in, whatever it looks like. */
 	const char *bar = find_either(kept + 1, end, '|', '|');
 	while (bar < end) {
@@ -268,7 +261,16 @@ statsd_key(const struct statsd_cut *cut, const struct statsd_options *options, c
 		}
 		bar = section_end;
 	}
-	return distance(out, put(to, kept, end));
+	if (kept == cut->suffix.ptr)
+		return cut->suffix;
+	return span_of(out, distance(out, put(to, kept, end)));
+}
+
+bool
+statsd_suffix_is_whole(struct span suffix)
+{
+	const char *end = suffix.ptr + suffix.len, *seen = suffix.ptr;
+	return !find_split(suffix.ptr, end, &seen) || has_tag_section(seen, end);
 }
 
 struct parser {

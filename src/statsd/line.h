@@ -9,8 +9,8 @@
  *	name  values  suffix
  *	a.b : 1:2.5 | ms|@0.1|#k:v
  *
- * statsd_cut() finds these parts; statsd_key() gives the bytes by which the meaning of name and
- * suffix can be remembered; statsd_parse_head() works that meaning out. Values are numbers, read
+ * statsd_cut() finds these parts; name and statsd_key_suffix() are the bytes by which their meaning
+ * can be remembered; statsd_parse_head() works that meaning out. Values are numbers, read
  * with statsd_next_value() and number_parse().
  *
  * Grammar: etsy statsd, DogStatsD protocol 1.0 to 1.6, and the Librato, InfluxDB and SignalFX ways to
@@ -109,14 +109,22 @@ bool statsd_cut_next(struct statsd_cut *cut);
 bool statsd_next_value(struct span *values, struct span *piece);
 
 /**
- * Writes the bytes that stand for the meaning of name and suffix: two samples with the same key have
- * the same head. Sections that never change the meaning ("|T", "|e:", "|card:", and "|c:" when it
- * makes no label) are left out.
+ * Gives the bytes of a suffix that stand for its meaning: two samples with the same name and the same of
+ * these have the same head. Sections that never change the meaning ("|T", "|e:", "|card:", and "|c:"
+ * when it makes no label) are left out.
  *
- * @out at least cut->name.len + cut->suffix.len + 1 bytes
- * @return bytes written
+ * @cut its suffix is not empty
+ * @out at least cut->suffix.len bytes
+ * @return the suffix itself when all of it has meaning, else what was written to `out`
  */
-size_t statsd_key(const struct statsd_cut *cut, const struct statsd_options *options, char *out);
+struct span statsd_key_suffix(const struct statsd_cut *cut, const struct statsd_options *options,
+			      char *out);
+
+/**
+ * @return whether a line that ends with this suffix, behind one value that is not packed, is cut as one
+ *         sample with just this suffix
+ */
+bool statsd_suffix_is_whole(struct span suffix);
 
 enum statsd_type {
 	STATSD_TYPE_COUNTER,	  /* c */

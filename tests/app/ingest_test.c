@@ -128,9 +128,11 @@ test_ingest__line_meets_dying_series_within_a_batch(void **state)
 	grace_begin(p.bridge->grace, 0);
 	ingest_begin(ingest);
 	ingest_payload(ingest, SPAN("b:1|c"));
+	ingest_flush(ingest);
 	assert_true(registry_expire(p.bridge->registry, tick_now(&p)));
 	ingest_payload(ingest, SPAN("a:2|c\nb:2|c"));
 	ingest_payload(ingest, SPAN("a:4|c\nb:4|c"));
+	ingest_flush(ingest);
 	grace_end(p.bridge->grace, 0);
 	pipeline_tick(&p);
 	assert_exposed(&p, "\na 7\n");

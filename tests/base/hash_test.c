@@ -34,6 +34,20 @@ test_every_byte_and_the_length_count(void **state)
 	assert_true(same(hash_bytes128(NULL, 0), hash_bytes128("", 0)));
 }
 
+/* Which text a byte stands in counts, and where the one ends and the other begins. */
+static void
+test_pair(void **state)
+{
+	(void)state;
+	struct hash128 pair = hash_pair128("|c", 2, "|g", 2);
+	assert_true(same(pair, hash_pair128("|c", 2, "|g", 2)));
+	assert_false(same(pair, hash_pair128("|g", 2, "|c", 2)));
+	assert_false(same(pair, hash_pair128("|c|", 3, "g", 1)));
+	assert_false(same(pair, hash_pair128("", 0, "|c|g", 4)));
+	assert_false(same(pair, hash_bytes128("|c|g", 4)));
+	assert_false(same(hash_pair128("a", 1, "a", 1), hash_pair128("b", 1, "b", 1)));
+}
+
 static void
 test_init__draws_another_key_each_time(void **state)
 {
@@ -54,6 +68,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_byte_and_the_length_count),
+	    cmocka_unit_test(test_pair),
 	    cmocka_unit_test(test_init__draws_another_key_each_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,23 @@ check_against_strtod(struct span text)
 	free(plain);
 }
 
+/* The short way takes only what the long one takes, with the same result, and all that is short. */
+static void
+check_short(struct span text)
+{
+	double want = 0, got = 0;
+	if (text.len > NUMBER_SHORT_MAX)
+		return;
+	char room[2 * NUMBER_SHORT_MAX] = "1234567.";
+	memcpy(room + NUMBER_SHORT_MAX, text.ptr, text.len);
+	bool is_number = number_parse(text, &want);
+	bool is_digits = is_number;
+	for (size_t i = 0; i < text.len; i++)
+		is_digits &= text.ptr[i] == '.' || (text.ptr[i] >= '0' && text.ptr[i] <= '9');
+	CHECK(number_parse_short(room + NUMBER_SHORT_MAX + text.len, text.len, &got) == is_digits);
+	CHECK(!is_digits || same(got, want));
+}
+
 static void
 check_round_trip(const uint8_t *data)
 {
@@ -61,6 +78,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	check_against_strtod(span_of((const char *)data, size));
+	check_short(span_of((const char *)data, size < NUMBER_SHORT_MAX ? size : NUMBER_SHORT_MAX));
 	for (size_t i = 0; i + sizeof(double) <= size; i += sizeof(double))
 		check_round_trip(data + i);
 	return 0;

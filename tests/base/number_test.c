@@ -529,6 +529,50 @@ test_pow10__ends_and_middle(void **state)
 	}
 }
 
+/* Every text of up to three bytes out of those that matter, and digits of all lengths. */
+static void
+test_parse_short__agrees_with_parse(void **state)
+{
+	(void)state;
+	static const char bytes[] = "0159./:;-+e_ x\xb0\xb9\xff\x80\0";
+	enum { BYTES = sizeof(bytes) - 1 };
+	char room[NUMBER_SHORT_MAX + 4] = "98765432";
+	for (size_t n = 0; n < BYTES * BYTES * BYTES; n++) {
+		char *text = room + NUMBER_SHORT_MAX;
+		text[0] = bytes[n % BYTES];
+		text[1] = bytes[n / BYTES % BYTES];
+		text[2] = bytes[n / BYTES / BYTES];
+		for (size_t len = 0; len <= 3; len++) {
+			double want = -1, got = -1;
+			bool is_short = number_parse_short(text + len, len, &got);
+			bool is_number = number_parse(span_of(text, len), &want);
+			bool is_plain = is_number && strspn(text, "0159.") >= len;
+			assert_int_equal(is_short, is_plain);
+			assert_true(!is_short || got == want);
+		}
+	}
+}
+
+static void
+test_parse_short__every_place_of_the_point(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len <= 10; len++) {
+		for (size_t point = 0; point <= len; point++) {
+			char room[32] = "........", *text = room + NUMBER_SHORT_MAX;
+			for (size_t i = 0; i < len; i++)
+				text[i] = i == point ? '.' : (char)('1' + i % 9);
+			double want = -1, got = -1;
+			bool fits = len <= NUMBER_SHORT_MAX && !(len == 1 && point == 0);
+			assert_int_equal(number_parse_short(text + len, len, &got), fits);
+			if (!fits)
+				continue;
+			assert_true(number_parse(span_of(text, len), &want));
+			assert_true(got == want);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -545,6 +589,8 @@ main(void)
 	    cmocka_unit_test(test_format__is_the_shortest_and_closest),
 	    cmocka_unit_test(test_format_uint),
 	    cmocka_unit_test(test_pow10__ends_and_middle),
+	    cmocka_unit_test(test_parse_short__agrees_with_parse),
+	    cmocka_unit_test(test_parse_short__every_place_of_the_point),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,30 +105,28 @@ check_same_heads(void)
 	CHECK(memcmp(head.rates, again.rates, head.rate_count * sizeof(head.rates[0])) == 0);
 }
 
-/*
- * The key is "name:suffix" without what has no meaning, so a sample made of it must have the same
- * head and the same key.
- */
+/* A sample made of the part of the suffix that counts must have the same head and the same part. */
 static void
-check_key(const struct statsd_cut *cut, const struct statsd_options *options)
+check_key_suffix(const struct statsd_cut *cut, const struct statsd_options *options)
 {
-	size_t room = cut->name.len + cut->suffix.len + 1;
-	char *key = malloc(room), *second = malloc(room);
-	size_t len = statsd_key(cut, options, key);
-	CHECK(len <= room);
-	if (len > cut->name.len && cut->suffix.len) {
-		size_t suffix_at = cut->name.len + 1;
-		struct statsd_cut from_key = *cut;
-		from_key.name = span_of(key, cut->name.len);
-		from_key.values = span_of(key + suffix_at, 0);
-		from_key.suffix = span_of(key + suffix_at, len - suffix_at);
-		statsd_parse_head(span_of(key, len), &from_key, options, &again);
-		check_same_heads();
-		CHECK(statsd_key(&from_key, options, second) == len);
-		CHECK(memcmp(key, second, len) == 0);
-	}
-	free(key);
-	free(second);
+	if (!cut->suffix.len)
+		return;
+	char *kept = malloc(cut->suffix.len), *again_kept = malloc(cut->suffix.len);
+	struct span suffix = statsd_key_suffix(cut, options, kept);
+	size_t len = cut->name.len + 1 + suffix.len;
+	char *line = malloc(len);
+	memcpy(mempcpy(line, cut->name.ptr, cut->name.len), ":", 1);
+	memcpy(line + cut->name.len + 1, suffix.ptr, suffix.len);
+	struct statsd_cut from_key = *cut;
+	from_key.name = span_of(line, cut->name.len);
+	from_key.values = span_of(line + cut->name.len + 1, 0);
+	from_key.suffix = span_of(line + cut->name.len + 1, suffix.len);
+	statsd_parse_head(span_of(line, len), &from_key, options, &again);
+	check_same_heads();
+	CHECK(span_equal(statsd_key_suffix(&from_key, options, again_kept), suffix));
+	free(line);
+	free(kept);
+	free(again_kept);
 }
 
 /* The same name and suffix with another value are cut and understood alike. */
@@ -154,6 +152,19 @@ check_other_value(const struct statsd_cut *cut, const struct statsd_options *opt
 	free(line);
 }
 
+/* Whether the line's end is one sample does not depend on what stands before it. */
+static void
+check_whole(struct span line, const struct statsd_cut *cut, const char *sample)
+{
+	if (!cut->suffix.len || cut->packed)
+		return;
+	const char *end = line.ptr + line.len, *bar = cut->suffix.ptr;
+	bool is_first = sample == cut->name.ptr + cut->name.len + 1;
+	if (is_first)
+		CHECK(statsd_suffix_is_whole(span_of(bar, (size_t)(end - bar))) == !cut->more.ptr);
+	CHECK(statsd_suffix_is_whole(cut->suffix));
+}
+
 static void
 check_line(struct span line, const struct statsd_options *options)
 {
@@ -175,7 +186,8 @@ check_line(struct span line, const struct statsd_options *options)
 		statsd_parse_head(line, &cut, options, &head);
 		CHECK(refused == STATSD_OK || head.refused != STATSD_OK);
 		check_head(line);
-		check_key(&cut, options);
+		check_key_suffix(&cut, options);
+		check_whole(line, &cut, at);
 		check_other_value(&cut, options);
 		at = cut.more.ptr;
 	} while (statsd_cut_next(&cut));

@@ -225,8 +225,14 @@ key_of(struct span line, const struct statsd_options *options, char *key)
 {
 	struct statsd_cut cut;
 	size_t where;
-	statsd_cut(line, &cut, &where);
-	return statsd_key(&cut, options, key);
+	assert_int_equal(statsd_cut(line, &cut, &where), STATSD_OK);
+	size_t len = (size_t)sprintf(key, "%.*s:", SPAN_ARGS(cut.name));
+	char *exact = malloc(cut.suffix.len);
+	struct span suffix = statsd_key_suffix(&cut, options, exact);
+	assert_true(suffix.ptr == exact || suffix.ptr == cut.suffix.ptr);
+	memcpy(key + len, suffix.ptr, suffix.len);
+	free(exact);
+	return len + suffix.len;
 }
 
 static void
@@ -244,9 +250,6 @@ test_key(void **state)
 	    {&all, SPAN("a:1|c|@0.1|#k:v"), SPAN("a:|c|@0.1|#k:v")},
 	    {&all, SPAN("a:1|c:2|g"), SPAN("a:|c")},
 	    {&all, SPAN("a|b:1|c"), SPAN("a|b:|c")},
-	    {&all, SPAN("a:1"), SPAN("a")},
-	    {&all, SPAN("a"), SPAN("")},
-	    {&all, SPAN(":1|c"), SPAN("")},
 	    /* left out */
 	    {&all, SPAN("a:1|c|T1700000000"), SPAN("a:|c")},
 	    {&all, SPAN("a:1|c|T"), SPAN("a:|c")},
@@ -274,16 +277,33 @@ test_key(void **state)
 	}
 }
 
+/* What a line means that ends so, behind one value. */
 static void
-test_key__sample_without_bar(void **state)
+test_suffix_is_whole(void **state)
 {
 	(void)state;
-	struct statsd_cut cut;
-	size_t where;
-	char key[8];
-	assert_int_equal(statsd_cut(SPAN("a:1|c:2"), &cut, &where), STATSD_OK);
-	assert_true(statsd_cut_next(&cut));
-	assert_span_equal(span_of(key, statsd_key(&cut, &all, key)), "a:");
+	static const struct {
+		struct span suffix;
+		bool is_whole;
+	} rows[] = {
+	    {SPAN("|c"), true},
+	    {SPAN("|c|@0.1|#k:v"), true},
+	    {SPAN("|c|T1|c:x|e:a:b|card:low"), true},
+	    {SPAN("|"), true},
+	    {SPAN("|c:2|g"), false},
+	    {SPAN("|c|@0.1:2|c"), false},
+	    {SPAN("|c:2|g|#k"), true},
+	    {SPAN("|c|T1:2"), true},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[64];
+		struct statsd_cut cut;
+		size_t where;
+		int len = sprintf(line, "a:1%.*s", SPAN_ARGS(rows[i].suffix));
+		assert_int_equal(statsd_cut(span_of(line, (size_t)len), &cut, &where), STATSD_OK);
+		assert_int_equal(!cut.more.ptr, rows[i].is_whole);
+		assert_int_equal(statsd_suffix_is_whole(rows[i].suffix), rows[i].is_whole);
+	}
 }
 
 /* "k=v;l=w;" */
@@ -779,7 +799,7 @@ main(void)
 	    cmocka_unit_test(test_cut__longest_name),
 	    cmocka_unit_test(test_next_value),
 	    cmocka_unit_test(test_key),
-	    cmocka_unit_test(test_key__sample_without_bar),
+	    cmocka_unit_test(test_suffix_is_whole),
 	    cmocka_unit_test(test_parse_head__name_tags),
 	    cmocka_unit_test(test_parse_head__sections),
 	    cmocka_unit_test(test_parse_head__nul_in_tags),

@@ -1,0 +1,392 @@
+/*
+ * The long way of a line: everything the protocol allows, sample by sample. A spelling that is known
+ * is still only looked up; ingest.c takes the short way for what is plain.
+ */
+#include "app/ingest_private.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "base/utf8.h"
+#include "statsd/event.h"
+
+#include <math.h>
+
+/* ---- Refusing: the one place for lines, the one place for samples. ---- */
+
+/* @where byte offset of the fault in the line */
+static void
+refuse_line(struct ingest *ingest, struct span line, enum statsd_reason reason, size_t where)
+{
+	account_add(ingest->account, ACCOUNT_LINES_REFUSED + reason, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + reason, 1);
+	log_debug("line refused", LOG_TEXT("reason", statsd_reason_text(reason)),
+		  LOG_NUM("position", where), LOG_BYTES("line", line));
+}
+
+/* A sample whose value is no number, or not one its type can take. */
+static void
+refuse_value(struct ingest *ingest, const struct work *work, struct span value)
+{
+	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_VALUE, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_VALUE, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "malformed_value"),
+		  LOG_NUM("position", value.ptr - work->line.ptr), LOG_BYTES("line", work->line));
+}
+
+/* Whether a counter says how a sample ended, not what it was. */
+static bool
+is_outcome(unsigned counter)
+{
+	return (counter >= ACCOUNT_SAMPLES_APPLIED && counter < ACCOUNT_SAMPLE_ERRORS) ||
+	       (counter >= ACCOUNT_EVENTS && counter < ACCOUNT_EVENTS_UNMAPPED) ||
+	       (counter >= ACCOUNT_EVENTS_ERROR && counter < ACCOUNT_CACHE_GETS) ||
+	       counter >= ACCOUNT_CONFLICTS;
+}
+
+/* A negative amount for a counter: all that its shape counts, with another end. */
+static void
+refuse_negative(struct ingest *ingest, const struct work *work, const struct shape *shape)
+{
+	for (unsigned i = 0; i < shape->tally_count; i++) {
+		const struct tally *tally = &shape->tallies[i];
+		if (tally->unit != TALLY_LINE && !is_outcome(tally->counter))
+			account_add(ingest->account, tally->counter, tally->times);
+	}
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	account_add(ingest->account, ACCOUNT_EVENTS_ERROR + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "illegal_negative_counter"),
+		  LOG_BYTES("line", work->line));
+}
+
+/* ---- Applying values. ---- */
+
+/* Finds the meaning of a sample's spelling: remembered, or worked out now. */
+static struct cell *
+find_target(struct ingest *ingest, struct work *work, struct target *target)
+{
+	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
+	work->key_suffix = statsd_key_suffix(&work->cut, &ingest->bridge->settings.statsd,
+					     ingest->key_suffix);
+	struct hash128 key = hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
+	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
+	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
+	if (LIKELY(entry != NULL)) {
+		const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
+		bool fresh = ingest_is_fresh(ingest, entry, shape);
+		struct cell *cell = NULL;
+		if (fresh && shape->op >= SHAPE_COUNTER)
+			cell = shard_find(ingest_shard_of(ingest, shape), shape->pool, entry->id,
+					  entry->incarnation);
+		else if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
+			fresh = !values_count(work, shape);
+		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
+			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
+			*target = (struct target){.shape = shape, .shape_id = entry->shape};
+			return cell;
+		}
+	}
+	ingest_resolve(ingest, work, key, target);
+	if (target->shape->op < SHAPE_COUNTER)
+		return NULL;
+	/*
+	 * Not shard_find(): the control thread may just have taken the series away. It has our tick,
+	 * which lets it live on once this thread has passed a quiescent point.
+	 */
+	return shard_peek(ingest_shard_of(ingest, target->shape), target->shape->pool, target->ref.id);
+}
+
+/* @return whole observations that it was */
+static uint64_t
+observe(struct ingest *ingest, const struct shape *shape, struct cell *cell, double value)
+{
+	const struct layout *layout =
+	    layouts_get(registry_layouts(ingest->bridge->registry), shape->pool);
+	uint64_t count = 1;
+	if (shape->op == SHAPE_HISTOGRAM) {
+		struct histogram_cell *histogram = (struct histogram_cell *)cell;
+		if (shape->weight > 1)
+			count = observation_count(&histogram->carry, shape->weight);
+		histogram_observe(histogram, layout, value, count);
+	} else {
+		struct summary_cell *summary = (struct summary_cell *)cell;
+		if (shape->weight > 1)
+			count = observation_count(&summary->carry, shape->weight);
+		summary_observe(ingest->shard, summary, layout, value, count, ingest->now_us);
+	}
+	return count;
+}
+
+void
+sample_apply(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
+	     bool is_signed, unsigned lines)
+{
+	const struct shape *shape = target->shape;
+	uint64_t count = 1;
+	cell_set_tick(cell, ingest->tick);
+	if (shape->kind == EVENT_OBSERVER)
+		count = observe(ingest, shape, cell, value);
+	else if (shape->kind == EVENT_COUNTER)
+		counter_add((struct counter_cell *)cell, value);
+	else if (shape->op == SHAPE_GAUGE_RELATIVE && is_signed)
+		gauge_add((struct gauge_cell *)cell, value);
+	else
+		gauge_set((struct gauge_cell *)cell, value);
+	ingest_count_hit(ingest, target, lines, 1, count - 1);
+}
+
+bool
+sample_is_negative_count(const struct shape *shape, double value)
+{
+	/* What the registry refuses is refused after the sign has been looked at. */
+	bool is_looked_at = shape->op != SHAPE_REFUSE_SAMPLES || shape->by_registry;
+	return value < 0 && shape->type == STATSD_TYPE_COUNTER && is_looked_at;
+}
+
+/* A sample whose spelling is known to be refused; its shape knows why. */
+static void
+refuse_known(struct ingest *ingest, const struct work *work, const struct target *target)
+{
+	ingest_count_hit(ingest, target, 0, 1, 0);
+	if (LIKELY(!log_enabled(LOG_LEVEL_DEBUG)))
+		return;
+	for (unsigned i = 0; i < target->shape->tally_count; i++) {
+		unsigned reason = target->shape->tallies[i].counter - ACCOUNT_SAMPLES_DROPPED;
+		if (reason < DROP_REASONS)
+			log_debug("sample refused", LOG_TEXT("reason", drop_reason_text(reason)),
+				  LOG_BYTES("line", work->line));
+	}
+}
+
+/* One piece of a sample's values. @number whether it parsed */
+static void
+take_value(struct ingest *ingest, const struct work *work, const struct target *target,
+	   struct cell *cell, bool number, double value, struct span text)
+{
+	const struct shape *shape = target->shape;
+	if (UNLIKELY(!number || (!isfinite(value) && value_must_be_finite(shape->type)))) {
+		refuse_value(ingest, work, text);
+		return;
+	}
+	value = value_convert(shape, value);
+	if (UNLIKELY(sample_is_negative_count(shape, value)))
+		refuse_negative(ingest, work, shape);
+	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
+		refuse_known(ingest, work, target);
+	else
+		sample_apply(ingest, target, cell, value,
+			     text.ptr[0] == '+' || text.ptr[0] == '-', 0);
+}
+
+/* ---- Lines. ---- */
+
+/* Tag errors in the name count even when the line is refused for its values. */
+static void
+refuse_values_line(struct ingest *ingest, const struct work *work, const struct shape *shape,
+		   enum statsd_reason reason)
+{
+	for (unsigned i = 0; i < shape->tally_count; i++) {
+		const struct tally *tally = &shape->tallies[i];
+		if (tally->unit == TALLY_LINE && tally->counter == ACCOUNT_TAG_ERRORS)
+			account_add(ingest->account, ACCOUNT_TAG_ERRORS, tally->times);
+	}
+	refuse_line(ingest, work->line, reason, (size_t)(work->cut.values.ptr - work->line.ptr));
+}
+
+/* Whether values that are not all numbers still make a line. @return false when it was refused */
+static bool
+check_odd_values(struct ingest *ingest, const struct work *work, const struct shape *shape)
+{
+	if (!utf8_is_valid(work->cut.values)) {
+		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
+			    (size_t)(work->cut.values.ptr - work->line.ptr));
+		return false;
+	}
+	if (shape->op == SHAPE_REFUSE_LINE || !work->cut.packed)
+		return true;
+	if (!values_pack_all_or_none(shape->type) && statsd_type_packs(shape->type))
+		return true;
+	refuse_values_line(ingest, work, shape, STATSD_INVALID_EXTENDED_AGGREGATE);
+	return false;
+}
+
+static void
+take_packed(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	if (!values_are_numbers(work->cut.values)) {
+		if (!check_odd_values(ingest, work, target->shape))
+			return;
+	} else if (target->shape->op != SHAPE_REFUSE_LINE &&
+		   !statsd_type_packs(target->shape->type)) {
+		refuse_values_line(ingest, work, target->shape, STATSD_INVALID_EXTENDED_AGGREGATE);
+		return;
+	}
+	ingest_count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op == SHAPE_REFUSE_LINE)
+		return;
+	struct span values = work->cut.values, piece;
+	while (statsd_next_value(&values, &piece)) {
+		double value = 0;
+		bool number = number_parse(piece, &value);
+		take_value(ingest, work, target, cell, number, value, piece);
+	}
+}
+
+static void
+take_single(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	double value = 0;
+	bool number = number_parse(work->cut.values, &value);
+	if (UNLIKELY(!number) && !check_odd_values(ingest, work, target->shape))
+		return;
+	if (work->is_first)
+		ingest_count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op != SHAPE_REFUSE_LINE)
+		take_value(ingest, work, target, cell, number, value, work->cut.values);
+}
+
+/* A set's member is everything between the name and the type, whatever it holds. */
+static void
+take_member(struct ingest *ingest, const struct work *work, const struct target *target,
+	    struct cell *cell)
+{
+	struct span member = work->cut.values;
+	if (!utf8_is_valid(member)) {
+		refuse_line(ingest, work->line, STATSD_MALFORMED_LINE,
+			    (size_t)(member.ptr - work->line.ptr));
+		return;
+	}
+	if (work->is_first)
+		ingest_count_hit(ingest, target, 1, 0, 0);
+	if (target->shape->op == SHAPE_REFUSE_LINE)
+		return;
+	if (!member.len) {
+		refuse_value(ingest, work, member);
+		return;
+	}
+	if (target->shape->op != SHAPE_SET) {
+		refuse_known(ingest, work, target);
+		return;
+	}
+	cell_set_tick(cell, ingest->tick);
+	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
+	ingest_count_hit(ingest, target, 0, 1, 0);
+}
+
+/*
+ * A further etsy sample of a line that has samples already: one without a type, as in "a:1|c:2", or
+ * one whose sections would refuse a line.
+ */
+static void
+refuse_further(struct ingest *ingest, const struct work *work)
+{
+	account_add(ingest->account, ACCOUNT_SAMPLES, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_COMPONENT, 1);
+	account_add(ingest->account, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_COMPONENT, 1);
+	log_debug("sample refused", LOG_TEXT("reason", "malformed_component"),
+		  LOG_NUM("position", work->cut.values.ptr - work->line.ptr),
+		  LOG_BYTES("line", work->line));
+}
+
+/* @return false when the line has been refused as a whole, whatever else is in it */
+static bool
+take_sample(struct ingest *ingest, struct work *work)
+{
+	if (!work->cut.suffix.len) {
+		refuse_further(ingest, work);
+		return true;
+	}
+	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
+	    work->target.shape->op == SHAPE_UNBORN) {
+		work->cell = find_target(ingest, work, &work->target);
+		work->suffix = work->cut.suffix;
+	}
+	const struct target *target = &work->target;
+	bool is_refused = target->shape->op == SHAPE_REFUSE_LINE;
+	if (UNLIKELY(is_refused && !work->is_first)) {
+		refuse_further(ingest, work);
+		return true;
+	}
+	if (UNLIKELY(target->shape->type == STATSD_TYPE_SET &&
+		     ingest->bridge->settings.statsd.sets))
+		take_member(ingest, work, target, work->cell);
+	else if (UNLIKELY(work->cut.packed))
+		take_packed(ingest, work, target, work->cell);
+	else
+		take_single(ingest, work, target, work->cell);
+	return !is_refused;
+}
+
+/* A line that cannot even be cut; what its name says is still counted. */
+static void
+refuse_uncut(struct ingest *ingest, struct work *work, enum statsd_reason reason, size_t where)
+{
+	if (reason == STATSD_NOT_ENOUGH_PARTS) {
+		if (!utf8_is_valid(work->line)) {
+			refuse_line(ingest, work->line, STATSD_MALFORMED_LINE, 0);
+			return;
+		}
+		statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd,
+				  &ingest->head);
+		account_add(ingest->account, ACCOUNT_TAG_ERRORS, ingest->head.name_tag_errors);
+		if (ingest->head.refused) {
+			reason = ingest->head.refused;
+			where = ingest->head.where;
+		}
+	}
+	refuse_line(ingest, work->line, reason, where);
+}
+
+static void
+take_metric(struct ingest *ingest, struct span line)
+{
+	struct work work;
+	size_t where = 0;
+	work.line = line;
+	work.is_first = true;
+	enum statsd_reason reason = statsd_cut(line, &work.cut, &where);
+	if (UNLIKELY(reason != STATSD_OK)) {
+		refuse_uncut(ingest, &work, reason, where);
+		return;
+	}
+	if (UNLIKELY(work.cut.more.ptr != NULL) && !utf8_is_valid(line)) {
+		refuse_line(ingest, line, STATSD_MALFORMED_LINE, 0);
+		return;
+	}
+	bool goes_on = take_sample(ingest, &work);
+	work.is_first = false;
+	while (UNLIKELY(goes_on && statsd_cut_next(&work.cut)))
+		take_sample(ingest, &work);
+}
+
+/* Events and service checks are recognised and counted; they are not metrics. */
+static void
+take_event_or_check(struct ingest *ingest, struct span line, enum statsd_line_class class)
+{
+	size_t where = 0;
+	struct statsd_event event = {0};
+	struct statsd_check check;
+	enum statsd_reason reason = class == STATSD_LINE_EVENT
+					? statsd_parse_event(line, &event, &where)
+					: statsd_parse_check(line, &check, &where);
+	if (reason != STATSD_OK) {
+		refuse_line(ingest, line, reason, where);
+		return;
+	}
+	account_add(ingest->account, ACCOUNT_EVENT_REPAIRS, event.repair != STATSD_EVENT_AS_SENT);
+	account_add(ingest->account,
+		    class == STATSD_LINE_EVENT ? ACCOUNT_LINES_EVENT : ACCOUNT_LINES_CHECK, 1);
+}
+
+void
+sample_take_line(struct ingest *ingest, struct span line)
+{
+	enum statsd_line_class class = statsd_classify(line);
+	if (LIKELY(class == STATSD_LINE_METRIC))
+		take_metric(ingest, line);
+	else
+		take_event_or_check(ingest, line, class);
+}
