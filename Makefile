@@ -7,7 +7,7 @@
 # make unit         unit tests; U=statsd for one folder only
 # make replay       every fuzz target over its corpus
 # make lint         the architecture (USES_* below), README against program, and other rules
-# make conformance  recorded answers of statsd_exporter; CASES=DIR for others
+# make conformance  recorded answers of statsd_exporter, with every scanner; CASES=DIR for others
 # make e2e          the real binary with real clients and a real Prometheus; E=-k expression
 # make fuzz         every fuzz target for SECONDS=60 each; T=statsd/line for one
 # make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport
@@ -103,8 +103,10 @@ lint: all
 	@sh tests/lint/own-metrics-in-readme.sh
 
 CASES ?= tests/conformance/cases
+SCANNERS := auto portable
 conformance: all
-	python3 tests/conformance/run.py --bin $(BUILD)/statsbridge --cases $(CASES)
+	@for s in $(SCANNERS); do echo "scanner: $$s"; python3 tests/conformance/run.py \
+	--bin $(BUILD)/statsbridge --cases $(CASES) --args=--debug.scanner=$$s || exit 1; done
 
 e2e: all
 	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/e2e $(E)

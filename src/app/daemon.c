@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "net/socket.h"
+#include "statsd/scan.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -135,6 +136,15 @@ grace_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 }
 
 /* ---- Start. ---- */
+
+static bool
+select_scanner(const char *name)
+{
+	if (scan_select(name))
+		return true;
+	log_error("this processor has no such scanner", LOG_TEXT("debug.scanner", name));
+	return false;
+}
 
 /* As many descriptors as the hard limit allows: a soft limit of 1024 is what old programs need. */
 static void
@@ -420,7 +430,7 @@ daemon_run(const struct options *options)
 	if (options->unixsocket_mode < 0)
 		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
 			 LOG_TEXT("value", options->unixsocket_mode_text));
-	bool ok = check_addresses(options) && make_bridge(&daemon) &&
+	bool ok = select_scanner(options->scanner) && check_addresses(options) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);

@@ -41,6 +41,7 @@ struct options {
 
 	/* State. */
 	uint64_t threads; /* 0 = from the CPUs */
+	const char *scanner; /* as scan_select() takes it */
 	uint64_t max_series;
 	uint64_t cache_size; /* 0 = the mapper cache metrics are absent, as statsd_exporter has it */
 

@@ -7,6 +7,7 @@
 #include "app/exposition_check.h"
 #include "app/pipeline.h"
 #include "app/traffic.h"
+#include "statsd/scan.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -368,5 +369,12 @@ main(void)
 	    cmocka_unit_test(test_ingest__threads_at_once_count_as_one),
 	    cmocka_unit_test(test_ingest__accounts_balance_while_series_end),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+	for (const struct scan_backend *backend = scan_backends(); backend->name; backend++) {
+		if (!scan_select(backend->name))
+			continue;
+		print_message("scanner: %s\n", backend->name);
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return failed;
 }

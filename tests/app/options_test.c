@@ -143,6 +143,7 @@ test_parse__defaults(void **state)
 	assert_int_equal(o->unixsocket_mode, 0755);
 	assert_string_equal(o->unixsocket_mode_text, "755");
 	assert_string_equal(o->dump_fsm, "");
+	assert_string_equal(o->scanner, "auto");
 	assert_string_equal(o->web_listen_address, ":9102");
 	assert_string_equal(o->web_telemetry_path, "/metrics");
 	assert_string_equal(o->web_self_metrics_prefix, "statsbridge");

@@ -70,6 +70,10 @@ def test_relay_that_cannot_be_resolved():
                    'no.such.host.invalid:9125')
 
 
+def test_no_such_scanner():
+    assert_refused(run_to_end(*QUIET, '--debug.scanner=abacus'), 'abacus')
+
+
 def test_nothing_to_listen_on():
     assert_refused(run_to_end('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=', '--statsd.listen-tcp='))
 
