@@ -1,4 +1,4 @@
-#include "app/ingest_private.h"
+#include "app/apply.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -141,12 +141,12 @@ read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, si
 	raw_cache_prefetch(ingest->cache, line->key);
 	size_t len = bar - value;
 	line->is_signed = bytes[value] == '-' || bytes[value] == '+';
-	return (LIKELY(bar >= NUMBER_SHORT_MAX) &&
-		number_parse_short(bytes + bar, len, &line->value)) ||
-	       number_parse(span_of(bytes + value, len), &line->value);
+	if (LIKELY(bar >= NUMBER_SHORT_MAX && number_parse_short(bytes + bar, len, &line->value)))
+		return true;
+	return number_parse(span_of(bytes + value, len), &line->value) && isfinite(line->value);
 }
 
-/* Step two: what the spelling is known to mean. */
+/* Step two: what the spelling is known to mean. Leaves shape NULL where the line takes the long way. */
 static void
 look_up(struct ingest *ingest, struct pending_line *line)
 {
@@ -155,11 +155,20 @@ look_up(struct ingest *ingest, struct pending_line *line)
 	if (UNLIKELY(!entry || !entry->is_plain))
 		return;
 	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
-	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape)))
+	line->value = apply_convert(shape, line->value);
+	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape) ||
+		     apply_is_negative_count(shape, line->value)))
 		return;
 	if (LIKELY(shape->op >= SHAPE_COUNTER)) {
 		line->cell = shard_peek(ingest_shard_of(ingest, shape), shape->pool, entry->id);
+		if (UNLIKELY(!line->cell))
+			return;
 		__builtin_prefetch(line->cell, 1);
+		if (shape->op == SHAPE_HISTOGRAM) {
+			line->bucket = (uint32_t)layout_bucket(shape->layout, line->value);
+			__builtin_prefetch(
+			    &((struct histogram_cell *)line->cell)->buckets[line->bucket], 1);
+		}
 	}
 	line->shape = shape;
 	line->shape_id = entry->shape;
@@ -170,33 +179,20 @@ look_up(struct ingest *ingest, struct pending_line *line)
 static bool
 apply_plain(struct ingest *ingest, const struct pending_line *line)
 {
-	const struct shape *shape = line->shape;
-	struct target target = {.shape = shape, .shape_id = line->shape_id};
-	double value = value_convert(shape, line->value);
-	if (UNLIKELY(!isfinite(line->value) || sample_is_negative_count(shape, value)))
-		return false;
-	switch ((enum shape_op)shape->op) {
-	case SHAPE_REFUSE_LINE:
-		ingest_count_hit(ingest, &target, 1, 0, 0);
-		return true;
-	case SHAPE_REFUSE_SAMPLES:
-		if (log_enabled(LOG_LEVEL_DEBUG))
+	struct target target = {.shape = line->shape, .shape_id = line->shape_id};
+	enum shape_op op = (enum shape_op)line->shape->op;
+	if (LIKELY(op >= SHAPE_COUNTER && op != SHAPE_SET)) {
+		/* The series may have been taken away since the cache learnt of it. */
+		if (UNLIKELY(!cell_holds(line->cell, line->incarnation)))
 			return false;
-		ingest_count_hit(ingest, &target, 1, 1, 0);
+		apply_value(ingest, &target, line->cell, line->value, line->bucket,
+			    line->is_signed, 1);
 		return true;
-	case SHAPE_UNBORN:
-	case SHAPE_SET:
-		return false;
-	case SHAPE_COUNTER:
-	case SHAPE_GAUGE_SET:
-	case SHAPE_GAUGE_RELATIVE:
-	case SHAPE_HISTOGRAM:
-	case SHAPE_SUMMARY:
-		break;
 	}
-	if (UNLIKELY(!cell_holds(line->cell, line->incarnation)))
+	bool is_refused = op == SHAPE_REFUSE_LINE || op == SHAPE_REFUSE_SAMPLES;
+	if (!is_refused || log_enabled(LOG_LEVEL_DEBUG))
 		return false;
-	sample_apply(ingest, &target, line->cell, value, line->is_signed, 1);
+	apply_count(ingest, &target, 1, op == SHAPE_REFUSE_SAMPLES, 0);
 	return true;
 }
 

@@ -23,11 +23,11 @@ struct pending_line {
 	struct span line;
 	/* One sample with one number, as nearly all lines are; NULL in `shape` takes the long way. */
 	bool is_plain, is_signed;
-	double value;
+	double value; /* from step two on as the series takes it */
 	struct hash128 key;
 	const struct shape *shape;
 	struct cell *cell; /* with a series */
-	uint32_t shape_id, incarnation;
+	uint32_t shape_id, incarnation, bucket;
 };
 
 struct ingest {
@@ -88,21 +88,7 @@ ingest_is_fresh(const struct ingest *ingest, const struct raw_entry *entry,
 	       (shape->by_registry ? ingest->refusal_generation : ingest->generation);
 }
 
-/** Counts lines, values and events beyond one a value, as what their shape says they are. */
-static inline void
-ingest_count_hit(struct ingest *ingest, const struct target *target, uint64_t lines,
-		 uint64_t values, uint64_t extra_events)
-{
-	if (LIKELY(target->shape_id))
-		shape_hit(&ingest->hits[target->shape_id], lines, values, extra_events);
-	else
-		shape_account(target->shape, ingest->account, lines, values, values + extra_events);
-}
-
 /* ---- values.c ---- */
-
-/** @return the value as the series takes it: milliseconds to seconds, sampling, the rule's scale */
-double value_convert(const struct shape *shape, double value);
 
 /** @return whether samples of this type are sums, which one infinity or NaN would spoil for ever */
 bool value_must_be_finite(enum statsd_type type);
@@ -123,18 +109,6 @@ bool values_count(const struct work *work, const struct shape *shape);
 
 /** Takes a line that is not empty, without line end. */
 void sample_take_line(struct ingest *ingest, struct span line);
-
-/** @return whether a number is refused that a series would have to take: a negative amount to count */
-bool sample_is_negative_count(const struct shape *shape, double value);
-
-/**
- * Applies a converted value to its series and counts it.
- *
- * @is_signed whether the number was sent with a sign
- * @lines     1 when the line is counted with it, else 0
- */
-void sample_apply(struct ingest *ingest, const struct target *target, struct cell *cell,
-		  double value, bool is_signed, unsigned lines);
 
 /* ---- resolve.c ---- */
 

@@ -186,6 +186,7 @@ find_series(struct ingest *ingest, struct series_request *request, const struct 
 	}
 	shape->op = op_of(ingest, request, rule);
 	shape->pool = ref->pool;
+	shape->layout = layouts_get(registry_layouts(ingest->bridge->registry), ref->pool);
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
 }

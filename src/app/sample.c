@@ -2,7 +2,7 @@
  * The long way of a line: everything the protocol allows, sample by sample. A spelling that is known
  * is still only looked up; ingest.c takes the short way for what is plain.
  */
-#include "app/ingest_private.h"
+#include "app/apply.h"
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -97,58 +97,11 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 	return shard_peek(ingest_shard_of(ingest, target->shape), target->shape->pool, target->ref.id);
 }
 
-/* @return whole observations that it was */
-static uint64_t
-observe(struct ingest *ingest, const struct shape *shape, struct cell *cell, double value)
-{
-	const struct layout *layout =
-	    layouts_get(registry_layouts(ingest->bridge->registry), shape->pool);
-	uint64_t count = 1;
-	if (shape->op == SHAPE_HISTOGRAM) {
-		struct histogram_cell *histogram = (struct histogram_cell *)cell;
-		if (shape->weight > 1)
-			count = observation_count(&histogram->carry, shape->weight);
-		histogram_observe(histogram, layout, value, count);
-	} else {
-		struct summary_cell *summary = (struct summary_cell *)cell;
-		if (shape->weight > 1)
-			count = observation_count(&summary->carry, shape->weight);
-		summary_observe(ingest->shard, summary, layout, value, count, ingest->now_us);
-	}
-	return count;
-}
-
-void
-sample_apply(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
-	     bool is_signed, unsigned lines)
-{
-	const struct shape *shape = target->shape;
-	uint64_t count = 1;
-	cell_set_tick(cell, ingest->tick);
-	if (shape->kind == EVENT_OBSERVER)
-		count = observe(ingest, shape, cell, value);
-	else if (shape->kind == EVENT_COUNTER)
-		counter_add((struct counter_cell *)cell, value);
-	else if (shape->op == SHAPE_GAUGE_RELATIVE && is_signed)
-		gauge_add((struct gauge_cell *)cell, value);
-	else
-		gauge_set((struct gauge_cell *)cell, value);
-	ingest_count_hit(ingest, target, lines, 1, count - 1);
-}
-
-bool
-sample_is_negative_count(const struct shape *shape, double value)
-{
-	/* What the registry refuses is refused after the sign has been looked at. */
-	bool is_looked_at = shape->op != SHAPE_REFUSE_SAMPLES || shape->by_registry;
-	return value < 0 && shape->type == STATSD_TYPE_COUNTER && is_looked_at;
-}
-
 /* A sample whose spelling is known to be refused; its shape knows why. */
 static void
 refuse_known(struct ingest *ingest, const struct work *work, const struct target *target)
 {
-	ingest_count_hit(ingest, target, 0, 1, 0);
+	apply_count(ingest, target, 0, 1, 0);
 	if (LIKELY(!log_enabled(LOG_LEVEL_DEBUG)))
 		return;
 	for (unsigned i = 0; i < target->shape->tally_count; i++) {
@@ -169,14 +122,15 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 		refuse_value(ingest, work, text);
 		return;
 	}
-	value = value_convert(shape, value);
-	if (UNLIKELY(sample_is_negative_count(shape, value)))
+	value = apply_convert(shape, value);
+	if (UNLIKELY(apply_is_negative_count(shape, value)))
 		refuse_negative(ingest, work, shape);
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
 		refuse_known(ingest, work, target);
 	else
-		sample_apply(ingest, target, cell, value,
-			     text.ptr[0] == '+' || text.ptr[0] == '-', 0);
+		apply_value(ingest, target, cell, value,
+			    shape->op == SHAPE_HISTOGRAM ? layout_bucket(shape->layout, value) : 0,
+			    text.ptr[0] == '+' || text.ptr[0] == '-', 0);
 }
 
 /* ---- Lines. ---- */
@@ -223,7 +177,7 @@ take_packed(struct ingest *ingest, const struct work *work, const struct target 
 		refuse_values_line(ingest, work, target->shape, STATSD_INVALID_EXTENDED_AGGREGATE);
 		return;
 	}
-	ingest_count_hit(ingest, target, 1, 0, 0);
+	apply_count(ingest, target, 1, 0, 0);
 	if (target->shape->op == SHAPE_REFUSE_LINE)
 		return;
 	struct span values = work->cut.values, piece;
@@ -243,7 +197,7 @@ take_single(struct ingest *ingest, const struct work *work, const struct target 
 	if (UNLIKELY(!number) && !check_odd_values(ingest, work, target->shape))
 		return;
 	if (work->is_first)
-		ingest_count_hit(ingest, target, 1, 0, 0);
+		apply_count(ingest, target, 1, 0, 0);
 	if (target->shape->op != SHAPE_REFUSE_LINE)
 		take_value(ingest, work, target, cell, number, value, work->cut.values);
 }
@@ -260,7 +214,7 @@ take_member(struct ingest *ingest, const struct work *work, const struct target 
 		return;
 	}
 	if (work->is_first)
-		ingest_count_hit(ingest, target, 1, 0, 0);
+		apply_count(ingest, target, 1, 0, 0);
 	if (target->shape->op == SHAPE_REFUSE_LINE)
 		return;
 	if (!member.len) {
@@ -273,7 +227,7 @@ take_member(struct ingest *ingest, const struct work *work, const struct target 
 	}
 	cell_set_tick(cell, ingest->tick);
 	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
-	ingest_count_hit(ingest, target, 0, 1, 0);
+	apply_count(ingest, target, 0, 1, 0);
 }
 
 /*

@@ -2,24 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "base/index.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct shapes {
-	pthread_mutex_t lock;
-	struct index index; /* under the lock; items are struct shape_entry */
-	uint32_t unusual; /* under the lock */
-	_Atomic uint32_t count;
-	_Atomic(struct shape_entry *) entries[SHAPES_MAX + 1];
-};
-
-struct shape_entry {
-	struct shape shape;
-	uint32_t id;
-};
 
 void
 shape_tally(struct shape *shape, unsigned counter, enum tally_unit unit, uint64_t times)
@@ -102,12 +87,6 @@ shapes_intern(struct shapes *shapes, const struct shape *shape)
 	}
 	pthread_mutex_unlock(&shapes->lock);
 	return entry ? entry->id : 0;
-}
-
-const struct shape *
-shapes_get(const struct shapes *shapes, uint32_t id)
-{
-	return &atomic_load_explicit(&shapes->entries[id], memory_order_acquire)->shape;
 }
 
 uint32_t

@@ -10,8 +10,11 @@
 
 #include "app/account.h"
 #include "base/check.h"
+#include "base/index.h"
+#include "metrics/layout.h"
 #include "statsd/line.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #define SHAPES_MAX 65536
@@ -60,6 +63,7 @@ struct shape {
 	bool has_scale;
 	bool is_milliseconds; /* divide by 1000 */
 	uint32_t pool;	      /* of the series */
+	const struct layout *layout; /* of the pool */
 	double rates[STATSD_RATES_MAX];
 	double scale;
 	double weight; /* observers: 1 / rate */
@@ -73,7 +77,19 @@ void shape_tally(struct shape *shape, unsigned counter, enum tally_unit unit, ui
 void shape_account(const struct shape *shape, struct account *account, uint64_t lines,
 		   uint64_t values, uint64_t events);
 
-struct shapes;
+struct shape_entry {
+	struct shape shape;
+	uint32_t id;
+};
+
+/* Insides, here for shapes_get() alone. */
+struct shapes {
+	pthread_mutex_t lock;
+	struct index index; /* under the lock; items are struct shape_entry */
+	uint32_t unusual;   /* under the lock */
+	_Atomic uint32_t count;
+	_Atomic(struct shape_entry *) entries[SHAPES_MAX + 1];
+};
 
 struct shapes *shapes_new(void);
 void shapes_free(struct shapes **shapes);
@@ -82,7 +98,11 @@ void shapes_free(struct shapes **shapes);
 uint32_t shapes_intern(struct shapes *shapes, const struct shape *shape);
 
 /** @return a shape by an id that shapes_intern() gave; any thread, no lock */
-const struct shape *shapes_get(const struct shapes *shapes, uint32_t id);
+static inline const struct shape *
+shapes_get(const struct shapes *shapes, uint32_t id)
+{
+	return &atomic_load_explicit(&shapes->entries[id], memory_order_acquire)->shape;
+}
 
 /** @return ids that exist: 1 to this number */
 uint32_t shapes_count(const struct shapes *shapes);

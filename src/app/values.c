@@ -1,21 +1,9 @@
-#include "app/ingest_private.h"
+#include "app/apply.h"
 
 #include "base/number.h"
 #include "base/utf8.h"
 
 #include <math.h>
-
-double
-value_convert(const struct shape *shape, double value)
-{
-	if (shape->is_milliseconds)
-		value /= 1000;
-	for (unsigned i = 0; i < shape->rate_count; i++)
-		value = value_clamp(value / shape->rates[i]);
-	if (shape->has_scale)
-		value *= shape->scale;
-	return shape->kind == EVENT_GAUGE ? value : value_clamp(value);
-}
 
 bool
 value_must_be_finite(enum statsd_type type)
@@ -55,7 +43,7 @@ values_count(const struct work *work, const struct shape *shape)
 		if (!number_parse(piece, &value) ||
 		    (!isfinite(value) && value_must_be_finite(shape->type)))
 			continue;
-		if (shape->type != STATSD_TYPE_COUNTER || value_convert(shape, value) >= 0)
+		if (shape->type != STATSD_TYPE_COUNTER || apply_convert(shape, value) >= 0)
 			return true;
 	}
 	return false;

@@ -42,7 +42,8 @@ hash_bytes128(const void *bytes, size_t len)
 	return (struct hash128){h.low64, h.high64};
 }
 
-struct hash128
+/* All in one piece: calls between the cases of a length cost as much as a case. */
+__attribute__((flatten)) struct hash128
 hash_pair128(const void *first, size_t first_len, const void *second, size_t second_len)
 {
 	XXH128_hash_t a = XXH3_128bits_withSecret(first, first_len, secrets.first, SECRET_LEN);

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/number.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -96,7 +97,8 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 	struct layout *layout = xcalloc(1, sizeof(*layout));
 	layout->type = METRIC_HISTOGRAM;
 	layout->bound_count = options->bucket_count;
-	layout->bounds = xcalloc(options->bucket_count, sizeof(double));
+	layout->bounds = xcalloc(options->bucket_count + 2, sizeof(double));
+	layout->bounds[options->bucket_count] = layout->bounds[options->bucket_count + 1] = INFINITY;
 	if (options->bucket_count)
 		memcpy(layout->bounds, options->buckets, options->bucket_count * sizeof(double));
 	layout->bound_texts = format_all(layout->bounds, layout->bound_count, &layout->texts);

@@ -12,6 +12,9 @@
 #include "model/kind.h"
 #include "model/options.h"
 
+#include <stdint.h>
+#include <string.h>
+
 /* The first pools are the counters, gauges and sets; each layout of an observer is one more. */
 #define POOL_COUNTERS 0
 #define POOL_GAUGES 1
@@ -26,7 +29,7 @@ struct layout {
 
 	/* Histograms. */
 	size_t bound_count;
-	double *bounds;		  /* finite, ascending; owned */
+	double *bounds;		  /* finite, ascending, then one or two infinite ones; owned */
 	struct span *bound_texts; /* owned, the bytes behind them too */
 
 	/* Summaries. */
@@ -39,6 +42,32 @@ struct layout {
 
 	char *texts; /* owned storage of the texts */
 };
+
+/* More bounds than this are halved first; fewer are all compared, which takes no guess. */
+#define LAYOUT_BOUNDS_COMPARED 32
+
+/** @return the first bucket whose upper bound is not below `value`, which is finite: bounds are inclusive */
+static inline size_t
+layout_bucket(const struct layout *layout, double value)
+{
+	typedef double two_doubles __attribute__((vector_size(16)));
+	typedef int64_t two_counts __attribute__((vector_size(16)));
+	const double *bounds = layout->bounds;
+	size_t left = layout->bound_count;
+	while (left > LAYOUT_BOUNDS_COMPARED) {
+		size_t half = left / 2;
+		bool above = bounds[half] < value;
+		bounds += above ? half + 1 : 0;
+		left = above ? left - half - 1 : half;
+	}
+	two_counts below = {0, 0}; /* a comparison that holds is -1 */
+	for (size_t i = 0; i < left; i += 2) {
+		two_doubles pair;
+		memcpy(&pair, bounds + i, sizeof(pair));
+		below += pair < (two_doubles){value, value};
+	}
+	return (size_t)(bounds - layout->bounds) - (size_t)(below[0] + below[1]);
+}
 
 struct layouts;
 

@@ -19,27 +19,6 @@ struct retired {
 	struct distinct *distinct;
 };
 
-/* The cells of one pool. */
-struct table {
-	size_t stride;	    /* bytes of a cell */
-	unsigned shift;	    /* ids in a chunk, as a power of two */
-	uint32_t chunk_count;
-	size_t chunk_bytes;
-	_Atomic(char *) chunks[]; /* chunk_count */
-};
-
-struct shard {
-	const struct layouts *layouts;
-	uint32_t max_ids;
-	_Atomic uint64_t bytes;
-	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
-	_Atomic uint64_t left_out;
-	_Atomic(struct retired *) retired;
-	unsigned rotate_pool; /* where shard_rotate() goes on */
-	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
-	_Atomic(struct table *) tables[POOLS_MAX];
-};
-
 struct shard *
 shard_new(const struct layouts *layouts, uint32_t max_ids)
 {
@@ -47,12 +26,6 @@ shard_new(const struct layouts *layouts, uint32_t max_ids)
 	shard->layouts = layouts;
 	shard->max_ids = max_ids;
 	return shard;
-}
-
-static struct table *
-table_of(const struct shard *shard, unsigned pool)
-{
-	return atomic_load_explicit(&shard->tables[pool], memory_order_acquire);
 }
 
 /* Frees a window and gives its memory back to the shard's budget. */
@@ -91,7 +64,7 @@ cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 }
 
 static void
-table_free(struct shard *shard, struct table *table, const struct layout *layout)
+table_free(struct shard *shard, struct cell_table *table, const struct layout *layout)
 {
 	for (uint32_t c = 0; c < table->chunk_count; c++) {
 		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
@@ -112,7 +85,7 @@ shard_free(struct shard **shard)
 		return;
 	shard_free_retired(*shard);
 	for (unsigned p = 0; p < POOLS_MAX; p++) {
-		struct table *table = table_of(*shard, p);
+		struct cell_table *table = shard_table(*shard, p);
 		if (table)
 			table_free(*shard, table, layouts_get((*shard)->layouts, p));
 	}
@@ -142,7 +115,7 @@ cell_size(const struct layout *layout)
 	return 0;
 }
 
-static struct table *
+static struct cell_table *
 table_new(const struct layout *layout, uint32_t max_ids)
 {
 	size_t stride = (cell_size(layout) + 15) & ~(size_t)15;
@@ -151,7 +124,7 @@ table_new(const struct layout *layout, uint32_t max_ids)
 	       (1u << shift < CHUNK_IDS_MAX && (stride << shift) < CHUNK_BYTES))
 		shift++;
 	uint32_t chunk_count = (max_ids >> shift) + 1;
-	struct table *table =
+	struct cell_table *table =
 	    xcalloc(1, sizeof(*table) + chunk_count * sizeof(table->chunks[0]));
 	table->stride = stride;
 	table->shift = shift;
@@ -170,35 +143,10 @@ chunk_new(size_t bytes)
 }
 
 struct cell *
-shard_peek(const struct shard *shard, unsigned pool, uint32_t id)
-{
-	const struct table *table = table_of(shard, pool);
-	if (!table)
-		return NULL;
-	char *chunk =
-	    atomic_load_explicit(&table->chunks[id >> table->shift], memory_order_acquire);
-	if (!chunk)
-		return NULL;
-	uint32_t index = id & ((1u << table->shift) - 1);
-	void *cell = chunk + index * table->stride;
-	return cell;
-}
-
-struct cell *
-shard_find(const struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
-{
-	struct cell *cell = shard_peek(shard, pool, id);
-	if (!cell ||
-	    atomic_load_explicit(&cell->incarnation, memory_order_acquire) != incarnation)
-		return NULL;
-	return cell;
-}
-
-struct cell *
 shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
 {
 	CHECK(id < shard->max_ids);
-	struct table *table = table_of(shard, pool);
+	struct cell_table *table = shard_table(shard, pool);
 	if (!table) {
 		table = table_new(layouts_get(shard->layouts, pool), shard->max_ids);
 		atomic_store_explicit(&shard->tables[pool], table, memory_order_release);
@@ -245,20 +193,6 @@ shard_clear(struct shard *shard, unsigned pool, uint32_t id)
 	}
 }
 
-static void
-add_clamped(_Atomic double *sum, double amount)
-{
-	double before = atomic_load_explicit(sum, memory_order_relaxed);
-	atomic_store_explicit(sum, value_clamp(before + value_clamp(amount)),
-			      memory_order_relaxed);
-}
-
-void
-counter_add(struct counter_cell *cell, double amount)
-{
-	add_clamped(&cell->value, amount);
-}
-
 void
 gauge_add(struct gauge_cell *cell, double amount)
 {
@@ -299,51 +233,6 @@ set_add(struct shard *shard, struct set_cell *cell, uint64_t hash)
 	retire(shard, NULL, members);
 }
 
-uint64_t
-observation_count(double *carry, double weight)
-{
-	double due = weight + *carry;
-	double whole = floor(due);
-	*carry = due - whole;
-	return (uint64_t)whole;
-}
-
-/* The first bucket whose upper bound is not below the value: bounds are inclusive. */
-static size_t
-bucket_of(const struct layout *layout, double value)
-{
-	const double *bounds = layout->bounds;
-	size_t low = 0, left = layout->bound_count;
-	if (left <= 16) {
-		size_t below = 0;
-		for (size_t i = 0; i < left; i++)
-			below += bounds[i] < value;
-		return below;
-	}
-	while (left) {
-		size_t half = left / 2;
-		bool above = bounds[low + half] < value;
-		low += above ? half + 1 : 0;
-		left = above ? left - half - 1 : half;
-	}
-	return low;
-}
-
-static void
-add_count(_Atomic uint64_t *count, uint64_t n)
-{
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
-
-void
-histogram_observe(struct histogram_cell *cell, const struct layout *layout, double value,
-		  uint64_t count)
-{
-	add_count(&cell->buckets[bucket_of(layout, value)], count);
-	add_clamped(&cell->sum, value * (double)count);
-}
-
 void
 shard_free_retired(struct shard *shard)
 {
@@ -365,7 +254,7 @@ observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t e
 {
 	if (UNLIKELY(atomic_load_explicit(&shard->window_bytes, memory_order_relaxed) >=
 		     SHARD_WINDOW_BYTES_MAX)) {
-		add_count(&shard->left_out, count);
+		cell_add_count(&shard->left_out, count);
 		return;
 	}
 	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
@@ -396,8 +285,8 @@ summary_observe(struct shard *shard, struct summary_cell *cell, const struct lay
 {
 	int64_t epoch = now_us / layout->slot_us;
 	observe_in_window(shard, &cell->slots[epoch % layout->slots], epoch, value, count);
-	add_count(&cell->count, count);
-	add_clamped(&cell->sum, value * (double)count);
+	cell_add_count(&cell->count, count);
+	cell_add_clamped(&cell->sum, value * (double)count);
 }
 
 static void
@@ -431,7 +320,7 @@ void
 shard_rotate(struct shard *shard, int64_t now_us, unsigned cells)
 {
 	while (cells) {
-		const struct table *table = table_of(shard, shard->rotate_pool);
+		const struct cell_table *table = shard_table(shard, shard->rotate_pool);
 		const struct layout *layout = layouts_get(shard->layouts, shard->rotate_pool);
 		uint64_t end = table ? (uint64_t)table->chunk_count << table->shift : 0;
 		if (!table || layout->type != METRIC_SUMMARY || shard->rotate_id >= end) {

@@ -73,28 +73,54 @@ struct summary_cell {
 	_Atomic(struct window *) slots[]; /* layout->slots */
 };
 
-struct shard;
 struct retired; /* memory a scrape may still read; see shard_free_retired() */
+
+/* The cells of one pool. Insides, as those of a shard: here for the inline functions alone. */
+struct cell_table {
+	size_t stride;	    /* bytes of a cell */
+	unsigned shift;	    /* ids in a chunk, as a power of two */
+	uint32_t chunk_count;
+	size_t chunk_bytes;
+	_Atomic(char *) chunks[]; /* chunk_count */
+};
+
+struct shard {
+	const struct layouts *layouts;
+	uint32_t max_ids;
+	_Atomic uint64_t bytes;
+	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
+	_Atomic uint64_t left_out;
+	_Atomic(struct retired *) retired;
+	unsigned rotate_pool; /* where shard_rotate() goes on */
+	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
+	_Atomic(struct cell_table *) tables[POOLS_MAX];
+};
 
 /** @layouts borrowed. @max_ids ids in one pool at most */
 struct shard *shard_new(const struct layouts *layouts, uint32_t max_ids);
 void shard_free(struct shard **shard);
 
-/**
- * @return the cell, or NULL when this shard never touched it or it holds another incarnation.
- *         Owner's hot path: two dependent loads.
- */
-struct cell *shard_find(const struct shard *shard, unsigned pool, uint32_t id,
-			uint32_t incarnation);
-
-/** Makes the cell hold `incarnation`. By the owner, under the registry's lock. */
-struct cell *shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation);
+static inline struct cell_table *
+shard_table(const struct shard *shard, unsigned pool)
+{
+	return atomic_load_explicit(&shard->tables[pool], memory_order_acquire);
+}
 
 /** @return the cell whatever it holds, or NULL when its chunk was never made. Any thread. */
-struct cell *shard_peek(const struct shard *shard, unsigned pool, uint32_t id);
-
-/** Zeroes a cell that no thread can reach any more; under the registry's lock. */
-void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
+static inline struct cell *
+shard_peek(const struct shard *shard, unsigned pool, uint32_t id)
+{
+	const struct cell_table *table = shard_table(shard, pool);
+	if (UNLIKELY(!table))
+		return NULL;
+	char *chunk =
+	    atomic_load_explicit(&table->chunks[id >> table->shift], memory_order_acquire);
+	if (UNLIKELY(!chunk))
+		return NULL;
+	uint32_t index = id & ((1u << table->shift) - 1);
+	void *cell = chunk + index * table->stride;
+	return cell;
+}
 
 /** @return whether a cell (or NULL) holds this incarnation of its series */
 static inline bool
@@ -102,6 +128,20 @@ cell_holds(const struct cell *cell, uint32_t incarnation)
 {
 	return cell && atomic_load_explicit(&cell->incarnation, memory_order_acquire) == incarnation;
 }
+
+/** @return the cell, or NULL when this shard never touched it or it holds another incarnation */
+static inline struct cell *
+shard_find(const struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
+{
+	struct cell *cell = shard_peek(shard, pool, id);
+	return cell_holds(cell, incarnation) ? cell : NULL;
+}
+
+/** Makes the cell hold `incarnation`. By the owner, under the registry's lock. */
+struct cell *shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation);
+
+/** Zeroes a cell that no thread can reach any more; under the registry's lock. */
+void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
 
 /* ---- Updates, by the owner (gauges: by any thread). ---- */
 
@@ -120,8 +160,29 @@ value_clamp(double value)
 	return isinf(value) ? copysign(DBL_MAX, value) : value;
 }
 
+/** Adds to a sum that only the caller writes and that stays finite. */
+static inline void
+cell_add_clamped(_Atomic double *sum, double amount)
+{
+	double before = atomic_load_explicit(sum, memory_order_relaxed);
+	atomic_store_explicit(sum, value_clamp(before + value_clamp(amount)),
+			      memory_order_relaxed);
+}
+
+/** Adds to a count that only the caller writes. */
+static inline void
+cell_add_count(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
 /** Adds to a counter; @amount finite, not negative. A sum that would overflow stays at DBL_MAX. */
-void counter_add(struct counter_cell *cell, double amount);
+static inline void
+counter_add(struct counter_cell *cell, double amount)
+{
+	cell_add_clamped(&cell->value, amount);
+}
 
 /** Sets a gauge: every reader sees the last write. */
 static inline void
@@ -143,11 +204,22 @@ void set_add(struct shard *shard, struct set_cell *cell, uint64_t hash);
  * @weight 1 / rate, at least 1
  * @return how many observations to apply now, at least 1
  */
-uint64_t observation_count(double *carry, double weight);
+static inline uint64_t
+observation_count(double *carry, double weight)
+{
+	double due = weight + *carry;
+	uint64_t whole = (uint64_t)due;
+	*carry = due - (double)whole;
+	return whole;
+}
 
-/** Observes `value` (finite) `count` times. */
-void histogram_observe(struct histogram_cell *cell, const struct layout *layout, double value,
-		       uint64_t count);
+/** Observes `value` (finite) `count` times. @bucket layout_bucket() of the value */
+static inline void
+histogram_observe(struct histogram_cell *cell, size_t bucket, double value, uint64_t count)
+{
+	cell_add_count(&cell->buckets[bucket], count);
+	cell_add_clamped(&cell->sum, value * (double)count);
+}
 
 /**
  * Observes `value` (finite) `count` times in the window's slot of now.

@@ -85,8 +85,8 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	counter_add(counter_cell, 5);
 	gauge_set(gauge_cell, 5);
 	set_add(shard, set_cell, 5);
-	histogram_observe(histogram_cell, histogram, 0.5, 3);
-	histogram_observe(histogram_cell, histogram, 5, 3);
+	histogram_observe(histogram_cell, layout_bucket(histogram, 0.5), 0.5, 3);
+	histogram_observe(histogram_cell, layout_bucket(histogram, 5), 5, 3);
 	histogram_cell->carry = 0.5;
 	summary_cell->carry = 0.5;
 	for (int64_t us = 0; us < 5000000; us += 1000000)
@@ -245,7 +245,7 @@ bucket_hit(const double *bounds, size_t count, double value)
 	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0});
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
-	histogram_observe(cell, layout, value, 1);
+	histogram_observe(cell, layout_bucket(layout, value), value, 1);
 	size_t hit = 0, total = 0;
 	for (size_t b = 0; b <= count; b++) {
 		uint64_t n = atomic_load(&cell->buckets[b]);
@@ -304,12 +304,12 @@ test_histogram_observe__sum_stays_finite(void **state)
 	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0});
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
-	histogram_observe(cell, layout, DBL_MAX, 10);
+	histogram_observe(cell, layout_bucket(layout, DBL_MAX), DBL_MAX, 10);
 	assert_true(atomic_load(&cell->sum) == DBL_MAX);
-	histogram_observe(cell, layout, -DBL_MAX, 1);
+	histogram_observe(cell, layout_bucket(layout, -DBL_MAX), -DBL_MAX, 1);
 	assert_true(atomic_load(&cell->sum) == 0);
-	histogram_observe(cell, layout, -DBL_MAX, 1000000);
-	histogram_observe(cell, layout, -1, 1);
+	histogram_observe(cell, layout_bucket(layout, -DBL_MAX), -DBL_MAX, 1000000);
+	histogram_observe(cell, layout_bucket(layout, -1), -1, 1);
 	assert_true(atomic_load(&cell->sum) == -DBL_MAX);
 	assert_int_equal(atomic_load(&cell->buckets[0]), 1000012);
 	shard_free(&shard);
