@@ -11,12 +11,11 @@
 static inline double
 apply_convert(const struct shape *shape, double value)
 {
-	if (shape->is_milliseconds)
-		value /= 1000;
+	/* Dividing by 1 and multiplying with 1 cost less than asking whether to. */
+	value /= shape->divisor;
 	for (unsigned i = 0; i < shape->rate_count; i++)
 		value = value_clamp(value / shape->rates[i]);
-	if (shape->has_scale)
-		value *= shape->scale;
+	value *= shape->scale;
 	return shape->kind == EVENT_GAUGE ? value : value_clamp(value);
 }
 

@@ -42,7 +42,7 @@ shape_from_head(const struct statsd_head *head, struct shape *shape)
 	memset(shape, 0, sizeof(*shape));
 	shape->type = (uint8_t)head->type;
 	shape->op = SHAPE_REFUSE_SAMPLES;
-	shape->weight = 1;
+	shape->weight = shape->divisor = shape->scale = 1;
 	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_LINE, head->name_tag_errors);
 	if (head->refused) {
 		shape->op = SHAPE_REFUSE_LINE;
@@ -87,13 +87,12 @@ set_conversion(const struct statsd_head *head, const struct mapping_rule *rule, 
 {
 	if (shape->kind == EVENT_OBSERVER) {
 		shape->weight = 1 / head->rate;
-		shape->is_milliseconds = head->type == STATSD_TYPE_MILLISECONDS;
+		shape->divisor = head->type == STATSD_TYPE_MILLISECONDS ? 1000 : 1;
 	} else if (shape->kind == EVENT_COUNTER) {
 		shape->rate_count = (uint8_t)head->rate_count;
 		memcpy(shape->rates, head->rates, head->rate_count * sizeof(head->rates[0]));
 	}
-	shape->has_scale = rule && rule->has_scale;
-	shape->scale = shape->has_scale ? rule->scale : 1;
+	shape->scale = rule && rule->has_scale ? rule->scale : 1;
 }
 
 /* Tags and the rule's labels as one set, in head->labels. */

@@ -60,12 +60,11 @@ struct shape {
 	bool by_registry; /* a refusal that may be lifted when a name or series is freed */
 	uint8_t rate_count;
 	uint8_t tally_count;
-	bool has_scale;
-	bool is_milliseconds; /* divide by 1000 */
 	uint32_t pool;	      /* of the series */
 	const struct layout *layout; /* of the pool */
 	double rates[STATSD_RATES_MAX];
-	double scale;
+	double divisor; /* 1000 where milliseconds come */
+	double scale;	/* the rule's, else 1 */
 	double weight; /* observers: 1 / rate */
 	struct tally tallies[TALLIES_MAX];
 };

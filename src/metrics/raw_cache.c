@@ -38,12 +38,6 @@ raw_cache_free(struct raw_cache **cache)
 	*cache = NULL;
 }
 
-static bool
-is_key(const struct raw_entry *entry, struct hash128 key)
-{
-	return entry->key.low == key.low && entry->key.high == key.high;
-}
-
 uint64_t
 raw_cache_count(const struct raw_cache *cache)
 {
@@ -96,7 +90,7 @@ raw_cache_put(struct raw_cache *cache, const struct raw_entry *entry,
 			*(stale ? stale : slot) = *entry;
 			return;
 		}
-		if (is_key(slot, entry->key)) {
+		if (raw_entry_has_key(slot, entry->key)) {
 			*slot = *entry;
 			return;
 		}
