@@ -8,6 +8,9 @@
 #include "app/ingest.h"
 #include "metrics/raw_cache.h"
 
+/* A power of two. */
+#define RECENT_SHAPES 16
+
 struct ingest {
 	struct bridge *bridge;
 	unsigned thread;
@@ -28,6 +31,7 @@ struct ingest {
 	uint32_t generation, refusal_generation;
 
 	/* Working memory of the slow path. */
+	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */
 	struct statsd_head head;
 	struct mapping_scratch *scratch;
 	struct buf text, name;

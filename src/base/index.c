@@ -55,6 +55,13 @@ index_find(const struct index *index, uint64_t hash, index_equal_fn *equal, cons
 	return NULL;
 }
 
+void
+index_prefetch(const struct index *index, uint64_t hash)
+{
+	if (index->slots)
+		__builtin_prefetch(&index->slots[home_of(index, hash >> 32)]);
+}
+
 static void
 place(struct index *index, struct index_slot slot)
 {

@@ -30,6 +30,9 @@ typedef bool index_equal_fn(const void *item, const void *key);
 /** @hash its upper half is used; @return the item or NULL */
 void *index_find(const struct index *index, uint64_t hash, index_equal_fn *equal, const void *key);
 
+/** Fetches what index_find() with this hash will look at first, while the caller does other things. */
+void index_prefetch(const struct index *index, uint64_t hash);
+
 /** Adds an item (not NULL) that is not in yet. */
 void index_add(struct index *index, uint64_t hash, void *item);
 

@@ -215,12 +215,12 @@ family_set_help(struct family *family, const struct series_request *request)
 }
 
 static struct family *
-family_new(struct registry *registry, const struct series_request *request)
+family_new(struct registry *registry, const struct series_request *request, uint64_t hash)
 {
 	struct family *family = xcalloc(1, sizeof(*family));
 	family->name = xmemdup0(request->name.ptr, request->name.len);
 	family->name_len = request->name.len;
-	family->hash = hash_bytes64(family->name, family->name_len);
+	family->hash = hash;
 	family->type = request->type;
 	family_set_help(family, request);
 	registry->text_bytes += family_bytes(family->name_len);
@@ -273,10 +273,16 @@ series_has_key(const void *item, const void *key)
 	       span_equal(series_text(series), wanted->text);
 }
 
+static uint64_t
+join_hashes(uint64_t name, uint64_t text)
+{
+	return name * UINT64_C(0x9e3779b97f4a7c15) ^ text;
+}
+
 uint64_t
 series_hash(const struct family *family, struct span text)
 {
-	return family->hash * UINT64_C(0x9e3779b97f4a7c15) ^ hash_bytes64(text.ptr, text.len);
+	return join_hashes(family->hash, hash_bytes64(text.ptr, text.len));
 }
 
 void
@@ -377,21 +383,21 @@ has_room(const struct registry *registry, uint64_t bytes)
 		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
+/* @name_hash of the family, @hash of the series, @labels its text */
 static enum registry_verdict
-find_or_create(struct registry *registry, const struct series_request *request,
-	       const struct buf *text, struct series **out)
+find_or_create(struct registry *registry, const struct series_request *request, uint64_t name_hash,
+	       uint64_t hash, struct span labels, struct series **out)
 {
-	struct family *family = family_find(registry, request->name);
+	const struct index *segment = series_segment(registry, hash);
+	index_prefetch(segment, hash);
+	struct family *family =
+	    index_find(&registry->families, name_hash, family_has_name, &request->name);
 	if (family && family->type != request->type)
 		return REGISTRY_CONFLICT;
-	struct span labels = buf_span(text);
 	struct series *series = NULL;
-	uint64_t hash = 0;
 	if (family) {
 		struct series_key key = {family, labels};
-		hash = series_hash(family, labels);
-		series = index_find(series_segment(registry, hash), hash, series_has_key,
-				    &key);
+		series = index_find(segment, hash, series_has_key, &key);
 		if (series && (series->pool == POOL_SETS) != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
@@ -406,10 +412,8 @@ find_or_create(struct registry *registry, const struct series_request *request,
 		uint64_t bytes = labels.len + (family ? 0 : family_bytes(request->name.len));
 		if (!layout || !has_room(registry, bytes))
 			return REGISTRY_LIMIT;
-		if (!family) {
-			family = family_new(registry, request);
-			hash = series_hash(family, labels);
-		}
+		if (!family)
+			family = family_new(registry, request, name_hash);
 		series = series_new(registry, family, layout, request, labels, hash);
 	}
 	if (family->help_rules < request->rules)
@@ -436,9 +440,13 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 {
 	buf_reset(text);
 	label_text_format(request->labels, text);
+	struct span labels = buf_span(text);
+	uint64_t name_hash = hash_bytes64(request->name.ptr, request->name.len);
+	uint64_t hash = join_hashes(name_hash, hash_bytes64(labels.ptr, labels.len));
 	lock(registry);
 	struct series *series = NULL;
-	enum registry_verdict verdict = find_or_create(registry, request, text, &series);
+	enum registry_verdict verdict =
+	    find_or_create(registry, request, name_hash, hash, labels, &series);
 	if (verdict == REGISTRY_OK) {
 		if (series->state == SERIES_DYING) {
 			series->state = SERIES_LIVE;
