@@ -28,6 +28,7 @@
  */
 #include "app/daemon.h"
 #include "app/options.h"
+#include "base/alloc.h"
 
 #include <stdio.h>
 
@@ -45,6 +46,7 @@ main(int argc, char **argv)
 		fwrite(out.ptr, 1, out.len, stderr);
 		break;
 	case OPTIONS_RUN:
+		alloc_init();
 		log_init(options.log_level, options.log_format);
 		code = daemon_run(&options);
 		break;

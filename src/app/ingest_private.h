@@ -30,6 +30,9 @@ struct pending_line {
 	uint32_t shape_id, incarnation, bucket;
 };
 
+/* A power of two. */
+#define RECENT_SHAPES 16
+
 struct ingest {
 	struct bridge *bridge;
 	unsigned thread;
@@ -53,6 +56,7 @@ struct ingest {
 	uint32_t generation, refusal_generation;
 
 	/* Working memory of the slow path. */
+	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */
 	struct statsd_head head;
 	struct mapping_scratch *scratch;
 	struct buf text, name;

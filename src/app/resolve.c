@@ -241,6 +241,21 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 		    applied ? 1 : whole_events(shape));
 }
 
+/*
+ * The id of a shape, without the lock that all threads share where possible: new spellings come in
+ * crowds that act alike.
+ */
+static uint32_t
+intern_shape(struct ingest *ingest, const struct shape *shape)
+{
+	const struct shapes *shapes = ingest->bridge->shapes;
+	uint32_t *recent = &ingest->recent_shapes[(shape->op + shape->type * 5u + shape->pool) %
+						  RECENT_SHAPES];
+	if (*recent && memcmp(shapes_get(shapes, *recent), shape, sizeof(*shape)) == 0)
+		return *recent;
+	return *recent = shapes_intern(ingest->bridge->shapes, shape);
+}
+
 void
 ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct target *target)
 {
@@ -249,7 +264,7 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	*target = (struct target){.shape = shape};
 	if (shape_from_head(&ingest->head, shape))
 		map_event(ingest, work, shape, &target->ref);
-	target->shape_id = shapes_intern(ingest->bridge->shapes, shape);
+	target->shape_id = intern_shape(ingest, shape);
 	if (!target->shape_id) {
 		account_add(ingest->account, ACCOUNT_NOT_REMEMBERED, 1);
 		return;

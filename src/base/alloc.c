@@ -2,11 +2,28 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+/* Blocks of this size come from the kernel and go back to it. */
+#define LARGE_BLOCK (1 << 20)
+/* Free memory at the end of the heap that is kept. */
+#define HEAP_SLACK (4 << 20)
+
+void
+alloc_init(void)
+{
+	/* Free blocks join their neighbours at once, not a hundred thousand of them some time later. */
+	mallopt(M_MXFAST, 0);
+	/* The heap shrinks a little at a time, not by half of all there was. */
+	mallopt(M_TRIM_THRESHOLD, HEAP_SLACK);
+	/* Fixed: left alone it follows the largest block that was freed, and tables stay in the heap. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+}
 
 static _Noreturn void
 out_of_memory(size_t size)

@@ -1,63 +1,116 @@
+/*
+ * A hash is a fraction of 2^32, and its home the slot at that fraction of the table, whatever the
+ * table's size is. Items stand in the order of their homes, at home or behind it (Robin Hood): a
+ * search ends where the order says that nothing can follow, and a larger table is filled from one end
+ * to the other.
+ */
 #include "base/index.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 
 #include <stdlib.h>
 
 #define SIZE_MIN 16
+
+static size_t
+home_of(const struct index *index, uint32_t hash)
+{
+	return (uint64_t)hash * index->size >> 32;
+}
+
+static size_t
+slot_after(const struct index *index, size_t i)
+{
+	return i + 1 == index->size ? 0 : i + 1;
+}
+
+/* How far behind its home the item in a slot stands. */
+static size_t
+distance(const struct index *index, size_t i)
+{
+	size_t home = home_of(index, index->slots[i].hash);
+	return i >= home ? i - home : i + index->size - home;
+}
+
+/* Whether an item that would be `away` slots from its home at slot i may still be there or behind. */
+static bool
+may_follow(const struct index *index, size_t i, size_t away)
+{
+	return index->slots[i].item && distance(index, i) >= away;
+}
 
 void *
 index_find(const struct index *index, uint64_t hash, index_equal_fn *equal, const void *key)
 {
 	if (!index->count)
 		return NULL;
-	size_t mask = index->size - 1;
-	for (size_t i = hash & mask; index->slots[i].item; i = (i + 1) & mask) {
-		if (index->slots[i].hash == hash && equal(index->slots[i].item, key))
+	uint32_t wanted = hash >> 32;
+	size_t i = home_of(index, wanted);
+	for (size_t away = 0; may_follow(index, i, away); away++) {
+		if (index->slots[i].hash == wanted && equal(index->slots[i].item, key))
 			return index->slots[i].item;
+		i = slot_after(index, i);
 	}
 	return NULL;
+}
+
+void
+index_prefetch(const struct index *index, uint64_t hash)
+{
+	if (index->slots)
+		__builtin_prefetch(&index->slots[home_of(index, hash >> 32)]);
 }
 
 static void
 place(struct index *index, struct index_slot slot)
 {
-	size_t mask = index->size - 1;
-	size_t i = slot.hash & mask;
-	while (index->slots[i].item)
-		i = (i + 1) & mask;
+	size_t i = home_of(index, slot.hash);
+	for (size_t away = 0; index->slots[i].item; away++) {
+		size_t others = distance(index, i);
+		if (others < away) {
+			struct index_slot other = index->slots[i];
+			index->slots[i] = slot;
+			slot = other;
+			away = others;
+		}
+		i = slot_after(index, i);
+	}
 	index->slots[i] = slot;
+}
+
+static void
+grow(struct index *index)
+{
+	struct index larger = {.size = index->size ? index->size + index->size / 4 : SIZE_MIN};
+	CHECK(larger.size < UINT32_MAX);
+	larger.slots = xcalloc(larger.size, sizeof(*larger.slots));
+	for (size_t i = 0; i < index->size; i++) {
+		if (index->slots[i].item)
+			place(&larger, index->slots[i]);
+	}
+	larger.count = index->count;
+	free(index->slots);
+	*index = larger;
 }
 
 void
 index_add(struct index *index, uint64_t hash, void *item)
 {
-	if (index->count * 3 >= index->size * 2) {
-		struct index larger = {.size = index->size ? index->size * 2 : SIZE_MIN};
-		larger.slots = xcalloc(larger.size, sizeof(*larger.slots));
-		for (size_t i = 0; i < index->size; i++) {
-			if (index->slots[i].item)
-				place(&larger, index->slots[i]);
-		}
-		larger.count = index->count;
-		free(index->slots);
-		*index = larger;
-	}
-	place(index, (struct index_slot){hash, item});
+	if ((index->count + 1) * 5 > index->size * 4)
+		grow(index);
+	place(index, (struct index_slot){hash >> 32, item});
 	index->count++;
 }
 
-/* Moves later items of the same run back into the hole, so that none becomes unreachable. */
+/* Moves the items behind a hole that are not at home one slot back each. */
 static void
 close_hole(struct index *index, size_t hole)
 {
-	size_t mask = index->size - 1;
-	for (size_t i = (hole + 1) & mask; index->slots[i].item; i = (i + 1) & mask) {
-		size_t home = index->slots[i].hash & mask;
-		if (((i - home) & mask) >= ((i - hole) & mask)) {
-			index->slots[hole] = index->slots[i];
-			hole = i;
-		}
+	for (size_t i = slot_after(index, hole); may_follow(index, i, 1);
+	     i = slot_after(index, i)) {
+		index->slots[hole] = index->slots[i];
+		hole = i;
 	}
 	index->slots[hole] = (struct index_slot){0};
 }
@@ -67,13 +120,14 @@ index_remove(struct index *index, uint64_t hash, const void *item)
 {
 	if (!index->count)
 		return false;
-	size_t mask = index->size - 1;
-	for (size_t i = hash & mask; index->slots[i].item; i = (i + 1) & mask) {
-		if (index->slots[i].item != item)
-			continue;
-		close_hole(index, i);
-		index->count--;
-		return true;
+	size_t i = home_of(index, hash >> 32);
+	for (size_t away = 0; may_follow(index, i, away); away++) {
+		if (index->slots[i].item == item) {
+			close_hole(index, i);
+			index->count--;
+			return true;
+		}
+		i = slot_after(index, i);
 	}
 	return false;
 }

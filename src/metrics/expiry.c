@@ -8,7 +8,8 @@
 #define SLOTS 4096
 
 struct expiry {
-	uint64_t now_s; /* every deadline up to here has been taken out */
+	uint64_t now_s; /* no slot up to here has nodes from before */
+	struct expiry_node reached; /* list head: nodes of the slots that were passed */
 	struct expiry_node slots[SLOTS]; /* list heads */
 };
 
@@ -32,6 +33,7 @@ expiry_new(uint64_t now_s)
 {
 	struct expiry *expiry = xcalloc(1, sizeof(*expiry));
 	expiry->now_s = now_s;
+	list_init(&expiry->reached);
 	for (unsigned i = 0; i < SLOTS; i++)
 		list_init(&expiry->slots[i]);
 	return expiry;
@@ -63,37 +65,35 @@ expiry_set(struct expiry *expiry, struct expiry_node *node, uint64_t due_s)
 	list_append(&expiry->slots[node->due_s % SLOTS], node);
 }
 
-/* Moves a slot's list aside first, so that `due` may put nodes back into the same slot. */
+/* Moves all nodes of a list to the end of another. */
 static void
-take_slot(struct expiry *expiry, struct expiry_node *head,
-	  void (*due)(void *ctx, struct expiry_node *node), void *ctx)
+list_move(struct expiry_node *from, struct expiry_node *to)
 {
-	struct expiry_node aside;
-	list_init(&aside);
-	while (head->next != head) {
-		struct expiry_node *node = head->next;
-		expiry_remove(expiry, node);
-		list_append(&aside, node);
-	}
-	while (aside.next != &aside) {
-		struct expiry_node *node = aside.next;
+	if (from->next == from)
+		return;
+	from->next->previous = to->previous;
+	to->previous->next = from->next;
+	from->previous->next = to;
+	to->previous = from->previous;
+	list_init(from);
+}
+
+bool
+expiry_advance(struct expiry *expiry, uint64_t now_s, size_t limit,
+	       void (*due)(void *ctx, struct expiry_node *node), void *ctx)
+{
+	uint64_t steps = now_s > expiry->now_s ? now_s - expiry->now_s : 0;
+	for (uint64_t i = 1; i <= steps && i <= SLOTS; i++)
+		list_move(&expiry->slots[(expiry->now_s + i) % SLOTS], &expiry->reached);
+	expiry->now_s += steps;
+	struct expiry_node *reached = &expiry->reached;
+	for (; limit && reached->next != reached; limit--) {
+		struct expiry_node *node = reached->next;
 		expiry_remove(expiry, node);
 		if (node->due_s <= expiry->now_s)
 			due(ctx, node);
 		else
-			list_append(head, node);
+			list_append(&expiry->slots[node->due_s % SLOTS], node);
 	}
-}
-
-void
-expiry_advance(struct expiry *expiry, uint64_t now_s,
-	       void (*due)(void *ctx, struct expiry_node *node), void *ctx)
-{
-	if (now_s <= expiry->now_s)
-		return;
-	uint64_t from = expiry->now_s;
-	uint64_t steps = now_s - from < SLOTS ? now_s - from : SLOTS;
-	expiry->now_s = now_s;
-	for (uint64_t i = 1; i <= steps; i++)
-		take_slot(expiry, &expiry->slots[(from + i) % SLOTS], due, ctx);
+	return reached->next != reached;
 }

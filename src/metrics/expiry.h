@@ -8,6 +8,7 @@
 #define METRICS_EXPIRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct expiry_node {
@@ -29,11 +30,13 @@ void expiry_set(struct expiry *expiry, struct expiry_node *node, uint64_t due_s)
 void expiry_remove(struct expiry *expiry, struct expiry_node *node);
 
 /**
- * Advances to `now_s` and takes out what is due by then.
+ * Advances to `now_s` and takes out what is due by then, a part of it at each call.
  *
- * @due called for each; may set the node again, for a later second
+ * @limit how many nodes to look at
+ * @due   called for each that is due; may set the node again, for a later second
+ * @return whether there may be more: call again
  */
-void expiry_advance(struct expiry *expiry, uint64_t now_s,
+bool expiry_advance(struct expiry *expiry, uint64_t now_s, size_t limit,
 		    void (*due)(void *ctx, struct expiry_node *node), void *ctx);
 
 #endif

@@ -1,31 +1,44 @@
 #include "metrics/label_text.h"
 
-static void
-add_escaped(struct span value, struct buf *out)
+static char *
+put(char *to, struct span bytes)
 {
-	char *to = buf_reserve(out, value.len * 2);
-	if (!to)
-		return;
-	size_t len = 0;
+	memcpy(to, bytes.ptr, bytes.len);
+	return to + bytes.len;
+}
+
+static char *
+put_escaped(char *to, struct span value)
+{
 	for (size_t i = 0; i < value.len; i++) {
 		char byte = value.ptr[i];
-		if (byte == '\\' || byte == '"' || byte == '\n')
-			to[len++] = '\\';
-		to[len++] = byte == '\n' ? 'n' : byte;
+		if (UNLIKELY(byte == '\\' || byte == '"' || byte == '\n')) {
+			*to++ = '\\';
+			byte = byte == '\n' ? 'n' : byte;
+		}
+		*to++ = byte;
 	}
-	out->len += len;
+	return to;
 }
 
 void
 label_text_format(const struct labels *labels, struct buf *out)
 {
 	for (size_t i = 0; i < labels->count; i++) {
+		const struct label *label = &labels->item[i];
+		/* With `,`, `=` and the quotes, and every byte of the value escaped. */
+		char *start = buf_reserve(out, label->name.len + 2 * label->value.len + 4);
+		if (!start)
+			return;
+		char *to = start;
 		if (i)
-			buf_add_byte(out, ',');
-		buf_add_span(out, labels->item[i].name);
-		buf_add(out, "=\"", 2);
-		add_escaped(labels->item[i].value, out);
-		buf_add_byte(out, '"');
+			*to++ = ',';
+		to = put(to, label->name);
+		*to++ = '=';
+		*to++ = '"';
+		to = put_escaped(to, label->value);
+		*to++ = '"';
+		out->len += (size_t)(to - start);
 	}
 }
 

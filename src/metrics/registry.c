@@ -33,18 +33,33 @@ registry_new(const struct registry_settings *settings)
 }
 
 void
+series_free(struct series *series)
+{
+	free(atomic_load_explicit(&series->life, memory_order_relaxed));
+	free(series);
+}
+
+void
 family_free(struct family *family)
 {
 	series_list_release(&family->list);
-	for (size_t i = 0; i < family->grave_count; i++) {
-		free(family->graveyard[i]->expiry);
-		free(family->graveyard[i]);
-	}
 	free(family->births);
-	free(family->graveyard);
 	free(family->help);
 	free(family->name);
 	free(family);
+}
+
+static void
+free_all_series(struct registry *registry)
+{
+	for (size_t n = 0; n < SERIES_SEGMENTS; n++) {
+		struct index *segment = &registry->series[n];
+		for (size_t i = 0; i < segment->size; i++) {
+			if (segment->slots[i].item)
+				series_free(segment->slots[i].item);
+		}
+		index_fini(segment);
+	}
 }
 
 void
@@ -53,12 +68,9 @@ registry_free(struct registry **slot)
 	struct registry *registry = *slot;
 	if (!registry)
 		return;
-	for (size_t i = 0; i < registry->series.size; i++) {
-		struct series *series = registry->series.slots[i].item;
-		if (series)
-			free(series->expiry);
-		free(series);
-	}
+	while (registry_clean(registry))
+		;
+	free_all_series(registry);
 	for (size_t i = 0; i < registry->families.size; i++) {
 		if (registry->families.slots[i].item)
 			family_free(registry->families.slots[i].item);
@@ -68,7 +80,6 @@ registry_free(struct registry **slot)
 	for (size_t i = 0; i < registry->name_sets.size; i++)
 		free(registry->name_sets.slots[i].item);
 	index_fini(&registry->name_sets);
-	index_fini(&registry->series);
 	index_fini(&registry->families);
 	index_fini(&registry->reserved);
 	for (unsigned i = 0; i <= registry->threads; i++)
@@ -204,12 +215,12 @@ family_set_help(struct family *family, const struct series_request *request)
 }
 
 static struct family *
-family_new(struct registry *registry, const struct series_request *request)
+family_new(struct registry *registry, const struct series_request *request, uint64_t hash)
 {
 	struct family *family = xcalloc(1, sizeof(*family));
 	family->name = xmemdup0(request->name.ptr, request->name.len);
 	family->name_len = request->name.len;
-	family->hash = hash_bytes64(family->name, family->name_len);
+	family->hash = hash;
 	family->type = request->type;
 	family_set_help(family, request);
 	registry->text_bytes += family_bytes(family->name_len);
@@ -227,7 +238,7 @@ is_name_set(const void *item, const void *key)
 
 /* Counts a series under its set of label names. */
 static struct name_set *
-name_set_use(struct registry *registry, const struct family *family, const struct labels *labels)
+name_set_use(struct registry *registry, struct family *family, const struct labels *labels)
 {
 	struct name_set wanted = {.family = family, .hash = family->hash};
 	for (size_t i = 0; i < labels->count; i++)
@@ -258,13 +269,20 @@ series_has_key(const void *item, const void *key)
 {
 	const struct series *series = item;
 	const struct series_key *wanted = key;
-	return series->family == wanted->family && span_equal(series_text(series), wanted->text);
+	return series_family(series) == wanted->family &&
+	       span_equal(series_text(series), wanted->text);
 }
 
 static uint64_t
+join_hashes(uint64_t name, uint64_t text)
+{
+	return name * UINT64_C(0x9e3779b97f4a7c15) ^ text;
+}
+
+uint64_t
 series_hash(const struct family *family, struct span text)
 {
-	return family->hash * UINT64_C(0x9e3779b97f4a7c15) ^ hash_bytes64(text.ptr, text.len);
+	return join_hashes(family->hash, hash_bytes64(text.ptr, text.len));
 }
 
 void
@@ -311,19 +329,21 @@ static struct series *
 series_new(struct registry *registry, struct family *family, const struct layout *layout,
 	   const struct series_request *request, struct span text, uint64_t hash)
 {
-	struct series *series = xcalloc(1, sizeof(*series) + text.len);
-	series->family = family;
-	series->hash = hash;
+	/* Not xmalloc(sizeof(*series) + text.len): the text begins inside the padding. */
+	size_t size = offsetof(struct series, text) + text.len;
+	struct series *series = xmalloc(size > sizeof(*series) ? size : sizeof(*series));
 	series->pool = (uint16_t)layout->pool;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);
 	series->label_count = (uint16_t)request->labels->count;
 	series->text_len = (uint32_t)text.len;
+	atomic_init(&series->life, NULL);
+	atomic_init(&series->state, SERIES_LIVE);
 	registry->text_bytes += text.len;
 	memcpy(series->text, text.ptr, text.len);
 	series->names = name_set_use(registry, family, request->labels);
 	registry->records++;
-	index_add(&registry->series, hash, series);
+	index_add(series_segment(registry, hash), hash, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {
 		family->next_born = registry->born;
@@ -339,13 +359,19 @@ series_new(struct registry *registry, struct family *family, const struct layout
 static void
 series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 {
-	if (atomic_load_explicit(&series->ttl_us, memory_order_relaxed) == ttl_us)
+	if (series_ttl_us(series) == ttl_us)
 		return;
-	atomic_store_explicit(&series->ttl_us, ttl_us, memory_order_relaxed);
-	if (series->is_changed)
+	struct series_life *life = atomic_load_explicit(&series->life, memory_order_relaxed);
+	if (!life) {
+		life = xcalloc(1, sizeof(*life));
+		life->node.owner = series;
+		atomic_store_explicit(&series->life, life, memory_order_release);
+	}
+	atomic_store_explicit(&life->ttl_us, ttl_us, memory_order_relaxed);
+	if (life->is_changed)
 		return;
-	series->is_changed = true;
-	series->next_changed = registry->changed;
+	life->is_changed = true;
+	life->next_changed = registry->changed;
 	registry->changed = series;
 }
 
@@ -357,20 +383,21 @@ has_room(const struct registry *registry, uint64_t bytes)
 		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
+/* @name_hash of the family, @hash of the series, @labels its text */
 static enum registry_verdict
-find_or_create(struct registry *registry, const struct series_request *request, struct buf *text,
-	       struct series **out)
+find_or_create(struct registry *registry, const struct series_request *request, uint64_t name_hash,
+	       uint64_t hash, struct span labels, struct series **out)
 {
-	struct family *family = family_find(registry, request->name);
+	const struct index *segment = series_segment(registry, hash);
+	index_prefetch(segment, hash);
+	struct family *family =
+	    index_find(&registry->families, name_hash, family_has_name, &request->name);
 	if (family && family->type != request->type)
 		return REGISTRY_CONFLICT;
-	struct span labels = buf_span(text);
 	struct series *series = NULL;
-	uint64_t hash = 0;
 	if (family) {
 		struct series_key key = {family, labels};
-		hash = series_hash(family, labels);
-		series = index_find(&registry->series, hash, series_has_key, &key);
+		series = index_find(segment, hash, series_has_key, &key);
 		if (series && (series->pool == POOL_SETS) != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
@@ -385,16 +412,25 @@ find_or_create(struct registry *registry, const struct series_request *request, 
 		uint64_t bytes = labels.len + (family ? 0 : family_bytes(request->name.len));
 		if (!layout || !has_room(registry, bytes))
 			return REGISTRY_LIMIT;
-		if (!family) {
-			family = family_new(registry, request);
-			hash = series_hash(family, labels);
-		}
+		if (!family)
+			family = family_new(registry, request, name_hash);
 		series = series_new(registry, family, layout, request, labels, hash);
 	}
 	if (family->help_rules < request->rules)
 		family_set_help(family, request);
 	*out = series;
 	return REGISTRY_OK;
+}
+
+/* Says that it waits, so that the control thread makes way. */
+static void
+lock(struct registry *registry)
+{
+	if (pthread_mutex_trylock(&registry->lock) == 0)
+		return;
+	atomic_fetch_add_explicit(&registry->waiting, 1, memory_order_relaxed);
+	pthread_mutex_lock(&registry->lock);
+	atomic_fetch_sub_explicit(&registry->waiting, 1, memory_order_relaxed);
 }
 
 enum registry_verdict
@@ -404,9 +440,13 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 {
 	buf_reset(text);
 	label_text_format(request->labels, text);
-	pthread_mutex_lock(&registry->lock);
+	struct span labels = buf_span(text);
+	uint64_t name_hash = hash_bytes64(request->name.ptr, request->name.len);
+	uint64_t hash = join_hashes(name_hash, hash_bytes64(labels.ptr, labels.len));
+	lock(registry);
 	struct series *series = NULL;
-	enum registry_verdict verdict = find_or_create(registry, request, text, &series);
+	enum registry_verdict verdict =
+	    find_or_create(registry, request, name_hash, hash, labels, &series);
 	if (verdict == REGISTRY_OK) {
 		if (series->state == SERIES_DYING) {
 			series->state = SERIES_LIVE;
@@ -421,22 +461,6 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 	}
 	pthread_mutex_unlock(&registry->lock);
 	return verdict;
-}
-
-void
-series_free(struct registry *registry, struct series *series)
-{
-	pthread_mutex_lock(&registry->lock);
-	for (unsigned i = 0; i <= registry->threads; i++)
-		shard_clear(registry->shards[i], series->pool, series->id);
-	struct pool_ids *ids = &registry->ids[series->pool];
-	ids->free = xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
-	ids->free[ids->free_count++] = series->id;
-	registry->text_bytes -= series->text_len;
-	registry->records--;
-	pthread_mutex_unlock(&registry->lock);
-	free(series->expiry);
-	free(series);
 }
 
 void

@@ -101,11 +101,11 @@ uint64_t registry_families_count(const struct registry *registry);
 
 /**
  * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
- * point, and frees those that got no sample meanwhile. Called about once a second, and again soon
- * while it returns true.
+ * point, and frees those that got no sample meanwhile. Each call does a part, in some milliseconds.
+ * Called about once a second, and again soon while it returns true.
  *
  * @tick   now
- * @return whether series wait for a quiescent point
+ * @return whether there is more to do, or series wait for a quiescent point
  */
 bool registry_expire(struct registry *registry, uint32_t tick);
 

@@ -5,20 +5,31 @@
  *	DYING     its incarnation is gone from all cells, so no known spelling leads to it any more;
  *		  a line that wants it takes the slow path and makes it LIVE again
  *	DEAD      every thread has passed a quiescent point and no cell got a newer tick: out of the
- *		  index and the output order
- *	freed     no reader is in the family
+ *		  index
+ *	corpse    out of the output order, and no reader is in the family
+ *	freed
+ *
+ * A million may end at once. Each call does a slice of every step, so that neither the control loop
+ * nor an ingest thread that wants the lock waits long.
  */
 #include "metrics/registry_private.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 
 #include <sched.h>
 #include <stdlib.h>
 
 #define TICKS_PER_SECOND (1000000 / TICK_US)
+/* Series that one call takes a step further: a few milliseconds for each of the steps. */
+#define SLICE 8192
+/* Places in the output order that one call looks at: they are looked at faster. */
+#define SWEEP_SLICE 65536
+/* What a family costs besides, in places. */
+#define SWEEP_FAMILY 8
 /* Series worked off in one hold of the lock: well below a millisecond. */
 #define LOCK_BATCH 256
+/* How often a thread that waits for the lock is offered the CPU before the lock is taken again. */
+#define YIELDS_MAX 1000
 
 /* Between series of a long list: lets ingest threads have the lock now and then. */
 static void
@@ -27,7 +38,8 @@ give_way(struct registry *registry, size_t done)
 	if (done % LOCK_BATCH)
 		return;
 	pthread_mutex_unlock(&registry->lock);
-	sched_yield();
+	for (unsigned i = 0; i < YIELDS_MAX && atomic_load(&registry->waiting); i++)
+		sched_yield();
 	pthread_mutex_lock(&registry->lock);
 }
 
@@ -48,7 +60,7 @@ newest_tick(const struct registry *registry, const struct series *series)
 static bool
 is_over(const struct registry *registry, const struct series *series)
 {
-	int64_t ttl_us = atomic_load_explicit(&series->ttl_us, memory_order_relaxed);
+	int64_t ttl_us = series_ttl_us(series);
 	int64_t age_us =
 	    ((int64_t)registry->tick - (int64_t)newest_tick(registry, series)) * TICK_US;
 	return ttl_us > 0 && age_us > ttl_us;
@@ -56,34 +68,40 @@ is_over(const struct registry *registry, const struct series *series)
 
 /* Puts a series into the wheel for the second after its ttl, counted from its last sample. */
 static void
-arm(struct registry *registry, struct series *series)
+arm(struct registry *registry, struct series *series, struct series_life *life)
 {
-	int64_t ttl_us = atomic_load_explicit(&series->ttl_us, memory_order_relaxed);
+	int64_t ttl_us = atomic_load_explicit(&life->ttl_us, memory_order_relaxed);
 	if (ttl_us <= 0) {
-		if (series->expiry)
-			expiry_remove(registry->expiry, series->expiry);
+		expiry_remove(registry->expiry, &life->node);
 		return;
 	}
-	if (!series->expiry) {
-		series->expiry = xcalloc(1, sizeof(*series->expiry));
-		series->expiry->owner = series;
-	}
 	uint64_t last_s = newest_tick(registry, series) / TICKS_PER_SECOND;
-	expiry_set(registry->expiry, series->expiry, last_s + (uint64_t)ttl_us / 1000000 + 1);
+	expiry_set(registry->expiry, &life->node, last_s + (uint64_t)ttl_us / 1000000 + 1);
 }
 
-static void
+/* The life of a series that is, or was, in the wheel. */
+static struct series_life *
+life_of(struct series *series)
+{
+	return atomic_load_explicit(&series->life, memory_order_relaxed);
+}
+
+/* @return whether there are more */
+static bool
 arm_changed(struct registry *registry)
 {
 	pthread_mutex_lock(&registry->lock);
-	for (size_t done = 1; registry->changed; done++) {
+	for (size_t done = 0; registry->changed && done < SLICE; done++) {
 		struct series *series = registry->changed;
-		registry->changed = series->next_changed;
-		series->is_changed = false;
-		arm(registry, series);
-		give_way(registry, done);
+		struct series_life *life = life_of(series);
+		registry->changed = life->next_changed;
+		life->is_changed = false;
+		arm(registry, series, life);
+		give_way(registry, done + 1);
 	}
+	bool has_more = registry->changed;
 	pthread_mutex_unlock(&registry->lock);
+	return has_more;
 }
 
 static void
@@ -92,7 +110,7 @@ on_due(void *ctx, struct expiry_node *node)
 	struct registry *registry = ctx;
 	struct series *series = node->owner;
 	if (!is_over(registry, series)) {
-		arm(registry, series);
+		arm(registry, series, life_of(series));
 		return;
 	}
 	registry->dying = xgrow(registry->dying, registry->dying_count, &registry->dying_capacity,
@@ -118,14 +136,16 @@ begin_dying(struct registry *registry)
 static void
 unregister(struct registry *registry, struct series *series)
 {
-	struct family *family = series->family;
-	index_remove(&registry->series, series->hash, series);
+	struct family *family = series_family(series);
+	struct name_set *names = series->names;
+	uint64_t hash = series_hash(family, series_text(series));
+	index_remove(series_segment(registry, hash), hash, series);
 	/* It is in the wheel again when its ttl was changed after it had been found due. */
-	expiry_remove(registry->expiry, series->expiry);
+	expiry_remove(registry->expiry, &life_of(series)->node);
 	atomic_fetch_sub_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
-	if (--series->names->series == 0) {
-		index_remove(&registry->name_sets, series->names->hash, series->names);
-		free(series->names);
+	if (--names->series == 0) {
+		index_remove(&registry->name_sets, names->hash, names);
+		free(names);
 		atomic_fetch_sub_explicit(&registry->metrics_count[family->type], 1,
 					  memory_order_relaxed);
 	}
@@ -133,86 +153,175 @@ unregister(struct registry *registry, struct series *series)
 		index_remove(&registry->families, family->hash, family);
 		atomic_fetch_sub_explicit(&registry->families_count, 1, memory_order_relaxed);
 		family->is_gone = true;
+		registry->sorted_gone++;
 		registry->text_bytes -= family_bytes(family->name_len);
 	}
 	series->state = SERIES_DEAD;
-}
-
-/* Drops the dead from a family's output order, keeping their records for readers that are in it. */
-static void
-bury(struct registry *registry, struct family *family)
-{
-	family_own_list(family);
-	struct series_list *list = family->list;
-	size_t kept = 0;
-	for (size_t i = 0; i < list->count; i++) {
-		struct series *series = list->items[i];
-		if (series->state != SERIES_DEAD) {
-			list->items[kept++] = series;
-			continue;
-		}
-		family->graveyard = xgrow(family->graveyard, family->grave_count,
-					  &family->grave_capacity, sizeof(struct series *));
-		family->graveyard[family->grave_count++] = series;
-	}
-	list->count = kept;
-	if (!family->pins)
-		family_unpinned(registry, family);
-}
-
-static void
-remove_gone_families(struct registry *registry)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < registry->sorted_count; i++) {
-		if (!registry->sorted[i]->is_gone)
-			registry->sorted[kept++] = registry->sorted[i];
-	}
-	if (kept != registry->sorted_count)
-		registry->sorted_version++;
-	registry->sorted_count = kept;
+	family->dead++;
+	if (family->is_touched)
+		return;
+	family->is_touched = true;
+	family->next_touched = registry->touched;
+	registry->touched = family;
 }
 
 /* Ends the batch: whatever nobody used since it was taken away dies, the rest lives on. */
 static void
 finish_dying(struct registry *registry)
 {
+	/* The dead must be in the output order, or the sweep would look for them in vain. */
 	registry_merge_births(registry);
-	struct family *touched = NULL;
-	bool any_gone = false;
+	bool any_dead = false;
 	pthread_mutex_lock(&registry->lock);
 	for (size_t i = 0; i < registry->dying_count; i++) {
 		struct series *series = registry->dying[i];
 		give_way(registry, i + 1);
-		if (series->state == SERIES_LIVE || !is_over(registry, series)) {
-			series->state = SERIES_LIVE;
-			series_set_incarnations(registry, series, series->incarnation);
-			arm(registry, series);
+		/* One whose ttl has changed waits for arm_changed(). */
+		bool lives = series->state == SERIES_LIVE || life_of(series)->is_changed ||
+			     !is_over(registry, series);
+		if (!lives) {
+			unregister(registry, series);
+			any_dead = true;
 			continue;
 		}
-		unregister(registry, series);
-		any_gone |= series->family->is_gone;
-		if (!series->family->is_touched) {
-			series->family->is_touched = true;
-			series->family->next_touched = touched;
-			touched = series->family;
-		}
+		series->state = SERIES_LIVE;
+		series_set_incarnations(registry, series, series->incarnation);
+		arm(registry, series, life_of(series));
 	}
 	pthread_mutex_unlock(&registry->lock);
-	bool any_freed = touched != NULL;
-	if (any_gone)
-		remove_gone_families(registry);
-	while (touched) {
-		struct family *next = touched->next_touched;
-		touched->is_touched = false;
-		bury(registry, touched);
-		touched = next;
-	}
-	if (any_freed)
+	if (any_dead)
 		atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
 	registry->dying_count = 0;
 	free(registry->dying_since);
 	registry->dying_since = NULL;
+}
+
+/* ---- What the dead leave behind. ---- */
+
+/* Frees what no reader holds and nothing else refers to any more, perhaps the family itself. */
+static void
+settle(struct registry *registry, struct family *family)
+{
+	if (family->pins)
+		return;
+	if (family->graveyard) {
+		family->graveyard_end->next_dead = registry->corpses;
+		registry->corpses = family->graveyard;
+		family->graveyard = NULL;
+	}
+	if (family->is_gone && !family->is_listed && !family->is_touched)
+		family_free(family);
+}
+
+void
+family_unpinned(struct registry *registry, struct family *family)
+{
+	settle(registry, family);
+}
+
+/*
+ * Takes the dead out of a part of a family's output order, keeping their records for readers that are
+ * in it. @return places looked at
+ */
+static size_t
+sweep_list(struct family *family, size_t limit)
+{
+	family_own_list(family);
+	struct series_list *list = family->list;
+	size_t from = family->sweep_at < list->count ? family->sweep_at : 0;
+	size_t kept = from, at = from;
+	for (; at < list->count && at - from < limit && family->dead; at++) {
+		struct series *series = list->items[at];
+		if (series->state != SERIES_DEAD) {
+			list->items[kept++] = series;
+			continue;
+		}
+		if (!family->graveyard)
+			family->graveyard_end = series;
+		series->next_dead = family->graveyard;
+		family->graveyard = series;
+		family->dead--;
+	}
+	memmove(&list->items[kept], &list->items[at], (list->count - at) * sizeof(list->items[0]));
+	list->count -= at - kept;
+	family->sweep_at = kept;
+	return at - from;
+}
+
+static void
+sweep_touched(struct registry *registry)
+{
+	for (size_t left = SWEEP_SLICE; left && registry->touched;) {
+		struct family *family = registry->touched;
+		size_t done = sweep_list(family, left) + SWEEP_FAMILY;
+		left -= done < left ? done : left;
+		if (family->dead)
+			continue;
+		registry->touched = family->next_touched;
+		family->is_touched = false;
+		settle(registry, family);
+	}
+}
+
+/* The same for families. */
+static void
+sweep_sorted(struct registry *registry)
+{
+	if (!registry->sorted_gone)
+		return;
+	size_t from = registry->sorted_sweep_at < registry->sorted_count
+			  ? registry->sorted_sweep_at
+			  : 0;
+	size_t kept = from, at = from;
+	struct family **sorted = registry->sorted;
+	for (; at < registry->sorted_count && at - from < SWEEP_SLICE; at++) {
+		struct family *family = sorted[at];
+		if (!family->is_gone) {
+			sorted[kept++] = family;
+			continue;
+		}
+		family->is_listed = false;
+		registry->sorted_gone--;
+		settle(registry, family);
+	}
+	memmove(&sorted[kept], &sorted[at], (registry->sorted_count - at) * sizeof(*sorted));
+	registry->sorted_count -= at - kept;
+	registry->sorted_version += at != kept;
+	registry->sorted_sweep_at = kept;
+}
+
+/* Gives back the ids and the memory of dead series. */
+static void
+free_corpses(struct registry *registry)
+{
+	if (!registry->corpses)
+		return;
+	pthread_mutex_lock(&registry->lock);
+	for (size_t done = 0; registry->corpses && done < SLICE; done++) {
+		struct series *series = registry->corpses;
+		registry->corpses = series->next_dead;
+		for (unsigned i = 0; i <= registry->threads; i++)
+			shard_clear(registry->shards[i], series->pool, series->id);
+		struct pool_ids *ids = &registry->ids[series->pool];
+		ids->free =
+		    xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
+		ids->free[ids->free_count++] = series->id;
+		registry->text_bytes -= series->text_len;
+		registry->records--;
+		series_free(series);
+		give_way(registry, done + 1);
+	}
+	pthread_mutex_unlock(&registry->lock);
+	atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
+}
+
+bool
+registry_clean(struct registry *registry)
+{
+	sweep_touched(registry);
+	sweep_sorted(registry);
+	free_corpses(registry);
+	return registry->touched || registry->sorted_gone || registry->corpses;
 }
 
 bool
@@ -221,15 +330,16 @@ registry_expire(struct registry *registry, uint32_t tick)
 	registry->tick = tick;
 	/* Now and then, so that the scrape after a flood of births finds most of them sorted. */
 	registry_merge_births(registry);
-	arm_changed(registry);
-	if (registry->dying_count) {
-		if (!grace_has_passed(registry->grace, registry->dying_since))
-			return true;
+	/* The wheel stands still until all are in it, or their deadlines would be behind it. */
+	bool is_armed = !arm_changed(registry);
+	if (registry->dying_count && grace_has_passed(registry->grace, registry->dying_since))
 		finish_dying(registry);
-	}
-	expiry_advance(registry->expiry, tick / TICKS_PER_SECOND, on_due, registry);
-	if (!registry->dying_count)
-		return false;
-	begin_dying(registry);
-	return true;
+	bool is_clean = !registry_clean(registry);
+	if (registry->dying_count || !is_armed)
+		return true;
+	bool is_done = !expiry_advance(registry->expiry, tick / TICKS_PER_SECOND, SLICE, on_due,
+				       registry);
+	if (registry->dying_count)
+		begin_dying(registry);
+	return registry->dying_count || !is_done || !is_clean;
 }

@@ -17,21 +17,28 @@ enum series_state {
 	SERIES_DEAD,  /* out of the index; the record waits for readers to leave the family */
 };
 
-struct series {
-	struct family *family;
-	struct name_set *names;
-	struct expiry_node *expiry; /* control only; NULL without a ttl */
+/* What only a series that has, or had, a ttl needs. */
+struct series_life {
+	struct expiry_node node;     /* control only */
 	struct series *next_changed; /* under the lock: list of series whose ttl changed */
-	_Atomic int64_t ttl_us;
-	uint64_t hash; /* in the series index */
+	_Atomic int64_t ttl_us;	     /* 0 = never expires; written under the lock */
+	bool is_changed;	     /* in that list */
+};
+
+/* There may be millions: what can be worked out again, or is rarely there, has no field. */
+struct series {
+	union {
+		struct name_set *names;	  /* until it is dead */
+		struct series *next_dead; /* from when it left the output order */
+	};
+	_Atomic(struct series_life *) life; /* owned; set once, under the lock */
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t text_len;
 	uint16_t pool;
 	uint16_t label_count;
 	_Atomic uint8_t state; /* enum series_state; written under the lock */
-	bool is_changed; /* in the list of changed series */
-	char text[];	 /* `a="b",c="d"`, escaped */
+	char text[];	       /* `a="b",c="d"`, escaped */
 };
 
 /* Series in output order. Copied before a change while a reader holds it. Control only. */
@@ -43,7 +50,7 @@ struct series_list {
 
 /* One set of label names in use in a family, for the metrics_total metric. */
 struct name_set {
-	const struct family *family;
+	struct family *family;
 	uint64_t hash;
 	uint32_t series; /* how many have it */
 };
@@ -66,11 +73,14 @@ struct family {
 	/* Control only. */
 	struct series_list *list;
 	unsigned pins; /* readers that are in this family */
-	bool is_listed, is_gone;
-	struct series **graveyard; /* dead series that a pinned list still names */
-	size_t grave_count, grave_capacity;
-	struct family *next_touched; /* while a batch of deaths is worked off */
-	bool is_touched;
+	bool is_listed; /* in registry->sorted */
+	bool is_gone; /* out of the index of families */
+	bool is_touched; /* in registry->touched: dead series are in its list */
+	size_t dead; /* how many of the list */
+	size_t sweep_at; /* where in the list the search for them goes on */
+	/* Taken out of the list, but readers may hold an older one. */
+	struct series *graveyard, *graveyard_end;
+	struct family *next_touched;
 };
 
 struct pool_ids {
@@ -79,8 +89,14 @@ struct pool_ids {
 	size_t free_count, free_capacity;
 };
 
+/*
+ * The index of series is cut up, so that a table that grows is small and nobody waits long for it.
+ */
+#define SERIES_SEGMENTS 256
+
 struct registry {
 	pthread_mutex_t lock;
+	_Atomic unsigned waiting; /* ingest threads that want the lock */
 	unsigned threads;
 	uint64_t max_series;
 	struct grace *grace;
@@ -90,7 +106,7 @@ struct registry {
 
 	/* Under the lock. */
 	struct index families;
-	struct index series;
+	struct index series[SERIES_SEGMENTS]; /* see series_segment() */
 	uint64_t text_bytes; /* of all records and families */
 	uint64_t records; /* series that take memory and an id: dead ones that readers keep, too */
 	struct index name_sets; /* items are owned */
@@ -107,6 +123,10 @@ struct registry {
 	struct family **sorted; /* by name */
 	size_t sorted_count, sorted_capacity;
 	uint64_t sorted_version; /* grows with each change of `sorted` */
+	size_t sorted_gone; /* how many of `sorted` are gone */
+	size_t sorted_sweep_at; /* where the search for them goes on */
+	struct family *touched; /* families with dead series in their lists */
+	struct series *corpses; /* dead series that nothing refers to any more */
 	struct expiry *expiry;
 	struct series **dying; /* the batch that waits for a quiescent point */
 	size_t dying_count, dying_capacity;
@@ -133,6 +153,31 @@ series_text(const struct series *series)
 	return span_of(series->text, series->text_len);
 }
 
+static inline struct family *
+series_family(const struct series *series)
+{
+	return series->names->family;
+}
+
+/* 0 = never expires. */
+static inline int64_t
+series_ttl_us(const struct series *series)
+{
+	const struct series_life *life =
+	    atomic_load_explicit(&series->life, memory_order_acquire);
+	return life ? atomic_load_explicit(&life->ttl_us, memory_order_relaxed) : 0;
+}
+
+/** @return the hash of a series in the index */
+uint64_t series_hash(const struct family *family, struct span text);
+
+/** @return the part of the index that a series of this hash is in */
+static inline struct index *
+series_segment(struct registry *registry, uint64_t hash)
+{
+	return &registry->series[hash % SERIES_SEGMENTS];
+}
+
 /** Sets the incarnation of a series' cell in every shard that has it; under the lock. */
 void series_set_incarnations(struct registry *registry, const struct series *series,
 			     uint32_t incarnation);
@@ -147,13 +192,28 @@ void registry_merge_births(struct registry *registry);
 void family_own_list(struct family *family);
 void series_list_release(struct series_list **list);
 
-/** Frees what readers kept from being freed, once none is in the family. */
+/** Whether any of the family's listed series is alive. */
+static inline bool
+family_is_shown(const struct family *family)
+{
+	return family->list->count > family->dead;
+}
+
+/** To be called when a reader leaves a family: what was kept for readers may go. */
 void family_unpinned(struct registry *registry, struct family *family);
+
+/**
+ * Does a slice of the work that dead series leave behind: takes them out of the output order and frees
+ * what no reader can reach. Control thread, without the lock.
+ *
+ * @return whether there is more to do
+ */
+bool registry_clean(struct registry *registry);
 
 /** Frees a family that nothing refers to any more. */
 void family_free(struct family *family);
 
-/** Gives back the id and the memory of a dead series. */
-void series_free(struct registry *registry, struct series *series);
+/** Frees the memory of a series' record. */
+void series_free(struct series *series);
 
 #endif

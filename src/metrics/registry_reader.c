@@ -81,16 +81,6 @@ family_own_list(struct family *family)
 	family->list = list;
 }
 
-void
-family_unpinned(struct registry *registry, struct family *family)
-{
-	for (size_t i = 0; i < family->grave_count; i++)
-		series_free(registry, family->graveyard[i]);
-	family->grave_count = 0;
-	if (family->is_gone)
-		family_free(family);
-}
-
 /*
  * Merges a sorted array of pointers into another that has room for both, from the back. Pointers are
  * copied as bytes, since the arrays hold pointers of different types.
@@ -326,10 +316,7 @@ leave_family(struct registry_reader *reader)
 	series_list_release(&reader->list);
 	if (!family || --family->pins)
 		return;
-	bool any_freed = family->grave_count > 0;
 	family_unpinned(reader->registry, family);
-	if (any_freed)
-		atomic_fetch_add_explicit(&reader->registry->frees, 1, memory_order_release);
 }
 
 static void
@@ -360,7 +347,7 @@ next_family(struct reader *base, struct family_view *out)
 			 ? reader->position + 1
 			 : position_after(registry, reader->family);
 	/* All listed have died, and what was born since waits for the next merge. */
-	while (at < registry->sorted_count && !registry->sorted[at]->list->count)
+	while (at < registry->sorted_count && !family_is_shown(registry->sorted[at]))
 		at++;
 	if (at >= registry->sorted_count)
 		return false;

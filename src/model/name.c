@@ -8,11 +8,23 @@ is_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
+static const bool legal[256] = {
+    ['a' ... 'z'] = true,
+    ['A' ... 'Z'] = true,
+    ['0' ... '9'] = true,
+    ['_'] = true,
+};
+
 static bool
 is_legal(char byte)
 {
-	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || is_digit(byte) ||
-	       byte == '_';
+	return legal[(unsigned char)byte];
+}
+
+static bool
+is_ascii(char byte)
+{
+	return (unsigned char)byte < 0x80;
 }
 
 size_t
@@ -26,7 +38,7 @@ name_escape(struct span raw, char *out)
 		bool repeated_dash = byte == '-' && i && raw.ptr[i - 1] == '-';
 		if (!repeated_dash)
 			out[len++] = is_legal(byte) ? byte : '_';
-		i += utf8_length(span_from(raw, i));
+		i += is_ascii(byte) ? 1 : utf8_length(span_from(raw, i));
 	}
 	return len;
 }

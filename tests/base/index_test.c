@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* A hash whose home is this slot of a table of the smallest size, 16. */
+#define HOME(slot) ((uint64_t)(slot) << 60)
+
 /* An item whose hash is chosen by the test. */
 struct item {
 	uint64_t hash;
@@ -58,8 +61,8 @@ test_find__same_slot_different_hash(void **state)
 	(void)state;
 	struct index index = INDEX_INIT;
 	/* Equal by key, but not by hash: never found under the other's. */
-	struct item a = {.hash = 1, .number = 5},
-		    b = {.hash = 1 + (UINT64_C(1) << 40), .number = 5};
+	struct item a = {.hash = HOME(1), .number = 5},
+		    b = {.hash = HOME(1) + (UINT64_C(1) << 40), .number = 5};
 	index_add(&index, a.hash, &a);
 	assert_null(find(&index, &b));
 	index_add(&index, b.hash, &b);
@@ -88,7 +91,8 @@ static void
 test_remove__closes_holes_across_the_end(void **state)
 {
 	(void)state;
-	static const uint64_t hashes[] = {14, 14, 15, 15, 0, 14, 1, 0};
+	static const uint64_t hashes[] = {HOME(14), HOME(14), HOME(15), HOME(15),
+					  HOME(0),  HOME(14), HOME(1),	HOME(0)};
 	enum { COUNT = sizeof(hashes) / sizeof(hashes[0]) };
 	for (unsigned gone = 0; gone < COUNT; gone++) {
 		struct index index = INDEX_INIT;
@@ -112,16 +116,35 @@ next_random(unsigned *seed)
 	return *seed >> 8;
 }
 
+/* No more memory than promised, at any count. */
+static void
+test_add__memory_follows_the_count(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	struct item item = {0};
+	uint64_t hash = 0;
+	for (size_t count = 1; count <= 20000; count++) {
+		hash += UINT64_C(0x9e3779b97f4a7c15);
+		index_add(&index, hash, &item);
+		assert_true(index.size > index.count);
+		if (count >= 100)
+			assert_true(index.size * sizeof(index.slots[0]) < count * 19);
+	}
+	index_fini(&index);
+}
+
 /* Against the obvious: a flag in each item. Few hashes, so that runs are long. */
 static void
-random_operations(unsigned seed, unsigned hash_count)
+random_operations(unsigned seed, unsigned hash_count, unsigned shift)
 {
 	enum { ITEMS = 300, STEPS = 5000 };
 	struct index index = INDEX_INIT;
 	struct item items[ITEMS];
 	size_t count = 0;
 	for (unsigned i = 0; i < ITEMS; i++)
-		items[i] = (struct item){.hash = next_random(&seed) % hash_count, .number = i};
+		items[i] = (struct item){
+		    .hash = (uint64_t)(next_random(&seed) % hash_count) << shift, .number = i};
 	for (unsigned step = 0; step < STEPS; step++) {
 		struct item *item = &items[next_random(&seed) % ITEMS];
 		if (!item->is_in) {
@@ -151,8 +174,11 @@ test_index__against_a_model(void **state)
 	(void)state;
 	static const unsigned hash_counts[] = {1, 7, 64, 1000, 1u << 20};
 	for (unsigned i = 0; i < sizeof(hash_counts) / sizeof(hash_counts[0]); i++) {
-		for (unsigned seed = 1; seed <= 4; seed++)
-			random_operations(seed, hash_counts[i]);
+		for (unsigned seed = 1; seed <= 4; seed++) {
+			random_operations(seed, hash_counts[i], 32); /* all at one home */
+			random_operations(seed, hash_counts[i], 44);
+			random_operations(seed, hash_counts[i], 58); /* at few, the last ones too */
+		}
 	}
 }
 
@@ -165,6 +191,7 @@ main(void)
 	    cmocka_unit_test(test_find__same_slot_different_hash),
 	    cmocka_unit_test(test_remove__takes_the_very_item),
 	    cmocka_unit_test(test_remove__closes_holes_across_the_end),
+	    cmocka_unit_test(test_add__memory_follows_the_count),
 	    cmocka_unit_test(test_index__against_a_model),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ go(struct wheel *wheel, uint64_t now_s)
 {
 	memset(wheel->fired, 0, sizeof(wheel->fired));
 	wheel->now_s = now_s > wheel->now_s ? now_s : wheel->now_s;
-	expiry_advance(wheel->expiry, now_s, on_due, wheel);
+	assert_false(expiry_advance(wheel->expiry, now_s, SIZE_MAX, on_due, wheel));
 	return wheel->fired[0];
 }
 
@@ -183,8 +183,43 @@ test_due__may_remove_others_of_its_second(void **state)
 	struct thief thief = {wheel, 0};
 	for (unsigned i = 0; i < NODES; i++)
 		expiry_set(wheel->expiry, &wheel->nodes[i], 5);
-	expiry_advance(wheel->expiry, 5, take_others_out, &thief);
+	assert_false(expiry_advance(wheel->expiry, 5, SIZE_MAX, take_others_out, &thief));
 	assert_int_equal(thief.fired, 1);
+	wheel_free(wheel);
+}
+
+/* Each once, in as many calls as the limit asks for; one that was put back waits for its second. */
+static void
+test_advance__a_part_at_a_time(void **state)
+{
+	(void)state;
+	struct wheel *wheel = wheel_new(0);
+	wheel->again_in_s = 1;
+	wheel->now_s = 10;
+	for (unsigned i = 0; i < NODES; i++)
+		expiry_set(wheel->expiry, &wheel->nodes[i], 1 + i % 9);
+	unsigned calls = 1;
+	while (expiry_advance(wheel->expiry, 10, 3, on_due, wheel))
+		calls++;
+	assert_int_equal(calls, (NODES + 2) / 3);
+	for (unsigned i = 0; i < NODES; i++)
+		assert_int_equal(wheel->fired[i], 1);
+	/* Time may go on, and nodes may be moved or taken out, while some wait. */
+	wheel->again_in_s = 0;
+	wheel->now_s = 11;
+	assert_true(expiry_advance(wheel->expiry, 11, 1, on_due, wheel));
+	unsigned waiting = wheel->fired[0] == 1 ? 0 : 1;
+	expiry_set(wheel->expiry, &wheel->nodes[waiting], 13);
+	expiry_remove(wheel->expiry, &wheel->nodes[waiting + 1]);
+	wheel->now_s = 12;
+	assert_false(expiry_advance(wheel->expiry, 12, NODES, on_due, wheel));
+	assert_int_equal(wheel->fired[waiting], 1);
+	assert_int_equal(wheel->fired[waiting + 1], 1);
+	for (unsigned i = waiting + 2; i < NODES; i++)
+		assert_int_equal(wheel->fired[i], 2);
+	go(wheel, 13);
+	assert_int_equal(wheel->fired[waiting], 1);
+	assert_int_equal(wheel->fired[waiting + 1], 0);
 	wheel_free(wheel);
 }
 
@@ -244,6 +279,7 @@ main(void)
 	    cmocka_unit_test(test_remove__in_and_not_in),
 	    cmocka_unit_test(test_due__may_set_again),
 	    cmocka_unit_test(test_due__may_remove_others_of_its_second),
+	    cmocka_unit_test(test_advance__a_part_at_a_time),
 	    cmocka_unit_test(test_wheel__against_a_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

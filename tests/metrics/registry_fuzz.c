@@ -246,17 +246,30 @@ is_listed(const struct machine *machine, unsigned name)
 	return false;
 }
 
-/* Dead series are kept while a reader is in their family. */
+/* What is not a family's life: a kept series whose readers have left. */
+#define RELEASED 0
+
+/* Dead series are kept while a reader is in their family... */
 static void
-forget_kept(struct machine *machine)
+release_kept(struct machine *machine)
 {
-	unsigned kept = 0;
 	for (unsigned i = 0; i < machine->kept_count; i++) {
 		bool pinned = false;
 		for (unsigned r = 0; r < READERS; r++)
 			pinned |= machine->readers[r].reader &&
 				  machine->readers[r].family == machine->kept[i];
-		if (pinned)
+		if (!pinned)
+			machine->kept[i] = RELEASED;
+	}
+}
+
+/* ... and then until the next expiry. */
+static void
+forget_released(struct machine *machine)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < machine->kept_count; i++) {
+		if (machine->kept[i] != RELEASED)
 			machine->kept[kept++] = machine->kept[i];
 	}
 	machine->kept_count = kept;
@@ -282,7 +295,7 @@ step_family(struct machine *machine, struct model_reader *model)
 		unsigned series = name * LABEL_SETS + i;
 		model->lives[i] = machine->listed[series] ? machine->series[series].life : 0;
 	}
-	forget_kept(machine);
+	release_kept(machine);
 }
 
 static void
@@ -320,7 +333,7 @@ static void
 reader_close(struct machine *machine, struct model_reader *model)
 {
 	reader_free(&model->reader);
-	forget_kept(machine);
+	release_kept(machine);
 }
 
 static void
@@ -347,7 +360,7 @@ bury(struct machine *machine, unsigned series)
 	struct model_family *family = &machine->families[name];
 	machine->series[series].life = 0;
 	machine->kept[machine->kept_count++] = family->life;
-	forget_kept(machine);
+	release_kept(machine);
 	for (unsigned i = 0; i < LABEL_SETS; i++) {
 		if (machine->series[name * LABEL_SETS + i].life)
 			return;
@@ -395,11 +408,13 @@ learn_deaths(struct machine *machine, bool finished)
 static void
 expire(struct machine *machine)
 {
-	bool waits = registry_expire(machine->registry, machine->tick);
-	if (waits)
+	/* So few series are one slice: one call finds them, one ends them, one goes round once more. */
+	bool waits = true;
+	for (unsigned calls = 0; waits && calls < 3; calls++)
 		waits = registry_expire(machine->registry, machine->tick);
 	CHECK(!waits || machine->works[0] || machine->works[1]);
 	learn_deaths(machine, !waits);
+	forget_released(machine);
 }
 
 static void

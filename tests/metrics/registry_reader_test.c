@@ -255,6 +255,7 @@ test_deaths__in_the_family_it_is_in(void **state)
 	assert_next_family(second, "g", "{a=\"1\"} 1\n{a=\"4\"} 4\n");
 	reader_free(&second);
 	assert_next_family(reader, "other", "{} 9\n");
+	fixture_expire_at(&fixture, 5);
 	other = fixture_send(&fixture, METRIC_GAUGE, "more", "", 0, 9);
 	struct series_ref another = fixture_send(&fixture, METRIC_GAUGE, "more", "a=1", 0, 9);
 	assert_true(other.id == ref.id || another.id == ref.id);
@@ -382,6 +383,7 @@ test_deaths__kept_records_count_for_the_limit(void **state)
 	}
 	uint64_t frees = registry_frees(fixture.registry);
 	reader_free(&reader);
+	fixture_expire_at(&fixture, 5);
 	/* Refusals that were remembered are void. */
 	assert_true(registry_frees(fixture.registry) > frees);
 	for (unsigned i = 0; i < 5; i++) {
