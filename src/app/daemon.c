@@ -307,7 +307,7 @@ start(struct daemon *daemon)
 	daemon->streams = stream_limit_new(connection_limit(options));
 	daemon->workers = xcalloc(daemon->worker_count, sizeof(struct worker *));
 	for (unsigned i = 0; i < daemon->worker_count; i++)
-		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, i);
+		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, options, i);
 	if (!add_relays(daemon) ||
 	    !listeners_open(&daemon->listeners, options, daemon->workers, daemon->worker_count))
 		return false;
@@ -417,6 +417,8 @@ daemon_run(const struct options *options)
 	if (options->queue_flags_given)
 		log_info("flags of event queue, packet queue and mapper cache have no effect: "
 			 "there are none");
+	if (options->null_receiver)
+		log_warn("--debug.null-receiver: what is received is discarded");
 	if (options->unixsocket_mode < 0)
 		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
 			 LOG_TEXT("value", options->unixsocket_mode_text));

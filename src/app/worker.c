@@ -49,6 +49,19 @@ on_flush(void *ctx)
 	ingest_flush(worker->ingest);
 }
 
+/* In place of both, with --debug.null-receiver. */
+static void
+discard_payload(void *ctx, enum net_transport transport, const char *bytes, size_t len)
+{
+	(void)ctx, (void)transport, (void)bytes, (void)len;
+}
+
+static void
+flush_nothing(void *ctx)
+{
+	(void)ctx;
+}
+
 static void
 before_work_cb(struct ev_loop *loop, ev_check *watcher, int events)
 {
@@ -108,7 +121,8 @@ stop_cb(struct ev_loop *loop, ev_async *watcher, int events)
 }
 
 struct worker *
-worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
+worker_new(struct bridge *bridge, struct stream_limit *limit, const struct options *options,
+	   unsigned thread)
 {
 	struct worker *worker = xcalloc(1, sizeof(*worker));
 	worker->bridge = bridge;
@@ -116,8 +130,8 @@ worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
 	worker->ingest = bridge->ingests[thread];
 	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	CHECK(worker->loop);
-	worker->sink.payload = on_payload;
-	worker->sink.flush = on_flush;
+	worker->sink.payload = options->null_receiver ? discard_payload : on_payload;
+	worker->sink.flush = options->null_receiver ? flush_nothing : on_flush;
 	worker->sink.ctx = worker;
 	worker->buffers = datagram_buffers_new();
 	worker->pool = stream_pool_new(worker->loop, limit, &worker->sink);

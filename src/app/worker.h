@@ -16,8 +16,9 @@
 
 struct worker;
 
-/** @bridge, @limit borrowed; @thread its index */
-struct worker *worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread);
+/** @bridge, @limit borrowed; @options read now; @thread its index */
+struct worker *worker_new(struct bridge *bridge, struct stream_limit *limit,
+			  const struct options *options, unsigned thread);
 
 /* Before worker_start(): sockets and relays. File descriptors are consumed unless said otherwise. */
 void worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport);

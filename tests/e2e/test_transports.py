@@ -39,6 +39,25 @@ def is_closed(peer):
         return True
 
 
+def test_null_receiver_counts_packets_and_reads_no_line(start_bridge):
+    bridge = start_bridge('--debug.null-receiver')
+    bridge.send_udp('udp:1|c')
+    bridge.send_tcp('tcp:1|c\n')
+    bridge.send_unixgram('gram:1|c')
+    bridge.send_unixstream(frame(b'frame:1|c'))
+
+    def received():
+        own = bridge.scrape().own
+        return [own('received_bytes_total', transport=each) for each in ('udp', 'tcp', 'unixgram', 'unixstream')]
+
+    await_equal(received, [7, 8, 8, 13])
+    scrape = bridge.scrape()
+    assert scrape.own('udp_packets_total') == 1
+    assert scrape.own('unixgram_packets_total') == 1
+    assert scrape.own('lines_total') == 0
+    assert scrape.users() == {}
+
+
 # Addresses.
 
 @pytest.mark.parametrize('threads', [1, 4])
