@@ -72,6 +72,8 @@ def test_every_transport(start_bridge, threads):
     assert scrape.users() == {'udp': 1, 'tcp': 1, 'gram': 1, 'text': 1, 'frame': 1}
     assert scrape.own('udp_packets_total') == 1
     assert scrape.own('udp_packet_drops_total') == 0
+    assert 1 <= scrape.own_sum('receive_wake_ups_total') <= 5
+    assert scrape.own_sum('receive_delay_seconds') == 0
     assert scrape.own('unixgram_packets_total') == 1
     assert scrape.own('tcp_connections_total') == 1
     assert scrape.own('tcp_connection_errors_total') == 0
