@@ -9,6 +9,9 @@
 /* Fewer than this cost no more one by one. */
 #define WORTH_WAITING 8.
 
+/* A shorter wait ends too late to be one: the sender stands still meanwhile. */
+#define LEAST_DELAY_US 100.
+
 /* Largest part of a kernel queue that may gather: traffic may grow fourfold at once. */
 #define FILL_MAX .25
 
@@ -107,7 +110,8 @@ choose_delay(const struct pacer *pacer, int64_t elapsed_us)
 		delay_us = GATHER / arrivals_per_us;
 	if (delay_us * fill_per_us > FILL_MAX)
 		delay_us = FILL_MAX / fill_per_us;
-	return delay_us * arrivals_per_us < WORTH_WAITING ? 0 : (int64_t)delay_us;
+	bool is_worth = delay_us >= LEAST_DELAY_US && delay_us * arrivals_per_us >= WORTH_WAITING;
+	return is_worth ? (int64_t)delay_us : 0;
 }
 
 int64_t

@@ -87,6 +87,9 @@ test_next__follows_the_rate(void **state)
 	    {{NET_TCP, 100000, 40}, 1000, 1000},
 	    {{NET_UNIXSTREAM, 100000, 40}, 1000, 1000},
 	    {{NET_TCP, 100000, 1000}, 150, 170},
+	    /* A wait that short would be none. */
+	    {{NET_TCP, 500000, 1000}, 0, 0},
+	    {{NET_UDP, 2000000, 40}, 0, 0},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct world world;
