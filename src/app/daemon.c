@@ -21,6 +21,9 @@
 #define FINISH_US 5000000
 /* Descriptors that stream connections leave to HTTP, listeners and files. */
 #define RESERVED_DESCRIPTORS 400
+/* Of the control thread, against 0 of those that receive: where they share a processor, receiving goes
+ * first, and a scrape still gets a tenth of it. */
+#define CONTROL_NICENESS 10
 /* How often a wait for quiescent points looks again. */
 #define GRACE_POLL_S 0.002
 
@@ -308,6 +311,17 @@ start_workers(struct daemon *daemon)
 	return error == 0;
 }
 
+/* Linux has a niceness for each thread; those made from here on have this one's, too. */
+static void
+step_behind_workers(void)
+{
+	errno = 0;
+	int niceness = getpriority(PRIO_PROCESS, 0);
+	if (errno || setpriority(PRIO_PROCESS, 0, niceness + CONTROL_NICENESS) != 0)
+		log_warn("cannot put the control thread behind those that receive",
+			 LOG_ERRNO(errno));
+}
+
 static bool
 start(struct daemon *daemon)
 {
@@ -317,13 +331,14 @@ start(struct daemon *daemon)
 	daemon->streams = stream_limit_new(connection_limit(options));
 	daemon->workers = xcalloc(daemon->worker_count, sizeof(struct worker *));
 	for (unsigned i = 0; i < daemon->worker_count; i++)
-		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, i);
+		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, options, i);
 	if (!add_relays(daemon) ||
 	    !listeners_open(&daemon->listeners, options, daemon->workers, daemon->worker_count))
 		return false;
 	start_watchers(daemon);
 	if (!open_http(daemon) || !start_workers(daemon))
 		return false;
+	step_behind_workers();
 	daemon->counters.last_reload_ok = true;
 	daemon->counters.last_success = clock_wall();
 	daemon->sources = (struct telemetry_sources){
@@ -427,6 +442,8 @@ daemon_run(const struct options *options)
 	if (options->queue_flags_given)
 		log_info("flags of event queue, packet queue and mapper cache have no effect: "
 			 "there are none");
+	if (options->null_receiver)
+		log_warn("--debug.null-receiver: what is received is discarded");
 	if (options->unixsocket_mode < 0)
 		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
 			 LOG_TEXT("value", options->unixsocket_mode_text));

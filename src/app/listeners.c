@@ -10,7 +10,8 @@
 /* Holds a burst of 10,000 small datagrams; costs nothing while empty. The kernel may grant less. */
 #define RECEIVE_BUFFER_BYTES (16 << 20)
 
-static void
+/* @return what the kernel granted */
+static int64_t
 watch(struct listeners *listeners, const struct options *options, const char *address,
       enum net_transport transport, unsigned thread, int fd)
 {
@@ -31,6 +32,7 @@ watch(struct listeners *listeners, const struct options *options, const char *ad
 	if (thread == 0 || transport == NET_UNIXGRAM)
 		log_info("listening", LOG_TEXT("transport", net_transport_text(transport)),
 			 LOG_TEXT("address", address), LOG_NUM("receive_buffer_bytes", granted));
+	return granted;
 }
 
 /* @return the address, or false after logging what is wrong with it */
@@ -55,8 +57,8 @@ open_udp(struct listeners *listeners, const struct options *options, const char 
 		int fd = socket_bind_udp(&address, worker_count > 1);
 		if (fd < 0)
 			return false;
-		watch(listeners, options, text, NET_UDP, i, fd);
-		worker_add_datagrams(workers[i], fd, NET_UDP);
+		int64_t granted = watch(listeners, options, text, NET_UDP, i, fd);
+		worker_add_datagrams(workers[i], fd, NET_UDP, granted);
 	}
 	return true;
 }
@@ -98,8 +100,8 @@ open_unixgram(struct listeners *listeners, const struct options *options, const 
 	if (fd < 0)
 		return false;
 	unsigned thread = (unsigned)(listeners->file_count - 1) % worker_count;
-	watch(listeners, options, path, NET_UNIXGRAM, thread, fd);
-	worker_add_datagrams(workers[thread], fd, NET_UNIXGRAM);
+	(void)watch(listeners, options, path, NET_UNIXGRAM, thread, fd);
+	worker_add_datagrams(workers[thread], fd, NET_UNIXGRAM, socket_unixgram_queue());
 	return true;
 }
 

@@ -27,6 +27,8 @@ struct options {
 	int unixsocket_mode; /* permission bits; -1 = what the umask gives */
 	int64_t read_buffer; /* bytes asked for; 0 = as much as is sensible */
 	uint64_t max_connections;
+	int64_t max_wake_up_delay_ns; /* 0 = datagrams never wait for others */
+	bool null_receiver;	      /* receive and discard */
 
 	/* Lines. */
 	bool parse_dogstatsd_tags, parse_influxdb_tags, parse_librato_tags, parse_signalfx_tags;

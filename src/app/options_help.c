@@ -65,7 +65,11 @@ option_describe_value(const struct flag *flag, struct buf *out)
 			buf_printf(out, "%lld to %lld %s", minimum, maximum, flag->unit);
 		return;
 	case FLAG_DURATION:
-		buf_printf(out, "a duration such as 200ms, at least %lldns", minimum);
+		if (maximum == INT64_MAX)
+			buf_printf(out, "a duration such as 200ms, at least %lldns", minimum);
+		else
+			buf_printf(out, "a duration such as 200us, %lldns to %lldns", minimum,
+				   maximum);
 		return;
 	case FLAG_CHOICE:
 	case FLAG_CHOICE_ANY_CASE:

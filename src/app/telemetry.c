@@ -286,6 +286,25 @@ add_sockets(struct gathering *g, enum own_metric id, bool buffers)
 }
 
 static void
+add_wake_ups(struct gathering *g)
+{
+	struct worker *const *workers = g->from->workers;
+	char thread[16];
+	begin(g, OWN_RECEIVE_WAKE_UPS);
+	for (unsigned i = 0; i < g->from->worker_count; i++) {
+		int len = snprintf(thread, sizeof(thread), "%u", i);
+		family_list_add_with(g->list, "thread", span_of(thread, (size_t)len),
+				     (double)worker_wake_ups(workers[i]));
+	}
+	begin(g, OWN_RECEIVE_DELAY);
+	for (unsigned i = 0; i < g->from->worker_count; i++) {
+		int len = snprintf(thread, sizeof(thread), "%u", i);
+		family_list_add_with(g->list, "thread", span_of(thread, (size_t)len),
+				     (double)worker_delay_us(workers[i]) / 1e6);
+	}
+}
+
+static void
 add_drops(struct gathering *g)
 {
 	uint64_t udp = 0;
@@ -454,6 +473,7 @@ telemetry_reader_new(const struct telemetry_sources *sources)
 	add_events(&g);
 	add_registry(&g);
 	add_transports(&g);
+	add_wake_ups(&g);
 	add_drops(&g);
 	add_relays(&g);
 	add_configuration(&g);

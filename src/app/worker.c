@@ -2,11 +2,18 @@
 
 #include "app/ingest.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "net/datagram.h"
+#include "net/pacer.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+
+/* How late a wait may end; the kernel's own 50 us are as long as the wait itself. */
+#define TIMER_SLACK_NS 1000
 
 struct worker {
 	struct bridge *bridge;
@@ -17,6 +24,10 @@ struct worker {
 	bool is_started;
 
 	struct net_sink sink;
+	struct pacer_limits limits; /* until it starts; then the pacer's */
+	struct pacer pacer;
+	_Atomic uint64_t wake_ups;
+	_Atomic int64_t delay_us;
 	struct datagram_buffers *buffers;
 	struct stream_pool *pool;
 	struct datagram_listener **datagrams;
@@ -49,6 +60,19 @@ on_flush(void *ctx)
 	ingest_flush(worker->ingest);
 }
 
+/* In place of both, with --debug.null-receiver. */
+static void
+discard_payload(void *ctx, enum net_transport transport, const char *bytes, size_t len)
+{
+	(void)ctx, (void)transport, (void)bytes, (void)len;
+}
+
+static void
+flush_nothing(void *ctx)
+{
+	(void)ctx;
+}
+
 static void
 before_work_cb(struct ev_loop *loop, ev_check *watcher, int events)
 {
@@ -59,12 +83,26 @@ before_work_cb(struct ev_loop *loop, ev_check *watcher, int events)
 	ingest_begin(worker->ingest);
 }
 
+/* The loop waits out its interval before it asks for events; timers stay due in time. */
+static void
+set_pace(struct worker *worker)
+{
+	int64_t delay_us = pacer_next_us(&worker->pacer, worker->sink.counters, clock_mono().us);
+	atomic_store_explicit(&worker->delay_us, delay_us, memory_order_relaxed);
+	atomic_store_explicit(&worker->wake_ups, worker->pacer.wake_ups, memory_order_relaxed);
+	bool is_behind = worker->sink.is_behind;
+	worker->sink.is_behind = false;
+	ev_set_io_collect_interval(worker->loop, is_behind ? 0. : (double)delay_us / 1e6);
+}
+
+/* From here to before_work_cb() the thread holds nothing, also while it lets traffic gather. */
 static void
 after_work_cb(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
 	struct worker *worker = watcher->data;
 	(void)loop;
 	(void)events;
+	set_pace(worker);
 	grace_end(worker->bridge->grace, worker->thread);
 }
 
@@ -108,7 +146,8 @@ stop_cb(struct ev_loop *loop, ev_async *watcher, int events)
 }
 
 struct worker *
-worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
+worker_new(struct bridge *bridge, struct stream_limit *limit, const struct options *options,
+	   unsigned thread)
 {
 	struct worker *worker = xcalloc(1, sizeof(*worker));
 	worker->bridge = bridge;
@@ -116,9 +155,14 @@ worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
 	worker->ingest = bridge->ingests[thread];
 	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	CHECK(worker->loop);
-	worker->sink.payload = on_payload;
-	worker->sink.flush = on_flush;
+	worker->sink.payload = options->null_receiver ? discard_payload : on_payload;
+	worker->sink.flush = options->null_receiver ? flush_nothing : on_flush;
 	worker->sink.ctx = worker;
+	worker->limits = (struct pacer_limits){
+	    .max_delay_us = options->max_wake_up_delay_ns / 1000,
+	    .udp_bytes = INT64_MAX,
+	    .unixgram_queue = INT64_MAX,
+	};
 	worker->buffers = datagram_buffers_new();
 	worker->pool = stream_pool_new(worker->loop, limit, &worker->sink);
 	atomic_store(&worker->is_alive, true);
@@ -139,8 +183,12 @@ worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread)
 }
 
 void
-worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport)
+worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport, int64_t room)
 {
+	int64_t *least = transport == NET_UDP ? &worker->limits.udp_bytes
+					      : &worker->limits.unixgram_queue;
+	if (room < *least)
+		*least = room;
 	worker->datagrams = xgrow(worker->datagrams, worker->datagram_count,
 				  &worker->datagram_capacity, sizeof(*worker->datagrams));
 	worker->datagrams[worker->datagram_count++] = datagram_listener_new(
@@ -173,6 +221,9 @@ static void *
 run(void *arg)
 {
 	struct worker *worker = arg;
+	if (prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS) != 0)
+		log_warn("cannot make timers precise", LOG_ERRNO(errno));
+	pacer_init(&worker->pacer, &worker->limits);
 	grace_begin(worker->bridge->grace, worker->thread);
 	ev_run(worker->loop, 0);
 	for (size_t i = 0; i < worker->relay_count; i++)
@@ -253,6 +304,18 @@ const struct relay_counters *
 worker_relay_counters(const struct worker *worker, size_t relay)
 {
 	return relay_get_counters(worker->relays[relay]);
+}
+
+uint64_t
+worker_wake_ups(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->wake_ups, memory_order_relaxed);
+}
+
+int64_t
+worker_delay_us(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->delay_us, memory_order_relaxed);
 }
 
 bool

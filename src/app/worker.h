@@ -16,11 +16,14 @@
 
 struct worker;
 
-/** @bridge, @limit borrowed; @thread its index */
-struct worker *worker_new(struct bridge *bridge, struct stream_limit *limit, unsigned thread);
+/** @bridge, @limit borrowed; @options read now; @thread its index */
+struct worker *worker_new(struct bridge *bridge, struct stream_limit *limit,
+			  const struct options *options, unsigned thread);
 
 /* Before worker_start(): sockets and relays. File descriptors are consumed unless said otherwise. */
-void worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport);
+/** @room what the kernel queues there: bytes of UDP as it counts them, datagrams of Unix; -1 = unknown */
+void worker_add_datagrams(struct worker *worker, int fd, enum net_transport transport,
+			  int64_t room);
 /** @owns_fd false when several workers accept from one socket and another one owns it */
 void worker_add_listener(struct worker *worker, int fd, bool owns_fd,
 			 enum net_transport transport);
@@ -51,6 +54,10 @@ const struct net_counters *worker_counters(const struct worker *worker,
 					   enum net_transport transport);
 size_t worker_relay_count(const struct worker *worker);
 const struct relay_counters *worker_relay_counters(const struct worker *worker, size_t relay);
+/** @return how often it woke up and found something to read */
+uint64_t worker_wake_ups(const struct worker *worker);
+/** @return how long it lets traffic gather at present, in microseconds */
+int64_t worker_delay_us(const struct worker *worker);
 /** @return whether all its listeners still receive */
 bool worker_is_alive(const struct worker *worker);
 

@@ -174,13 +174,14 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct datagram_listener *listener = io->data;
 	for (int i = 0; i < BATCHES_PER_WAKE_UP; i++) {
 		if (i > 0 && turn_is_over(loop))
-			return;
+			break;
 		int received;
 		bool is_more = receive_batch(listener, &received);
 		/* A batch that is not full leaves nothing worth a call that finds nothing. */
 		if (!is_more || (received >= 0 && received < BATCH))
 			return;
 	}
+	listener->sink->is_behind = true;
 }
 
 static void

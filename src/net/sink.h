@@ -44,6 +44,9 @@ struct net_sink {
 	 */
 	void (*flush)(void *ctx);
 	void *ctx;
+	/* Set by a listener that gave the loop its turn with data left to read; cleared by whoever
+	 * runs the loop. */
+	bool is_behind;
 	struct net_counters counters[NET_TRANSPORTS];
 };
 

@@ -6,11 +6,15 @@
 #include <limits.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+/* The kernel's own default, where it does not say. */
+#define UNIXGRAM_QUEUE_DEFAULT 10
 
 /* How a socket for UDP or TCP is to be bound. */
 struct binding {
@@ -240,6 +244,18 @@ socket_drops(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
 		return -1;
 	return len > SK_MEMINFO_DROPS * sizeof(info[0]) ? (int64_t)info[SK_MEMINFO_DROPS] : -1;
+}
+
+int64_t
+socket_unixgram_queue(void)
+{
+	long long length = UNIXGRAM_QUEUE_DEFAULT;
+	FILE *file = fopen("/proc/sys/net/unix/max_dgram_qlen", "re");
+	if (file && fscanf(file, "%lld", &length) != 1)
+		length = UNIXGRAM_QUEUE_DEFAULT;
+	if (file)
+		fclose(file);
+	return length;
 }
 
 uint16_t

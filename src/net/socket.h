@@ -60,6 +60,9 @@ int64_t socket_set_receive_buffer(int fd, int64_t bytes);
  */
 int64_t socket_drops(int fd);
 
+/** @return datagrams that a Unix socket bound now can queue (net.unix.max_dgram_qlen) */
+int64_t socket_unixgram_queue(void);
+
 /** @return the port of a bound socket, host byte order; 0 when it has none */
 uint16_t socket_port(int fd);
 

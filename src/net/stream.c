@@ -222,14 +222,16 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)events;
 	struct connection *connection = io->data;
+	struct net_sink *sink = connection->pool->sink;
 	for (int i = 0; i < READS_PER_WAKE_UP; i++) {
 		if (turn_is_over(loop)) {
 			put_off(connection);
-			return;
+			break;
 		}
 		if (read_once(connection) != READ_FULL)
 			return;
 	}
+	sink->is_behind = true;
 }
 
 /* Before all other callbacks of the iteration. At least one is read, whatever the time. */
@@ -243,6 +245,7 @@ on_after_waiting(struct ev_loop *loop, ev_check *check, int events)
 		remove_put_off(longest_waiting);
 		(void)read_once(longest_waiting);
 	} while (pool->put_off && !turn_is_over(loop));
+	pool->sink->is_behind |= pool->put_off != NULL;
 }
 
 static void

@@ -10,7 +10,7 @@
 #include <ev.h>
 #include <stdbool.h>
 
-#define TURN_S 0.005
+#define TURN_S 0.001
 
 /**
  * @return whether the loop's iteration has gone on for longer than TURN_S. A step of the wall clock

@@ -153,6 +153,8 @@ test_parse__defaults(void **state)
 	static const struct acceptance numbers[] = {
 	    {{NULL}, FIELD(read_buffer), 0},
 	    {{NULL}, FIELD(max_connections), 1024},
+	    {{NULL}, FIELD(max_wake_up_delay_ns), 1000000},
+	    {{NULL}, FIELD(null_receiver), false},
 	    {{NULL}, FIELD(parse_dogstatsd_tags), true},
 	    {{NULL}, FIELD(parse_influxdb_tags), true},
 	    {{NULL}, FIELD(parse_librato_tags), true},
@@ -189,6 +191,8 @@ test_parse__booleans(void **state)
 	    {{"--no-statsd.sets"}, FIELD(sets), false},
 	    {{"--check-config"}, FIELD(check_config), true},
 	    {{"--no-check-config"}, FIELD(check_config), false},
+	    {{"--debug.null-receiver"}, FIELD(null_receiver), true},
+	    {{"--no-debug.null-receiver"}, FIELD(null_receiver), false},
 	    {{"--web.enable-lifecycle"}, FIELD(web_enable_lifecycle), true},
 	    {{"--no-web.process-metrics"}, FIELD(web_process_metrics), false},
 	};
@@ -427,6 +431,28 @@ test_parse__uint(void **state)
 	    {{"--statsd.event-queue-size=9223372036854775808"},
 	     "flag '--statsd.event-queue-size': expected at least 0 batches, got "
 	     "'9223372036854775808'"},
+	};
+	CHECK_REFUSALS(refused);
+}
+
+static void
+test_parse__duration_with_a_maximum(void **state)
+{
+	(void)state;
+	static const struct acceptance taken[] = {
+	    {{"--statsd.max-wake-up-delay=0"}, FIELD(max_wake_up_delay_ns), 0},
+	    {{"--statsd.max-wake-up-delay=0s"}, FIELD(max_wake_up_delay_ns), 0},
+	    {{"--statsd.max-wake-up-delay=250us"}, FIELD(max_wake_up_delay_ns), 250000},
+	    {{"--statsd.max-wake-up-delay=10ms"}, FIELD(max_wake_up_delay_ns), 10000000},
+	};
+	CHECK_ACCEPTANCES(taken);
+	static const struct refusal refused[] = {
+	    {{"--statsd.max-wake-up-delay=10000001ns"},
+	     "flag '--statsd.max-wake-up-delay': expected a duration such as 200us, 0ns to "
+	     "10000000ns, got '10000001ns'"},
+	    {{"--statsd.max-wake-up-delay=-1ms"},
+	     "flag '--statsd.max-wake-up-delay': expected a duration such as 200us, 0ns to "
+	     "10000000ns, got '-1ms'"},
 	};
 	CHECK_REFUSALS(refused);
 }
@@ -1037,6 +1063,7 @@ main(void)
 	    cmocka_unit_test(test_parse__int),
 	    cmocka_unit_test(test_parse__uint),
 	    cmocka_unit_test(test_parse__duration),
+	    cmocka_unit_test(test_parse__duration_with_a_maximum),
 	    cmocka_unit_test(test_parse__choices),
 	    cmocka_unit_test(test_parse__queue_flags_given),
 	    cmocka_unit_test(test_parse__lists),

@@ -40,7 +40,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	assert_true(pipeline_init(&parts->pipeline, settings, mapping, &diag));
 	diag_fini(&diag);
 	parts->limit = stream_limit_new(10);
-	parts->worker = worker_new(parts->pipeline.bridge, parts->limit, 0);
+	parts->worker = worker_new(parts->pipeline.bridge, parts->limit, &parts->options, 0);
 	parts->control = (struct control_counters){.reloads_ok = 1, .reloads_failed = 2};
 	parts->sources = (struct telemetry_sources){
 	    .bridge = parts->pipeline.bridge,

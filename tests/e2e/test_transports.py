@@ -39,6 +39,25 @@ def is_closed(peer):
         return True
 
 
+def test_null_receiver_counts_packets_and_reads_no_line(start_bridge):
+    bridge = start_bridge('--debug.null-receiver')
+    bridge.send_udp('udp:1|c')
+    bridge.send_tcp('tcp:1|c\n')
+    bridge.send_unixgram('gram:1|c')
+    bridge.send_unixstream(frame(b'frame:1|c'))
+
+    def received():
+        own = bridge.scrape().own
+        return [own('received_bytes_total', transport=each) for each in ('udp', 'tcp', 'unixgram', 'unixstream')]
+
+    await_equal(received, [7, 8, 8, 13])
+    scrape = bridge.scrape()
+    assert scrape.own('udp_packets_total') == 1
+    assert scrape.own('unixgram_packets_total') == 1
+    assert scrape.own('lines_total') == 0
+    assert scrape.users() == {}
+
+
 # Addresses.
 
 @pytest.mark.parametrize('threads', [1, 4])
@@ -53,6 +72,8 @@ def test_every_transport(start_bridge, threads):
     assert scrape.users() == {'udp': 1, 'tcp': 1, 'gram': 1, 'text': 1, 'frame': 1}
     assert scrape.own('udp_packets_total') == 1
     assert scrape.own('udp_packet_drops_total') == 0
+    assert 1 <= scrape.own_sum('receive_wake_ups_total') <= 5
+    assert scrape.own_sum('receive_delay_seconds') == 0
     assert scrape.own('unixgram_packets_total') == 1
     assert scrape.own('tcp_connections_total') == 1
     assert scrape.own('tcp_connection_errors_total') == 0

@@ -264,7 +264,12 @@ test_receive__bounded_work(void **state)
 	ev_run(f.loop, EVRUN_ONCE);
 	assert_in_range(load(&counters(&f)->packets), 64, 256);
 	assert_in_range(receiving.calls, 1, 4);
+	assert_true(f.received.sink.is_behind);
 	receive_packets(&f, 1000);
+	f.received.sink.is_behind = false;
+	send_datagram(&f, SPAN("a"));
+	receive_packets(&f, 1001);
+	assert_false(f.received.sink.is_behind);
 	fixture_fini(&f);
 }
 
@@ -289,6 +294,7 @@ test_receive__bounded_time(void **state)
 	ev_run(f.loop, EVRUN_ONCE);
 	assert_int_equal(receiving.calls, 1);
 	assert_int_equal(load(&counters(&f)->packets), 64);
+	assert_true(f.received.sink.is_behind);
 	f.received.sink.payload = receive_payload;
 	receive_packets(&f, 128);
 	fixture_fini(&f);

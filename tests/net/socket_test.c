@@ -439,6 +439,18 @@ test_drops(void **state)
 	assert_int_equal(socket_port(fd), 0);
 }
 
+static void
+test_unixgram_queue__is_what_the_kernel_says(void **state)
+{
+	(void)state;
+	char text[32] = "";
+	FILE *file = fopen("/proc/sys/net/unix/max_dgram_qlen", "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	assert_int_equal(socket_unixgram_queue(), atoll(text));
+}
+
 int
 main(void)
 {
@@ -460,6 +472,7 @@ main(void)
 	    cmocka_unit_test(test_unix__no_file_is_left_when_listening_fails),
 	    cmocka_unit_test(test_receive_buffer),
 	    cmocka_unit_test(test_drops),
+	    cmocka_unit_test(test_unixgram_queue__is_what_the_kernel_says),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -402,9 +402,11 @@ test_fairness(void **state)
 	flooded.fd = find_accepted(busy);
 	flooded.full_reads = 100;
 	deliver_bytes(busy, NET_TCP, SPAN("a"));
+	assert_false(server.received.sink.is_behind);
 	send_bytes(other, SPAN("a:1|c\n"));
 	run_until(server.loop, load(&counters(&server, NET_UNIXSTREAM)->bytes) == 6);
 	assert_in_range(flooded.full_reads, 90, 100);
+	assert_true(server.received.sink.is_behind);
 	run_until(server.loop, flooded.full_reads == 0);
 	flooded.fd = -1;
 	close(busy);
@@ -443,7 +445,9 @@ test_fairness__slow_payloads(void **state)
 			ev_run(server.loop, EVRUN_ONCE);
 			assert_in_range(server.received.payloads, before, before + 1);
 		}
+		assert_true(server.received.sink.is_behind);
 		run_until(server.loop, server.received.payloads == (size_t)(line * CLIENTS));
+		server.received.sink.is_behind = false;
 	}
 	for (int i = 0; i < CLIENTS; i++)
 		close(clients[i]);
