@@ -83,6 +83,8 @@ main(int argc, char **argv)
 	population_write_mapping(bench.mapping, "");
 	bench_pin(bench.server_cpu);
 	bench_memory(&bench);
+	bench_pin(bench.sender_cpu);
+	bench_receive(&bench);
 	table_print();
 	unlink(bench.mapping);
 	rmdir(bench.directory);

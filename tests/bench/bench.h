@@ -17,6 +17,7 @@ struct bench {
 
 /* Each measures those of its rows that are wanted. */
 void bench_memory(struct bench *bench);
+void bench_receive(struct bench *bench);
 
 /** Measures PB if it has not been. @return nanoseconds a line */
 double bench_parse_bound(struct bench *bench);

@@ -161,7 +161,7 @@ watch_second(const struct server *server, struct watch *watch)
 	int64_t took_us = clock_mono().us - start_us;
 	if (took_us > watch->slowest_us)
 		watch->slowest_us = took_us;
-	if (server_request(server, "POST", "/-/reload", &body) == 200)
+	if (server_reload(server))
 		watch->reloads++;
 	else
 		watch->failures++;
@@ -297,7 +297,8 @@ run_transport(const struct plan *plan, enum transport transport)
 	struct line_counts sent = {0};
 	uint64_t payloads = 0;
 	struct sender senders[SENDERS] = {0};
-	server_start(&server, plan->binary, plan->mapping);
+	server_start(&server,
+		     &(struct server_plan){.binary = plan->binary, .mapping = plan->mapping});
 	int64_t start_us = clock_mono().us;
 	start_senders(senders, &server, plan, transport);
 	watch_traffic(&server, &watch, plan->seconds);
