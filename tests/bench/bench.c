@@ -7,7 +7,6 @@
 
 #include "population.h"
 
-#include "server.h"
 #include "table.h"
 
 #include "base/hash.h"
@@ -27,6 +26,26 @@ bench_pin(unsigned cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		give_up("sched_setaffinity");
+}
+
+void
+bench_start(const struct bench *bench, struct server *server, const char *flag)
+{
+	const char *flags[] = {"--threads=1", flag, NULL};
+	server_start(server, &(struct server_plan){
+				 .binary = bench->binary,
+				 .mapping = bench->mapping,
+				 .flags = flags,
+				 .is_pinned = true,
+				 .cpu = bench->server_cpu,
+			     });
+}
+
+void
+bench_stop(struct server *server)
+{
+	if (!server_stop(server))
+		give_up("the server did not end with 0");
 }
 
 static void
@@ -83,8 +102,12 @@ main(int argc, char **argv)
 	population_write_mapping(bench.mapping, "");
 	bench_pin(bench.server_cpu);
 	bench_memory(&bench);
+	bench_rules(&bench);
 	bench_pin(bench.sender_cpu);
 	bench_receive(&bench);
+	bench_scrape(&bench);
+	bench_stalls(&bench);
+	bench_peer(&bench);
 	table_print();
 	unlink(bench.mapping);
 	rmdir(bench.directory);

@@ -5,6 +5,8 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include "server.h"
+
 struct bench {
 	const char *binary;
 	const char *peer; /* another server and its flags, divided by blanks; NULL = none */
@@ -18,9 +20,19 @@ struct bench {
 /* Each measures those of its rows that are wanted. */
 void bench_memory(struct bench *bench);
 void bench_receive(struct bench *bench);
+void bench_scrape(struct bench *bench);
+void bench_stalls(struct bench *bench);
+void bench_rules(struct bench *bench);
+void bench_peer(struct bench *bench);
 
 /** Measures PB if it has not been. @return nanoseconds a line */
 double bench_parse_bound(struct bench *bench);
+
+/** Starts the server on its CPU, with one thread. @flag one more, NULL = none */
+void bench_start(const struct bench *bench, struct server *server, const char *flag);
+
+/** Stops a server, which must end well. */
+void bench_stop(struct server *server);
 
 /** Lets the calling thread run on one CPU only. */
 void bench_pin(unsigned cpu);

@@ -72,11 +72,11 @@ fill_pieces(const struct load *load, struct iovec *pieces, unsigned count)
 }
 
 static unsigned
-send_datagrams(struct load *load)
+send_datagrams(struct load *load, unsigned most)
 {
 	struct mmsghdr messages[BATCH] = {0};
 	struct iovec pieces[BATCH];
-	unsigned count = run_of(load, BATCH);
+	unsigned count = run_of(load, most < BATCH ? most : BATCH);
 	fill_pieces(load, pieces, count);
 	for (unsigned i = 0; i < count; i++) {
 		messages[i].msg_hdr.msg_iov = &pieces[i];
@@ -130,8 +130,16 @@ send_some(struct load *load)
 	case LOAD_STREAM:
 		return send_stream(load);
 	default:
-		return send_datagrams(load);
+		return send_datagrams(load, BATCH);
 	}
+}
+
+void
+load_send(struct load *load, unsigned count)
+{
+	struct load_sent sent = {0};
+	while (count > sent.packets)
+		advance(load, send_datagrams(load, count - (unsigned)sent.packets), &sent);
 }
 
 static double

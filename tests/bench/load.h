@@ -39,6 +39,9 @@ struct load_sent {
  */
 void load_run(struct load *load, double rate, double seconds, struct load_sent *sent);
 
+/** Sends `count` packets, at once. */
+void load_send(struct load *load, unsigned count);
+
 /** Sends each packet once over TCP, and waits until the server has nothing more to do. */
 void load_once(const struct server *server, const struct packets *packets);
 

@@ -5,8 +5,10 @@
 
 #include <stdlib.h>
 
-/* Lines looked at for one that ends a packet to the byte. */
-#define FIT_TRIES 64
+/* Lines looked at for one of a wanted length. */
+#define FIT_TRIES 1000
+/* Those whose lengths are chosen so that a packet is full to the byte. */
+#define LAST_LINES 3
 
 struct maker {
 	struct buf bytes;
@@ -43,74 +45,80 @@ maker_finish(struct maker *maker)
 	return maker->packets;
 }
 
-/* Appends lines until one would not fit, which stays out. @return how many there are in the packet */
+/* Appends lines until one would not fit, which stays out; one at least. @return how many */
 static uint32_t
 fill(struct maker *maker, const struct population *population, const struct packets_plan *plan,
-     struct draw *draw, size_t start, uint32_t lines)
+     struct draw *draw)
 {
 	struct buf *bytes = &maker->bytes;
-	for (;;) {
+	size_t start = bytes->len;
+	for (uint32_t lines = 0;; lines++) {
 		size_t before = bytes->len;
 		if (lines)
 			buf_add_byte(bytes, '\n');
-		population_write(population, population_choose(population, plan->choice, draw), draw, bytes);
-		if (bytes->len - start > plan->size) {
+		population_write(population, population_choose(population, plan->choice, draw), draw,
+				 bytes);
+		if (lines && bytes->len - start > plan->size) {
 			bytes->len = before;
 			return lines;
 		}
-		lines++;
-		if (bytes->len - start == plan->size)
-			return lines;
 	}
-}
-
-static uint32_t
-drop_line(struct maker *maker, size_t start, uint32_t lines)
-{
-	if (!lines)
-		return 0;
-	struct span packet = span_of(maker->bytes.ptr + start, maker->bytes.len - start);
-	const char *end = memrchr(packet.ptr, '\n', packet.len);
-	maker->bytes.len = end ? (size_t)(end - maker->bytes.ptr) : start;
-	return lines - 1;
-}
-
-/* Tries to end the packet with one line that fits to the byte. @return how many lines there are */
-static uint32_t
-fit(struct maker *maker, const struct population *population, const struct packets_plan *plan,
-    struct draw *draw, size_t start, uint32_t lines)
-{
-	struct buf *bytes = &maker->bytes;
-	size_t room = start + plan->size - bytes->len;
-	for (unsigned tries = 0; tries < FIT_TRIES; tries++) {
-		size_t one = population_choose(population, plan->choice, draw);
-		if (!population_may_fit(population, one, room - (lines ? 1 : 0)))
-			continue;
-		size_t before = bytes->len;
-		if (lines)
-			buf_add_byte(bytes, '\n');
-		population_write(population, one, draw, bytes);
-		if (bytes->len - start == plan->size)
-			return lines + 1;
-		bytes->len = before;
-	}
-	return lines;
 }
 
 static void
-make_packet(struct maker *maker, const struct population *population,
-	    const struct packets_plan *plan, struct draw *draw)
+drop_line(struct maker *maker, size_t start)
 {
-	size_t start = maker->bytes.len;
-	uint32_t lines = fill(maker, population, plan, draw, start, 0);
-	while (plan->is_exact && maker->bytes.len - start != plan->size) {
-		/* Mostly the last line, but any number: no last line may fit behind the others. */
-		do
-			lines = drop_line(maker, start, lines);
-		while (draw_below(draw, 4) == 0);
-		lines = fit(maker, population, plan, draw, start, lines);
-		if (maker->bytes.len - start != plan->size)
-			lines = fill(maker, population, plan, draw, start, lines);
+	struct span packet = span_of(maker->bytes.ptr + start, maker->bytes.len - start);
+	const char *end = memrchr(packet.ptr, '\n', packet.len);
+	maker->bytes.len = end ? (size_t)(end - maker->bytes.ptr) : start;
+}
+
+/*
+ * Appends a line of about a length, drawn again until it is one.
+ *
+ * @len, @slack bytes, with the '\n' before a line that is not the first
+ * @return whether one was found
+ */
+static bool
+add_line_of(struct maker *maker, const struct population *population,
+	    const struct packets_plan *plan, struct draw *draw, bool is_first, size_t len,
+	    size_t slack)
+{
+	struct buf *bytes = &maker->bytes;
+	size_t before = bytes->len;
+	for (unsigned tries = 0; tries < FIT_TRIES; tries++) {
+		size_t one = population_choose(population, plan->choice, draw);
+		size_t least = population_least_len(population, one);
+		if (least > len + slack || least + VALUE_MAX + slack < len)
+			continue;
+		if (!is_first)
+			buf_add_byte(bytes, '\n');
+		population_write(population, one, draw, bytes);
+		size_t got = bytes->len - before;
+		if (got <= len + slack && got + slack >= len)
+			return true;
+		bytes->len = before;
+	}
+	return false;
+}
+
+/* The last lines share what is left evenly, so that the very last one can be found. */
+static void
+make_exact(struct maker *maker, const struct population *population,
+	   const struct packets_plan *plan, struct draw *draw)
+{
+	size_t start = maker->bytes.len, room;
+	uint32_t lines = 0;
+	while ((room = start + plan->size - maker->bytes.len)) {
+		size_t left = (room + LINE_MEAN / 2) / (LINE_MEAN + 1);
+		left = left ? left : 1;
+		size_t slack = left > LAST_LINES ? room : left > 1 ? 3 : 0;
+		if (add_line_of(maker, population, plan, draw, !lines, room / left, slack)) {
+			lines++;
+			continue;
+		}
+		for (int i = 0; i < LAST_LINES && lines; i++, lines--)
+			drop_line(maker, start);
 	}
 	end_packet(maker, lines);
 }
@@ -122,13 +130,10 @@ packets_new(const struct population *population, const struct packets_plan *plan
 	struct draw draw = {plan->seed};
 	maker_init(&maker);
 	while (maker.bytes.len < plan->total) {
-		if (plan->size) {
-			make_packet(&maker, population, plan, &draw);
-			continue;
-		}
-		population_write(population, population_choose(population, plan->choice, &draw), &draw,
-			     &maker.bytes);
-		end_packet(&maker, 1);
+		if (plan->is_exact)
+			make_exact(&maker, population, plan, &draw);
+		else
+			end_packet(&maker, fill(&maker, population, plan, &draw));
 	}
 	return maker_finish(&maker);
 }

@@ -19,7 +19,7 @@ struct packets {
 
 struct packets_plan {
 	enum population_choice choice;
-	size_t size; /* bytes of a packet at most; 0 = one line each, as long as it is */
+	size_t size; /* bytes of a packet at most, but one line at least; 0 = one line each */
 	/* Makes each packet exactly `size` bytes, as the kernel's segmentation of one large send asks
 	 * for. Nothing is padded: lines are drawn again until they fit. */
 	bool is_exact;

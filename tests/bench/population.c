@@ -10,7 +10,6 @@
 
 #define NAMES 200
 #define HOSTS 2000
-#define VALUE_MAX 6 /* bytes of a value */
 #define TEXT_MAX 160 /* bytes of one series, generously */
 
 enum series_kind { COUNTER, GAUGE, TIMER, HISTOGRAM, DISTRIBUTION };
@@ -166,12 +165,11 @@ write_value(enum series_kind kind, struct draw *draw, struct buf *out)
 	}
 }
 
-bool
-population_may_fit(const struct population *population, size_t one, size_t len)
+size_t
+population_least_len(const struct population *population, size_t one)
 {
 	const struct series_text *text = &population->texts[one];
-	size_t least = (size_t)text->name_len + 1 + 1 + text->rest_len;
-	return len >= least && len < least + VALUE_MAX;
+	return (size_t)text->name_len + 1 + text->rest_len;
 }
 
 void

@@ -31,8 +31,11 @@ enum population_choice {
 };
 size_t population_choose(const struct population *population, enum population_choice choice, struct draw *draw);
 
-/** @return whether a line of one series may be `len` bytes long */
-bool population_may_fit(const struct population *population, size_t one, size_t len);
+#define LINE_MEAN 88 /* bytes, about */
+#define VALUE_MAX 6  /* bytes of a value at most */
+
+/** @return bytes of a line of one series but for its value */
+size_t population_least_len(const struct population *population, size_t one);
 
 /** Appends a line without its end for one series, with a value of 1 to 6 characters. */
 void population_write(const struct population *population, size_t one, struct draw *draw, struct buf *out);

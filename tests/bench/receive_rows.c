@@ -23,26 +23,6 @@ struct crew {
 };
 
 static void
-start(const struct bench *bench, struct server *server, const char *flag)
-{
-	const char *flags[] = {"--threads=1", flag, NULL};
-	server_start(server, &(struct server_plan){
-				 .binary = bench->binary,
-				 .mapping = bench->mapping,
-				 .flags = flags,
-				 .is_pinned = true,
-				 .cpu = bench->server_cpu,
-			     });
-}
-
-static void
-stop(struct server *server)
-{
-	if (!server_stop(server))
-		give_up("the server did not end with 0");
-}
-
-static void
 crew_init(const struct bench *bench, struct crew *crew)
 {
 	static const char *const flags[WAYS] = {
@@ -52,7 +32,7 @@ crew_init(const struct bench *bench, struct crew *crew)
 	crew->population = population_new(SERIES, POPULATION_MIXED);
 	struct packets *births = packets_once(crew->population, 0, SERIES, 1432);
 	for (int way = 0; way < WAYS; way++) {
-		start(bench, &crew->servers[way], flags[way]);
+		bench_start(bench, &crew->servers[way], flags[way]);
 		load_once(&crew->servers[way], births);
 	}
 	packets_free(&births);
@@ -62,7 +42,7 @@ static void
 crew_fini(struct crew *crew)
 {
 	for (int way = 0; way < WAYS; way++)
-		stop(&crew->servers[way]);
+		bench_stop(&crew->servers[way]);
 	population_free(&crew->population);
 }
 
@@ -116,9 +96,11 @@ note_rate(const char *rows, const struct costs *costs, double wanted)
 	double rate = samples_median(costs->rate), drops = samples_median(costs->drops);
 	if (wanted && rate < 0.97 * wanted)
 		table_note("%s: the sender was the limit, at %.0f packets/s.", rows, rate);
+	if (!wanted && drops && samples_median(costs->busy) < 0.95)
+		table_note("%s: something else was on the server's CPU, too.", rows);
 	if (wanted && drops)
 		table_note("%s: the kernel dropped %.0f packets of a round.", rows, drops);
-	if (!wanted && samples_median(costs->busy) < 0.95)
+	if (!wanted && !drops && samples_median(costs->busy) < 0.95)
 		table_note("%s: the sender was the limit, at %.0f packets/s; the server was busy "
 			   "for %.0f %% of the time.",
 			   rows, rate, 100 * samples_median(costs->busy));
@@ -272,7 +254,7 @@ measure_losses(const struct bench *bench)
 	struct packets *packets = packets_new(
 	    population,
 	    &(struct packets_plan){POPULATION_ZIPF, 1432, true, CORPUS, 1});
-	start(bench, &server, NULL);
+	bench_start(bench, &server, NULL);
 	load_once(&server, births);
 	packets_free(&births);
 	double rate = find_saturation(&server, packets);
@@ -286,7 +268,7 @@ measure_losses(const struct bench *bench)
 		  "of %.0f packets/s (%.2f M lines/s); lost at 90 %%: %llu, at %u %%: %llu", rate,
 		  rate * (double)packets->total_lines / (double)packets->count / 1e6,
 		  (unsigned long long)at_90, share, (unsigned long long)lost);
-	stop(&server);
+	bench_stop(&server);
 	packets_free(&packets);
 	population_free(&population);
 }

@@ -21,6 +21,7 @@ struct player {
 
 struct replay {
 	struct bridge *bridge;
+	char *path; /* owned */
 	const char *mapping[1];
 	unsigned threads;
 	struct player players[THREADS_MAX];
@@ -32,7 +33,7 @@ replay_new(const char *mapping, unsigned threads)
 	CHECK(threads <= THREADS_MAX);
 	struct replay *replay = xcalloc(1, sizeof(*replay));
 	struct diag diag = DIAG_INIT;
-	replay->mapping[0] = mapping;
+	replay->mapping[0] = replay->path = xstrdup(mapping);
 	replay->threads = threads;
 	replay->bridge = bridge_new(
 	    &(struct bridge_settings){
@@ -58,6 +59,7 @@ replay_free(struct replay **replay)
 	bridge_free(&(*replay)->bridge);
 	for (unsigned i = 0; i < (*replay)->threads; i++)
 		free((*replay)->players[i].slots);
+	free((*replay)->path);
 	free(*replay);
 	*replay = NULL;
 }
