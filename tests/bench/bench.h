@@ -14,7 +14,7 @@ struct bench {
 	char mapping[96]; /* observers are histograms */
 	unsigned cpus;
 	unsigned sender_cpu, server_cpu; /* the same where there is only one */
-	double parse_bound_ns;		 /* PB, a line; 0 = not measured yet */
+	double parse_bound_ns;           /* PB, a line; 0 = not measured yet */
 };
 
 /* Each measures those of its rows that are wanted. */

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 8		     /* datagrams in a system call */
-#define SEGMENTS_MAX 64	     /* the kernel's limit */
-#define SEND_MAX 65507	     /* bytes of all segments */
-#define STREAM_PACKETS 45    /* packets in a system call: about 64 KiB of 1432 bytes */
-#define BEHIND_MAX_S 0.02    /* what is further behind its rate is not made up for */
+#define BATCH 8           /* datagrams in a system call */
+#define SEGMENTS_MAX 64   /* the kernel's limit */
+#define SEND_MAX 65507    /* bytes of all segments */
+#define STREAM_PACKETS 45 /* packets in a system call: about 64 KiB of 1432 bytes */
+#define BEHIND_MAX_S 0.02 /* what is further behind its rate is not made up for */
 
 void
 load_open(struct load *load, enum load_way way, const struct packets *packets,
@@ -30,8 +30,7 @@ load_open(struct load *load, enum load_way way, const struct packets *packets,
 	if (load->fd < 0 || connect(load->fd, (struct sockaddr *)&address, sizeof(address)))
 		give_up("cannot connect");
 	int size = (int)packet_span(packets, 0).len;
-	if (way == LOAD_SEGMENTS &&
-	    setsockopt(load->fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)))
+	if (way == LOAD_SEGMENTS && setsockopt(load->fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)))
 		give_up("UDP_SEGMENT");
 }
 
@@ -66,8 +65,8 @@ fill_pieces(const struct load *load, struct iovec *pieces, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct span packet = packet_span(load->packets, load->next + i);
-		pieces[i] = (struct iovec){load->packets->bytes + (packet.ptr - load->packets->bytes),
-					   packet.len};
+		pieces[i] = (struct iovec){
+		    load->packets->bytes + (packet.ptr - load->packets->bytes), packet.len};
 	}
 }
 

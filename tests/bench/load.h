@@ -10,7 +10,8 @@
 enum load_way {
 	LOAD_DATAGRAMS, /* as an agent sends them: a few in a system call */
 	/* Many in one system call and one pass through the kernel, which cuts them apart late (UDP
-	 * GSO). Packets must all be of one size. Just so can one CPU send more than another takes. */
+	 * GSO). Packets must all be of one size. Just so can one CPU send more than another takes.
+	 */
 	LOAD_SEGMENTS,
 	LOAD_STREAM, /* TCP */
 };
@@ -18,7 +19,7 @@ enum load_way {
 struct load {
 	enum load_way way;
 	const struct packets *packets; /* borrowed */
-	int fd;			       /* owned */
+	int fd;                        /* owned */
 	size_t next;
 };
 
@@ -50,9 +51,9 @@ struct load_cost {
 	struct load_sent sent;
 	uint64_t drops;
 	double packets, lines; /* that arrived */
-	double cpu_ns;	       /* user and system, of the server */
+	double cpu_ns;         /* user and system, of the server */
 	double user_share;     /* of it, as seen at the kernel's ticks */
-	double busy;	       /* share of the time that the server was on a CPU */
+	double busy;           /* share of the time that the server was on a CPU */
 };
 
 /** Runs a load and waits until it is worked on. */

@@ -12,7 +12,7 @@
 
 #define ROUNDS 7
 #define CORPUS (128u << 20) /* bytes: several times what the caches hold */
-#define FEW 10000	    /* population */
+#define FEW 10000           /* population */
 #define MANY 1000000
 #define LINES 2000000 /* of one measurement */
 
@@ -24,8 +24,8 @@ struct stage {
 };
 
 static void
-stage_init(struct stage *stage, const char *mapping, unsigned threads, struct population *population,
-	   enum population_choice choice)
+stage_init(struct stage *stage, const char *mapping, unsigned threads,
+	   struct population *population, enum population_choice choice)
 {
 	stage->population = population;
 	stage->packets = packets_new(
@@ -78,7 +78,8 @@ measure_bounds(struct bench *bench)
 	table_note("Lines of %.1f bytes on average, %.1f of them in 1432 bytes. PB = %.1f ns, "
 		   "MB = PB + 2 cold lines of 15 ns = %.1f ns a line.",
 		   packets_mean_line(few.packets),
-		   (double)few.packets->total_lines / (double)few.packets->count, bound, bound + 30);
+		   (double)few.packets->total_lines / (double)few.packets->count, bound,
+		   bound + 30);
 	if (table_wants("T6"))
 		table_set("T6", bound / samples_median(scan), "%.1f / %.1f ns a line", bound,
 			  samples_median(scan));

@@ -56,8 +56,8 @@ fill(struct maker *maker, const struct population *population, const struct pack
 		size_t before = bytes->len;
 		if (lines)
 			buf_add_byte(bytes, '\n');
-		population_write(population, population_choose(population, plan->choice, draw), draw,
-				 bytes);
+		population_write(population, population_choose(population, plan->choice, draw),
+				 draw, bytes);
 		if (lines && bytes->len - start > plan->size) {
 			bytes->len = before;
 			return lines;

@@ -10,8 +10,8 @@
 #include "population.h"
 
 struct packets {
-	char *bytes;	 /* owned */
-	uint32_t *ends;	 /* owned; offset of each packet's '\n' */
+	char *bytes;     /* owned */
+	uint32_t *ends;  /* owned; offset of each packet's '\n' */
 	uint32_t *lines; /* owned; of each packet */
 	size_t count;
 	uint64_t total_lines;
@@ -20,8 +20,8 @@ struct packets {
 struct packets_plan {
 	enum population_choice choice;
 	size_t size; /* bytes of a packet at most, but one line at least; 0 = one line each */
-	/* Makes each packet exactly `size` bytes, as the kernel's segmentation of one large send asks
-	 * for. Nothing is padded: lines are drawn again until they fit. */
+	/* Makes each packet exactly `size` bytes, as the kernel's segmentation of one large send
+	 * asks for. Nothing is padded: lines are drawn again until they fit. */
 	bool is_exact;
 	size_t total; /* bytes of all packets, about; below 4 GiB */
 	uint64_t seed;
@@ -29,10 +29,13 @@ struct packets_plan {
 
 struct packets *packets_new(const struct population *population, const struct packets_plan *plan);
 
-/** Makes packets of at most `size` bytes with one line for each of the series `from` to `to` - 1. */
-struct packets *packets_once(const struct population *population, size_t from, size_t to, size_t size);
+/** Makes packets of at most `size` bytes with one line for each of the series `from` to `to` - 1.
+ */
+struct packets *packets_once(const struct population *population, size_t from, size_t to,
+			     size_t size);
 
-/** Makes packets from whole lines. @lines borrowed, each with a '\n'; @size most bytes of a packet */
+/** Makes packets from whole lines. @lines borrowed, each with a '\n'; @size most bytes of a packet
+ */
 struct packets *packets_of_lines(struct span lines, size_t size);
 
 void packets_free(struct packets **packets);

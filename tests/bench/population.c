@@ -49,8 +49,9 @@ write_name(unsigned name, enum series_kind kind, struct buf *out)
 {
 	static const char *const areas[] = {"checkout",  "cart",     "search",    "catalog",
 					    "recommend", "payments", "inventory", "sessions"};
-	static const char *const things[] = {"requests", "backend", "cache",   "database", "queue",
-					     "session",  "worker",  "gateway", "storage",  "client"};
+	static const char *const things[] = {"requests", "backend", "cache",  "database",
+					     "queue",    "session", "worker", "gateway",
+					     "storage",  "client"};
 	static const char *const facts[] = {"total", "current", "duration", "bytes", "latency"};
 	buf_printf(out, "webshop.%s.%s.%s", areas[name / 10 % 8], things[name % 10], facts[kind]);
 	buf_printf(out, ".%c", 'a' + name / 80);
@@ -80,7 +81,7 @@ zipf_new(size_t count)
 struct population *
 population_new(size_t count, enum population_mix mix)
 {
-	CHECK(count && count <= (size_t)NAMES * HOSTS * 10);
+	CHECK(count && count <= POPULATION_MAX); /* NAMES * HOSTS * the different codes */
 	struct population *population = xcalloc(1, sizeof(*population));
 	population->count = count;
 	population->bytes = BUF_INIT;
@@ -123,7 +124,8 @@ population_count(const struct population *population)
 }
 
 size_t
-population_choose(const struct population *population, enum population_choice choice, struct draw *draw)
+population_choose(const struct population *population, enum population_choice choice,
+		  struct draw *draw)
 {
 	if (choice == POPULATION_UNIFORM)
 		return draw_below(draw, (unsigned)population->count);
@@ -173,7 +175,8 @@ population_least_len(const struct population *population, size_t one)
 }
 
 void
-population_write(const struct population *population, size_t one, struct draw *draw, struct buf *out)
+population_write(const struct population *population, size_t one, struct draw *draw,
+		 struct buf *out)
 {
 	const struct series_text *text = &population->texts[one];
 	const char *bytes = population->bytes.ptr + text->at;

@@ -3,8 +3,9 @@
  *
  *	webshop.checkout.requests.total.a:1|c|#env:prod,region:eu-west-1,host:web-0042,code:200
  *
- * 200 names, four tags, 88 bytes on average; 60 % counters, 15 % gauges, 25 % timers, histograms and
- * distributions. A few names are sampled, always at the same rate, so that a series has one spelling.
+ * 200 names, four tags, 88 bytes on average; 60 % counters, 15 % gauges, 25 % timers, histograms
+ *and distributions. A few names are sampled, always at the same rate, so that a series has one
+ *spelling.
  */
 #ifndef BENCH_POPULATION_H
 #define BENCH_POPULATION_H
@@ -19,7 +20,10 @@ enum population_mix { POPULATION_MIXED, POPULATION_COUNTERS, POPULATION_HISTOGRA
 
 struct population;
 
-/** @count of series, all of different spelling; the same arguments make the same series */
+#define POPULATION_MAX 4000000
+
+/** @count of series, POPULATION_MAX at most, all of different spelling; the same arguments make the
+ * same series */
 struct population *population_new(size_t count, enum population_mix mix);
 void population_free(struct population **population);
 size_t population_count(const struct population *population);
@@ -29,7 +33,8 @@ enum population_choice {
 	POPULATION_UNIFORM, /* all are equally likely */
 	POPULATION_ZIPF,    /* the n-th is n times as rare as the first */
 };
-size_t population_choose(const struct population *population, enum population_choice choice, struct draw *draw);
+size_t population_choose(const struct population *population, enum population_choice choice,
+			 struct draw *draw);
 
 #define LINE_MEAN 88 /* bytes, about */
 #define VALUE_MAX 6  /* bytes of a value at most */
@@ -38,7 +43,8 @@ size_t population_choose(const struct population *population, enum population_ch
 size_t population_least_len(const struct population *population, size_t one);
 
 /** Appends a line without its end for one series, with a value of 1 to 6 characters. */
-void population_write(const struct population *population, size_t one, struct draw *draw, struct buf *out);
+void population_write(const struct population *population, size_t one, struct draw *draw,
+		      struct buf *out);
 
 /**
  * Writes a mapping file that makes observers histograms with 11 bounds.

@@ -15,8 +15,8 @@
 
 struct player {
 	char (*slots)[SLOT_SIZE]; /* owned; BATCH of them */
-	size_t next;		  /* packet of its corpus */
-	uint64_t newlines;	  /* seen by REPLAY_SCAN: so that finding them is not for nothing */
+	size_t next;              /* packet of its corpus */
+	uint64_t newlines;        /* seen by REPLAY_SCAN: so that finding them is not for nothing */
 };
 
 struct replay {

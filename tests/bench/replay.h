@@ -14,9 +14,9 @@
 struct replay;
 
 enum replay_work {
-	REPLAY_SCAN,	/* find each newline and no more */
-	REPLAY_INGEST,	/* all that an ingest thread does */
-	REPLAY_FORGET,	/* the same, with all known spellings void before each batch */
+	REPLAY_SCAN,   /* find each newline and no more */
+	REPLAY_INGEST, /* all that an ingest thread does */
+	REPLAY_FORGET, /* the same, with all known spellings void before each batch */
 };
 
 /** @mapping path of a mapping file. @threads that will ingest */

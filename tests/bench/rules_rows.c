@@ -11,19 +11,20 @@
 #define RULES 1000
 #define NEW_NAMES 100000
 #define CORPUS (32u << 20) /* bytes */
-#define LINES 1000000	   /* of one measurement */
+#define LINES 1000000      /* of one measurement */
 
 enum rules { RULES_NONE, RULES_GLOB, RULES_REGEX, RULES_KINDS };
 
 /*
- * Half of the rules differ in their first component, half in a later one, and none is for the names of
- * the traffic; each new name is for one of them.
+ * Half of the rules differ in their first component, half in a later one, and none is for the names
+ * of the traffic; each new name is for one of them.
  */
 static void
 write_rule(enum rules kind, unsigned one, struct buf *out)
 {
 	if (kind == RULES_GLOB)
-		buf_printf(out, one % 2 ? "- match: \"fleet.*.app%u.*\"\n" : "- match: \"app%u.*.*\"\n",
+		buf_printf(out,
+			   one % 2 ? "- match: \"fleet.*.app%u.*\"\n" : "- match: \"app%u.*.*\"\n",
 			   one);
 	else
 		buf_printf(out,
@@ -105,8 +106,8 @@ bench_rules(struct bench *bench)
 	}
 	for (unsigned round = 0; round < ROUNDS; round++)
 		for (int kind = 0; kind < RULES_KINDS; kind++)
-			samples_add(&known[kind], replay_run(replays[kind], 0, packets,
-							     REPLAY_INGEST, LINES));
+			samples_add(&known[kind],
+				    replay_run(replays[kind], 0, packets, REPLAY_INGEST, LINES));
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct packets *fresh = new_names(round);
 		for (int kind = RULES_GLOB; kind < RULES_KINDS; kind++)

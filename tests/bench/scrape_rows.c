@@ -15,7 +15,8 @@
 
 static const char gzip_header[] = "Accept-Encoding: gzip\r\n";
 
-/* ---- CB: the bytes of a scrape, line by line, into a ring of buffers as they would be sent. ---- */
+/* ---- CB: the bytes of a scrape, line by line, into a ring of buffers as they would be sent. ----
+ */
 
 #define RING 4
 #define SLICE (64u << 10) /* bytes */
@@ -115,8 +116,8 @@ report_scrapes(const struct samples *copies, const struct scrape_cost *plain,
 {
 	double bound = samples_median(*copies), cpu = samples_median(plain->cpu_ms);
 	if (table_wants("T11"))
-		table_set("T11", cpu / bound, "%.0f / %.1f ms, %.0f %% of it user; wall %.0f ms; %.0f MB",
-			  cpu, bound,
+		table_set("T11", cpu / bound,
+			  "%.0f / %.1f ms, %.0f %% of it user; wall %.0f ms; %.0f MB", cpu, bound,
 			  plain->ticks ? 100.0 * (double)plain->user / (double)plain->ticks : 0,
 			  samples_median(plain->wall_ms), (double)plain->bytes / 1e6);
 #if __has_include(<isa-l/igzip_lib.h>) || __has_include(<isa-l.h>)
@@ -178,8 +179,8 @@ measure_memory(const struct bench *bench, const struct population *population)
 		load_once(&server, births);
 		packets_free(&births);
 		scrape_once(&server);
-		each[i] = 1024.0 * (double)(server_memory_kib(&server) - empty_kib) /
-			  (double)counts[i];
+		each[i] =
+		    1024.0 * (double)(server_memory_kib(&server) - empty_kib) / (double)counts[i];
 		worst = each[i] > worst ? each[i] : worst;
 	}
 	table_set("T14", worst, "%.0f, %.0f, %.0f, %.0f B at 300, 530, 700, 1000 thousand", each[0],

@@ -160,7 +160,8 @@ send_all(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-/* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came */
+/* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came
+ */
 static unsigned
 receive_headers(int fd, char *room, struct span *rest)
 {
@@ -333,9 +334,8 @@ server_ticks(const struct server *server)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server->pid);
 	FILE *file = fopen(path, "r");
 	/* The name may hold blanks; it ends with the last ')'. */
-	if (!file ||
-	    fscanf(file, "%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-		   &system) != 2)
+	if (!file || fscanf(file, "%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+			    &user, &system) != 2)
 		give_up(path);
 	fclose(file);
 	return (struct server_ticks){user, system};

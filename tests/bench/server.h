@@ -1,6 +1,6 @@
 /*
- * bench/server - the server under test: started on free loopback ports, asked over HTTP, watched from
- * outside, stopped.
+ * bench/server - the server under test: started on free loopback ports, asked over HTTP, watched
+ * from outside, stopped.
  *
  * Anything that keeps the benchmark from running at all ends the program with a message.
  */
@@ -16,7 +16,7 @@
 
 struct server_plan {
 	const char *binary;
-	const char *mapping;	  /* path of a mapping file */
+	const char *mapping;      /* path of a mapping file */
 	const char *const *flags; /* more of them, NULL at the end; NULL = none */
 	/* Knows just the flags that statsd_exporter has: no Unix socket, no lifecycle. */
 	bool is_peer;
@@ -29,7 +29,7 @@ struct server {
 	uint16_t web, udp, tcp; /* ports on 127.0.0.1 */
 	char directory[32];     /* holds the socket; removed at the end */
 	char unixgram[64];      /* path */
-	const char *prefix;	/* of its own metrics, with '_' */
+	const char *prefix;     /* of its own metrics, with '_' */
 };
 
 /** Starts a server and waits until it is ready. */

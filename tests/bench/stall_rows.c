@@ -21,7 +21,7 @@
 
 #define ROUNDS 3
 #define MANY 1000000
-#define SENDERS 4    /* source ports, so that several of the server's sockets get something */
+#define SENDERS 4 /* source ports, so that several of the server's sockets get something */
 #define SOCKETS_MAX 8
 #define PERIOD_US 50 /* between two looks at the queues */
 #define PACKETS 5    /* of one line, in each period: 100,000 a second */
@@ -110,8 +110,8 @@ look(struct queue *queue, int64_t now_us)
 }
 
 /*
- * Sends steadily, and looks at the queues before and after each few packets: what shrinks in between
- * was taken by the server. Time in which this thread itself did not run is nobody's stall.
+ * Sends steadily, and looks at the queues before and after each few packets: what shrinks in
+ * between was taken by the server. Time in which this thread itself did not run is nobody's stall.
  *
  * @return the longest time in which a queue had something and nothing was taken, in milliseconds
  */
@@ -121,7 +121,8 @@ watch(struct watcher *watcher, int64_t duration_us, const _Atomic bool *is_over)
 	int64_t start_us = clock_mono().us, last_us = start_us, longest_us = 0;
 	for (unsigned i = 0; i < watcher->count; i++)
 		watcher->queues[i].moved_us = start_us;
-	for (unsigned turn = 0; last_us - start_us < duration_us && !(is_over && *is_over); turn++) {
+	for (unsigned turn = 0; last_us - start_us < duration_us && !(is_over && *is_over);
+	     turn++) {
 		int64_t now_us = clock_mono().us;
 		int64_t missed_us = now_us - last_us - 4 * PERIOD_US;
 		for (unsigned i = 0; i < watcher->count; i++) {
@@ -260,7 +261,8 @@ measure_stalls(const struct bench *bench, const char *row, unsigned threads,
 		double more = longest[event] - longest[QUIET];
 		worst = more > worst ? more : worst;
 	}
-	table_set(row, worst, "longer than when quiet: %.2f ms; scrape %.2f, reload %.2f, expiry %.2f",
+	table_set(row, worst,
+		  "longer than when quiet: %.2f ms; scrape %.2f, reload %.2f, expiry %.2f",
 		  longest[QUIET], longest[SCRAPE], longest[RELOAD], longest[EXPIRY]);
 }
 
