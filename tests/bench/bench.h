@@ -7,6 +7,8 @@
 
 #include "server.h"
 
+struct stage;
+
 struct bench {
 	const char *binary;
 	const char *peer; /* another server and its flags, divided by blanks; NULL = none */
@@ -14,7 +16,7 @@ struct bench {
 	char mapping[96]; /* observers are histograms */
 	unsigned cpus;
 	unsigned sender_cpu, server_cpu; /* the same where there is only one */
-	double parse_bound_ns;           /* PB, a line; 0 = not measured yet */
+	struct stage *hot; /* in memory, 10,000 series by Zipf's law; NULL = not needed yet */
 };
 
 /* Each measures those of its rows that are wanted. */
@@ -25,8 +27,15 @@ void bench_stalls(struct bench *bench);
 void bench_rules(struct bench *bench);
 void bench_peer(struct bench *bench);
 
-/** Measures PB if it has not been. @return nanoseconds a line */
+/**
+ * Measures PB once, now, on the server's CPU: between measurements that it is compared with.
+ *
+ * @return nanoseconds a line
+ */
 double bench_parse_bound(struct bench *bench);
+
+/** Gives back what bench_parse_bound() works on. */
+void bench_memory_end(struct bench *bench);
 
 /** Starts the server on its CPU, with one thread. @flag one more, NULL = none */
 void bench_start(const struct bench *bench, struct server *server, const char *flag);
