@@ -10,12 +10,12 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#define ROUNDS 7
+#define ROUNDS 15           /* many and short: what drifts hits all alike */
 #define CORPUS (128u << 20) /* bytes: several times what the caches hold */
 #define FEW 10000           /* population */
 #define MANY 1000000
 #define COLD_LINE_NS 15 /* of memory, where others are on their way, too */
-#define LINES 2000000   /* of one measurement */
+#define LINES 1000000   /* of one measurement */
 
 /* A replay with its traffic, all population of which are known. */
 struct stage {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -93,6 +94,8 @@ exec_server(const struct server *server, const struct server_plan *plan)
 	CPU_SET(plan->cpu, &set);
 	if (plan->is_pinned && sched_setaffinity(0, sizeof(set), &set))
 		give_up("sched_setaffinity");
+	if (plan->is_urgent)
+		setpriority(PRIO_PROCESS, 0, -20);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execv(plan->binary, (char *const *)(uintptr_t)arguments.list);
 	give_up(plan->binary);

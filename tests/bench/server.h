@@ -22,6 +22,7 @@ struct server_plan {
 	bool is_peer;
 	bool is_pinned; /* to `cpu` */
 	unsigned cpu;
+	bool is_urgent; /* goes before whatever else runs on the machine, where that is allowed */
 };
 
 struct server {

@@ -25,7 +25,7 @@
 #define SOCKETS_MAX 8
 #define PERIOD_US 50 /* between two looks at the queues */
 #define PACKETS 5    /* of one line, in each period: 100,000 a second */
-#define TTL_S 3
+#define TTL_S 2
 
 /* ---- The server's own sockets, seen from here. ---- */
 
@@ -201,6 +201,7 @@ start_server(const struct bench *bench, struct server *server, unsigned threads,
 				 .mapping = mapping,
 				 .flags = flags,
 				 .is_pinned = threads == 1,
+				 .is_urgent = true,
 				 .cpu = bench->server_cpu,
 			     });
 }
