@@ -10,7 +10,11 @@
 # make conformance  recorded answers of statsd_exporter, with every scanner; CASES=DIR for others
 # make e2e          the real binary with real clients and a real Prometheus; E=-k expression
 # make fuzz         every fuzz target for SECONDS=60 each; T=statsd/line for one
-# make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport
+# make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport; the hardest
+#                   is RATE=80% SECONDS=60 SERIES=1000000 SCRAPE_EVERY=5: of what it can take, while
+#                   a million more series are scraped every five seconds
+# make bench        how fast it is, against targets; T=T1,T5 for some rows, PEER="server flags" for
+#                   another server beside it
 #
 # SAN=address,undefined or SAN=thread with any of them: a build folder of its own with sanitizers
 # WERROR=1 makes warnings errors
@@ -81,10 +85,17 @@ $(BUILD)/tests/$1/%_fuzz: tests/$1/%_fuzz.c tests/replay.c $(call lib,$1 $(USES_
 endef
 $(foreach d,$(DIRS),$(eval $(call FOLDER,$d)))
 
-BENCH_LIBS := net base
-$(BUILD)/books: $(wildcard tests/bench/*.c) $(call lib,$(BENCH_LIBS)) Makefile
+# What bench and books share is a library; each has its main file for itself.
+BENCH_MAINS := tests/bench/bench.c tests/bench/books.c
+BENCH_FLAGS := -Itests/bench
+$(BUILD)/tests/bench/%.o: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -Itests/bench $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(call libs,$(BENCH_LIBS))
+	$(CC) $(FLAGS) $(BENCH_FLAGS) -c -o $@ $<
+$(BUILD)/libbench.a: $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(filter-out $(BENCH_MAINS),$(wildcard tests/bench/*.c)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/bench $(BUILD)/books: $(BUILD)/%: $(BUILD)/tests/bench/%.o $(call lib,bench app $(USES_app))
+	$(CC) $(FLAGS) $(LDFLAGS) -o $@ $^ $(call libs,app $(USES_app))
 
 # ---- Testing. ----
 
@@ -114,7 +125,12 @@ e2e: all
 RATE    ?= 200000
 SECONDS ?= $(if $(filter books,$(MAKECMDGOALS)),30,60)
 books: all $(BUILD)/books
-	$(BUILD)/books $(BUILD)/statsbridge mappings/example/mapping.yml $(RATE) $(SECONDS)
+	$(BUILD)/books $(if $(SERIES),--series=$(SERIES)) $(if $(SCRAPE_EVERY),--scrape-every=$(SCRAPE_EVERY)) \
+		$(BUILD)/statsbridge mappings/example/mapping.yml $(RATE) $(SECONDS)
+
+# Measures and judges; fails only when it could not measure.
+bench: all $(BUILD)/bench
+	$(BUILD)/bench $(if $(T),--rows=$(T)) $(if $(PEER),--peer="$(PEER)") $(BUILD)/statsbridge
 
 # ---- Fuzzing, with clang's libFuzzer. What is found goes to build/findings. ----
 
@@ -153,6 +169,6 @@ check:
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit replay lint conformance e2e books fuzz run check clean
+.PHONY: all unit replay lint conformance e2e books bench fuzz run check clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,20 +1,26 @@
 /*
  * books - sends mixed traffic to a real bridge over every transport, and checks its accounts.
  *
- *	books BINARY MAPPING LINES_PER_SECOND SECONDS [SEED]
+ *	books [--series=N] [--scrape-every=S] [--seed=N] BINARY MAPPING RATE SECONDS
  *
- * While two threads send, the bridge is scraped and its rules are reloaded once a second. When the
- * traffic has come to rest, every line that was sent must have been counted, as what it was; both
- * identities of its own metrics must hold; the kernel must have dropped nothing; and it must hold
- *no more memory than it did early on. Exits with 1 when one of these is not so, 2 when it could not
- *run.
+ * RATE is lines a second, or "80%" of what the bridge takes when it gets more than that: found
+ *first, with this traffic. --series makes as many series more, before; each is a line that is
+ *counted.
+ *
+ * While two threads send, the bridge is scraped every S seconds and its rules are reloaded. When
+ *the traffic has come to rest, every line that was sent must have been counted, as what it was;
+ *both identities of its own metrics must hold; the kernel must have dropped nothing; and it must
+ *hold no more memory than it did early on. Exits with 1 when one of these is not so, 2 when it
+ *could not run.
  */
 #include "lines.h"
+#include "load.h"
 #include "server.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -33,6 +39,9 @@
 #define SETTLED_S 10      /* memory is compared with what it was after this long */
 #define MEMORY_SLACK_KIB 2048
 #define REST_PATIENCE_S 10
+#define FLOOD 20e6 /* lines a second: more than can be sent */
+#define PROBE_S 2
+#define PROBES 5 /* rates tried above what a flood leaves */
 
 enum transport { UDP, UNIXGRAM, TCP, TRANSPORTS };
 static const char *const transport_names[TRANSPORTS] = {"udp", "unixgram", "tcp"};
@@ -149,36 +158,52 @@ struct watch {
 	int64_t early_kib; /* memory after SETTLED_S, or halfway through a shorter run */
 };
 
+struct plan {
+	const char *binary, *mapping;
+	double lines_per_second; /* or, when is_share, the share of saturation */
+	bool is_share;
+	unsigned seconds;
+	unsigned scrape_every; /* seconds */
+	size_t series;         /* made before, by one line each */
+	uint64_t seed;
+};
+
 static void
-watch_second(const struct server *server, struct watch *watch)
+watch_scrape(const struct server *server, struct watch *watch)
 {
-	struct buf body = BUF_INIT;
+	struct body_sink sink = {0};
 	int64_t start_us = clock_mono().us;
-	if (server_scrape(server, &body))
+	if (server_request(server, "GET", "/metrics", "", &sink) == 200)
 		watch->scrapes++;
 	else
 		watch->failures++;
 	int64_t took_us = clock_mono().us - start_us;
 	if (took_us > watch->slowest_us)
 		watch->slowest_us = took_us;
-	if (server_request(server, "POST", "/-/reload", &body) == 200)
-		watch->reloads++;
-	else
-		watch->failures++;
-	buf_fini(&body);
 }
 
 static void
-watch_traffic(const struct server *server, struct watch *watch, unsigned seconds)
+watch_reload(const struct server *server, struct watch *watch)
 {
-	unsigned settled = seconds > SETTLED_S ? SETTLED_S : (seconds + 1) / 2;
+	if (server_reload(server))
+		watch->reloads++;
+	else
+		watch->failures++;
+}
+
+static void
+watch_traffic(const struct server *server, struct watch *watch, const struct plan *plan)
+{
+	unsigned settled = plan->seconds > SETTLED_S ? SETTLED_S : (plan->seconds + 1) / 2;
 	int64_t start_us = clock_mono().us;
-	for (unsigned second = 1; second <= seconds; second++) {
+	for (unsigned second = 1; second <= plan->seconds; second++) {
 		int64_t wait_us = start_us + second * INT64_C(1000000) - clock_mono().us;
 		if (wait_us > 0)
 			nanosleep(&(struct timespec){wait_us / 1000000, wait_us % 1000000 * 1000},
 				  NULL);
-		watch_second(server, watch);
+		if (second % plan->scrape_every == 0)
+			watch_scrape(server, watch);
+		watch_reload(server, watch);
 		if (second == settled)
 			watch->early_kib = server_memory_kib(server);
 	}
@@ -263,13 +288,6 @@ check_watch(const struct server *server, const struct watch *watch)
 	return ok && !grown;
 }
 
-struct plan {
-	const char *binary, *mapping;
-	double lines_per_second;
-	unsigned seconds;
-	uint64_t seed;
-};
-
 static void
 start_senders(struct sender *senders, const struct server *server, const struct plan *plan,
 	      enum transport transport)
@@ -289,27 +307,108 @@ start_senders(struct sender *senders, const struct server *server, const struct 
 	}
 }
 
-static bool
-run_transport(const struct plan *plan, enum transport transport)
+static void
+start_bridge(struct server *server, const struct plan *plan)
 {
-	struct server server;
-	struct watch watch = {0};
-	struct line_counts sent = {0};
+	server_start(server,
+		     &(struct server_plan){.binary = plan->binary, .mapping = plan->mapping});
+}
+
+/** Waits for the senders. @return packets they have sent; @sent gets the lines in them */
+static uint64_t
+join_senders(struct sender *senders, struct line_counts *sent)
+{
 	uint64_t payloads = 0;
-	struct sender senders[SENDERS] = {0};
-	server_start(&server, plan->binary, plan->mapping);
-	int64_t start_us = clock_mono().us;
-	start_senders(senders, &server, plan, transport);
-	watch_traffic(&server, &watch, plan->seconds);
 	for (int i = 0; i < SENDERS; i++) {
 		pthread_join(senders[i].thread, NULL);
-		line_counts_add(&sent, &senders[i].sent);
+		line_counts_add(sent, &senders[i].sent);
 		payloads += senders[i].payloads_sent;
 		traffic_free(&senders[i].traffic);
 	}
+	return payloads;
+}
+
+/* ---- A rate that is a share of what the bridge can take. ---- */
+
+/** Sends to a bridge of its own for a while. @return lines a second that arrived; @lost packets */
+static double
+probe(const struct plan *plan, enum transport transport, double rate, uint64_t *lost)
+{
+	struct plan trial = *plan;
+	struct server server;
+	struct sender senders[SENDERS] = {0};
+	struct line_counts sent = {0};
+	struct buf own = BUF_INIT;
+	trial.lines_per_second = rate;
+	trial.seconds = PROBE_S;
+	start_bridge(&server, plan);
+	int64_t start_us = clock_mono().us;
+	start_senders(senders, &server, &trial, transport);
+	join_senders(senders, &sent);
 	double seconds = (double)(clock_mono().us - start_us) / 1e6;
-	printf("%s: %.0f lines/s for %u s\n", transport_names[transport],
-	       (double)line_counts_total(&sent) / seconds, plan->seconds);
+	server_await_rest(&server);
+	if (!server_scrape(&server, &own))
+		give_up("no scrape after a probe");
+	*lost = own_metric(&own, "udp_packet_drops_total");
+	double lines = (double)own_metric(&own, "lines_total");
+	buf_fini(&own);
+	if (!server_stop(&server))
+		give_up("the bridge did not end with 0");
+	return lines / seconds;
+}
+
+/** A flood takes the CPU that the bridge needs: so what it leaves is where the search begins. */
+static double
+find_saturation(const struct plan *plan, enum transport transport)
+{
+	uint64_t lost;
+	double best = probe(plan, transport, FLOOD, &lost);
+	if (!lost)
+		return best; /* the flood was the limit, or waited for the bridge */
+	for (int i = 0; i < PROBES; i++) {
+		double rate = best * 1.2;
+		if (probe(plan, transport, rate, &lost) < 0.97 * rate || lost)
+			break;
+		best = rate;
+	}
+	return best;
+}
+
+/** Makes the series that are only there to be scraped. */
+static void
+make_series(const struct server *server, size_t count, struct line_counts *sent)
+{
+	if (!count)
+		return;
+	struct population *population = population_new(count, POPULATION_COUNTERS);
+	struct packets *births = packets_once(population, 0, count, PAYLOAD_SIZE);
+	load_once(server, births);
+	sent->of[LINE_WITH_SAMPLES] += births->total_lines;
+	packets_free(&births);
+	population_free(&population);
+}
+
+static bool
+run_transport(const struct plan *wish, enum transport transport)
+{
+	struct plan plan = *wish;
+	struct server server;
+	struct watch watch = {0};
+	struct line_counts sent = {0}, before = {0};
+	struct sender senders[SENDERS] = {0};
+	if (plan.is_share)
+		plan.lines_per_second *= find_saturation(&plan, transport);
+	start_bridge(&server, &plan);
+	make_series(&server, plan.series, &before);
+	int64_t start_us = clock_mono().us;
+	start_senders(senders, &server, &plan, transport);
+	watch_traffic(&server, &watch, &plan);
+	uint64_t payloads = join_senders(senders, &sent);
+	double seconds = (double)(clock_mono().us - start_us) / 1e6;
+	printf("%s: %.0f of %.0f lines/s for %u s, %zu series before\n", transport_names[transport],
+	       (double)line_counts_total(&sent) / seconds, plan.lines_per_second, plan.seconds,
+	       plan.series);
+	line_counts_add(&sent, &before);
 
 	struct buf text = BUF_INIT;
 	await_rest(&server, line_counts_total(&sent), &text);
@@ -325,24 +424,57 @@ run_transport(const struct plan *plan, enum transport transport)
 	return ok && clean;
 }
 
+static _Noreturn void
+refuse(const char *why)
+{
+	fprintf(stderr,
+		"books: %s\nusage: books [--series=N] [--scrape-every=S] [--seed=N] BINARY MAPPING "
+		"RATE SECONDS\n",
+		why);
+	exit(2);
+}
+
+static void
+read_options(struct plan *plan, int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"series", required_argument, NULL, 'n'},
+	    {"scrape-every", required_argument, NULL, 'e'},
+	    {"seed", required_argument, NULL, 's'},
+	    {0},
+	};
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'n')
+			plan->series = strtoul(optarg, NULL, 10);
+		else if (option == 'e')
+			plan->scrape_every = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 's')
+			plan->seed = strtoull(optarg, NULL, 10);
+		else
+			refuse("no such option");
+	}
+	if (plan->scrape_every == 0 || plan->series > POPULATION_MAX)
+		refuse("a scrape every second at most, and not so many series");
+}
+
 int
 main(int argc, char **argv)
 {
-	if (argc < 5) {
-		fprintf(stderr, "usage: books BINARY MAPPING LINES_PER_SECOND SECONDS [SEED]\n");
-		return 2;
-	}
-	struct plan plan = {
-	    .binary = argv[1],
-	    .mapping = argv[2],
-	    .lines_per_second = strtod(argv[3], NULL),
-	    .seconds = (unsigned)strtoul(argv[4], NULL, 10),
-	    .seed = argc > 5 ? strtoull(argv[5], NULL, 10) : 1,
-	};
-	if (plan.lines_per_second <= 0 || plan.seconds == 0) {
-		fprintf(stderr, "books: rate and seconds must be above 0\n");
-		return 2;
-	}
+	struct plan plan = {.scrape_every = 1, .seed = 1};
+	read_options(&plan, argc, argv);
+	if (optind + 4 != argc)
+		refuse("four arguments");
+	plan.binary = argv[optind];
+	plan.mapping = argv[optind + 1];
+	char *unit;
+	plan.lines_per_second = strtod(argv[optind + 2], &unit);
+	plan.is_share = *unit == '%';
+	if (plan.is_share)
+		plan.lines_per_second /= 100;
+	plan.seconds = (unsigned)strtoul(argv[optind + 3], NULL, 10);
+	if (plan.lines_per_second <= 0 || plan.seconds == 0)
+		refuse("rate and seconds must be above 0");
 	bool ok = true;
 	for (int transport = 0; transport < TRANSPORTS; transport++)
 		ok &= run_transport(&plan, (enum transport)transport);

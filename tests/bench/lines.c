@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "draw.h"
 
 #include <stdlib.h>
 
@@ -12,26 +13,6 @@
 /* Observers keep a window of values for each series, which takes longer to fill. */
 #define OBSERVER_NAMES 20
 #define TAG_VALUES 8
-
-struct draw {
-	uint64_t state; /* splitmix64 */
-};
-
-static uint64_t
-draw_next(struct draw *draw)
-{
-	uint64_t z = draw->state += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-/** @return 0 to below - 1 */
-static unsigned
-draw_below(struct draw *draw, unsigned below)
-{
-	return (unsigned)(draw_next(draw) % below);
-}
 
 #define DRAW_TEXT(draw, texts) (texts)[draw_below((draw), sizeof(texts) / sizeof(*(texts)))]
 

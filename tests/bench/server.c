@@ -2,26 +2,31 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define START_PATIENCE_MS 10000
-#define ANSWER_MAX (64u << 20) /* bytes */
+#define REST_PATIENCE_MS 5000
+#define ARGUMENTS_MAX 64
+#define HEADERS_MAX 8192 /* bytes of an answer's headers */
 
 void
 give_up(const char *what)
 {
 	if (errno)
-		fprintf(stderr, "books: %s: %s\n", what, strerror(errno));
+		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what,
+			strerror(errno));
 	else
-		fprintf(stderr, "books: %s\n", what);
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, what);
 	exit(2);
 }
 
@@ -48,47 +53,80 @@ free_port(int type)
 	return ntohs(address.sin_port);
 }
 
+struct arguments {
+	const char *list[ARGUMENTS_MAX + 1]; /* NULL at the end */
+	size_t count;
+	struct buf texts[ARGUMENTS_MAX];
+};
+
 static void
-exec_bridge(const struct server *server, const char *binary, const char *mapping)
+add_argument(struct arguments *arguments, const char *format, ...)
 {
-	char web[64], udp[64], tcp[64], unixgram[128], config[4096];
-	snprintf(web, sizeof(web), "--web.listen-address=127.0.0.1:%u", server->web);
-	snprintf(udp, sizeof(udp), "--statsd.listen-udp=127.0.0.1:%u", server->udp);
-	snprintf(tcp, sizeof(tcp), "--statsd.listen-tcp=127.0.0.1:%u", server->tcp);
-	snprintf(unixgram, sizeof(unixgram), "--statsd.listen-unixgram=%s", server->unixgram);
-	snprintf(config, sizeof(config), "--statsd.mapping-config=%s", mapping);
+	CHECK(arguments->count < ARGUMENTS_MAX);
+	struct buf *text = &arguments->texts[arguments->count];
+	*text = BUF_INIT;
+	va_list args;
+	va_start(args, format);
+	buf_vprintf(text, format, args);
+	va_end(args);
+	arguments->list[arguments->count++] = buf_text(text);
+}
+
+/* Never returns; what it allocates goes with the process's image. */
+static void
+exec_server(const struct server *server, const struct server_plan *plan)
+{
+	struct arguments arguments = {0};
+	add_argument(&arguments, "%s", plan->binary);
+	add_argument(&arguments, "--web.listen-address=127.0.0.1:%u", server->web);
+	add_argument(&arguments, "--statsd.listen-udp=127.0.0.1:%u", server->udp);
+	add_argument(&arguments, "--statsd.listen-tcp=127.0.0.1:%u", server->tcp);
+	add_argument(&arguments, "--statsd.mapping-config=%s", plan->mapping);
+	add_argument(&arguments, "--log.level=error");
+	if (!plan->is_peer) {
+		add_argument(&arguments, "--statsd.listen-unixgram=%s", server->unixgram);
+		add_argument(&arguments, "--web.enable-lifecycle");
+	}
+	for (const char *const *flag = plan->flags; flag && *flag; flag++)
+		add_argument(&arguments, "%s", *flag);
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(plan->cpu, &set);
+	if (plan->is_pinned && sched_setaffinity(0, sizeof(set), &set))
+		give_up("sched_setaffinity");
+	if (plan->is_urgent)
+		setpriority(PRIO_PROCESS, 0, -20);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execl(binary, binary, web, udp, tcp, unixgram, config, "--web.enable-lifecycle",
-	      "--log.level=error", (char *)NULL);
-	give_up(binary);
+	execv(plan->binary, (char *const *)(uintptr_t)arguments.list);
+	give_up(plan->binary);
 }
 
 static void
 await_ready(const struct server *server)
 {
-	struct buf body = BUF_INIT;
-	for (int waited_ms = 0; server_request(server, "GET", "/-/ready", &body) != 200;
+	struct body_sink sink = {0};
+	for (int waited_ms = 0; server_request(server, "GET", "/metrics", "", &sink) != 200;
 	     waited_ms += 10) {
 		errno = 0;
 		if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
 			rmdir(server->directory);
-			give_up("the bridge ended at start");
+			give_up("the server ended at start");
 		}
 		if (waited_ms >= START_PATIENCE_MS)
-			give_up("the bridge did not become ready");
+			give_up("the server did not become ready");
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	}
-	buf_fini(&body);
 }
 
 void
-server_start(struct server *server, const char *binary, const char *mapping)
+server_start(struct server *server, const struct server_plan *plan)
 {
 	*server = (struct server){
 	    .web = free_port(SOCK_STREAM),
 	    .udp = free_port(SOCK_DGRAM),
 	    .tcp = free_port(SOCK_STREAM),
-	    .directory = "/tmp/books-XXXXXX",
+	    .directory = "/tmp/bench-XXXXXX",
+	    .prefix = plan->is_peer ? "statsd_exporter_" : "statsbridge_",
 	};
 	if (!mkdtemp(server->directory))
 		give_up(server->directory);
@@ -97,7 +135,7 @@ server_start(struct server *server, const char *binary, const char *mapping)
 	if (server->pid < 0)
 		give_up("fork");
 	if (server->pid == 0)
-		exec_bridge(server, binary, mapping);
+		exec_server(server, plan);
 	await_ready(server);
 }
 
@@ -125,76 +163,137 @@ send_all(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-static bool
-receive_all(int fd, struct buf *answer)
+/* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came
+ */
+static unsigned
+receive_headers(int fd, char *room, struct span *rest)
 {
+	size_t len = 0;
 	for (;;) {
-		char *room = buf_reserve(answer, 65536);
-		if (!room)
-			return false;
-		ssize_t got = recv(fd, room, 65536, 0);
+		ssize_t got = recv(fd, room + len, HEADERS_MAX - len, 0);
 		if (got <= 0)
-			return got == 0;
-		answer->len += (size_t)got;
+			return 0;
+		len += (size_t)got;
+		const char *end = memmem(room, len, "\r\n\r\n", 4);
+		if (!end)
+			continue;
+		*rest = span_from(span_of(room, len), (size_t)(end + 4 - room));
+		unsigned status;
+		return sscanf(room, "HTTP/1.%*c %u", &status) == 1 ? status : 0;
 	}
 }
 
-/** HTTP 1.0 asks for an answer without chunks that ends with the connection. */
-static bool
-exchange(const struct server *server, const char *method, const char *path, struct buf *answer)
+static void
+take_body(struct body_sink *sink, const char *bytes, size_t len)
 {
-	struct sockaddr_in address = loopback(server->web);
-	char request[256];
-	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n\r\n",
-			   method, path);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (fd < 0)
-		give_up("socket");
-	bool ok = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-		  send_all(fd, request, (size_t)len) && receive_all(fd, answer);
-	close(fd);
-	return ok;
+	sink->bytes += len;
+	if (sink->take && len)
+		sink->take(sink->ctx, bytes, len);
+}
+
+/* An answer to HTTP 1.0 ends with the connection. */
+static unsigned
+receive_answer(int fd, struct body_sink *sink)
+{
+	static __thread char room[256 * 1024];
+	struct span rest;
+	unsigned status = receive_headers(fd, room, &rest);
+	if (!status)
+		return 0;
+	take_body(sink, rest.ptr, rest.len);
+	for (;;) {
+		ssize_t got = recv(fd, room, sizeof(room), 0);
+		if (got <= 0)
+			return got == 0 ? status : 0;
+		take_body(sink, room, (size_t)got);
+	}
 }
 
 unsigned
-server_request(const struct server *server, const char *method, const char *path, struct buf *body)
+server_request(const struct server *server, const char *method, const char *path,
+	       const char *headers, struct body_sink *sink)
 {
-	struct buf answer;
-	buf_init(&answer, ANSWER_MAX);
-	buf_reset(body);
+	struct sockaddr_in address = loopback(server->web);
+	char request[512];
+	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n%s\r\n",
+			   method, path, headers);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd < 0)
+		give_up("socket");
 	unsigned status = 0;
-	if (exchange(server, method, path, &answer)) {
-		const char *text = buf_text(&answer);
-		const char *end = strstr(text, "\r\n\r\n");
-		if (end && sscanf(text, "HTTP/1.%*c %u", &status) == 1)
-			buf_add_text(body, end + 4);
-	}
-	buf_fini(&answer);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    send_all(fd, request, (size_t)len))
+		status = receive_answer(fd, sink);
+	close(fd);
 	return status;
 }
 
 bool
-server_scrape(const struct server *server, struct buf *text)
+server_reload(const struct server *server)
 {
-	return server_request(server, "GET", "/metrics", text) == 200 && text->len &&
-	       text->ptr[text->len - 1] == '\n';
+	struct body_sink sink = {0};
+	return server_request(server, "POST", "/-/reload", "", &sink) == 200;
+}
+
+/* Lets lines through that start with a prefix, without it. */
+struct filter {
+	struct span prefix;
+	struct buf *out;
+	struct buf line; /* the one that has not ended yet */
+};
+
+static void
+filter_line(struct filter *filter, struct span line)
+{
+	if (!span_starts(line, filter->prefix))
+		return;
+	buf_add_span(filter->out, span_from(line, filter->prefix.len));
+	buf_add_byte(filter->out, '\n');
+}
+
+static void
+filter_take(void *ctx, const char *bytes, size_t len)
+{
+	struct filter *filter = ctx;
+	struct span rest = span_of(bytes, len);
+	const char *end;
+	while ((end = span_find(rest, '\n'))) {
+		struct span line = span_first(rest, (size_t)(end - rest.ptr));
+		rest = span_from(rest, line.len + 1);
+		if (filter->line.len) {
+			buf_add_span(&filter->line, line);
+			line = buf_span(&filter->line);
+		}
+		filter_line(filter, line);
+		buf_reset(&filter->line);
+	}
+	buf_add_span(&filter->line, rest);
+}
+
+bool
+server_scrape(const struct server *server, struct buf *own)
+{
+	struct filter filter = {span_text(server->prefix), own, BUF_INIT};
+	struct body_sink sink = {filter_take, &filter, 0};
+	buf_reset(own);
+	unsigned status = server_request(server, "GET", "/metrics", "", &sink);
+	bool is_whole = status == 200 && sink.bytes && !filter.line.len;
+	buf_fini(&filter.line);
+	return is_whole;
 }
 
 uint64_t
-own_metric(const struct buf *text, const char *name)
+own_metric(const struct buf *own, const char *name)
 {
-	struct span wanted[] = {SPAN("statsbridge_"), span_text(name)};
+	struct span wanted = span_text(name);
 	double sum = 0;
-	struct span rest = buf_span(text);
+	struct span rest = buf_span(own);
 	while (rest.len) {
 		const char *end = span_find(rest, '\n');
 		struct span line = span_first(rest, (size_t)(end - rest.ptr));
 		rest = span_from(rest, line.len + 1);
-		if (!span_starts(line, wanted[0]))
-			continue;
-		line = span_from(line, wanted[0].len);
-		if (!span_starts(line, wanted[1]) || line.len <= wanted[1].len ||
-		    !strchr(" {", line.ptr[wanted[1].len]))
+		if (!span_starts(line, wanted) || line.len <= wanted.len ||
+		    !strchr(" {", line.ptr[wanted.len]))
 			continue;
 		const char *space = memrchr(line.ptr, ' ', line.len);
 		sum += strtod(space, NULL);
@@ -218,4 +317,65 @@ server_memory_kib(const struct server *server)
 	if (kib < 0)
 		give_up("no RssAnon in /proc/PID/status");
 	return kib;
+}
+
+double
+server_cpu_ns(const struct server *server)
+{
+	clockid_t clock;
+	struct timespec used;
+	if (clock_getcpuclockid(server->pid, &clock) || clock_gettime(clock, &used))
+		give_up("no CPU clock of the server");
+	return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+}
+
+struct server_ticks
+server_ticks(const struct server *server)
+{
+	char path[64];
+	unsigned long long user = 0, system = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server->pid);
+	FILE *file = fopen(path, "r");
+	/* The name may hold blanks; it ends with the last ')'. */
+	if (!file || fscanf(file, "%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+			    &user, &system) != 2)
+		give_up(path);
+	fclose(file);
+	return (struct server_ticks){user, system};
+}
+
+uint64_t
+server_drops(const struct server *server)
+{
+	FILE *file = fopen("/proc/net/udp", "r");
+	if (!file)
+		give_up("/proc/net/udp");
+	char line[512];
+	uint64_t drops = 0;
+	while (fgets(line, sizeof(line), file)) {
+		unsigned port;
+		if (sscanf(line, " %*u: %*x:%x", &port) != 1 || port != server->udp)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		size_t len = strlen(line);
+		while (len && line[len - 1] == ' ')
+			line[--len] = '\0';
+		const char *last = strrchr(line, ' ');
+		drops += last ? strtoull(last, NULL, 10) : 0;
+	}
+	fclose(file);
+	return drops;
+}
+
+void
+server_await_rest(const struct server *server)
+{
+	double last = server_cpu_ns(server);
+	for (int waited_ms = 0; waited_ms < REST_PATIENCE_MS; waited_ms += 10) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		double now = server_cpu_ns(server);
+		if (now - last < 300000) /* what timers cost in 10 ms, generously */
+			return;
+		last = now;
+	}
 }

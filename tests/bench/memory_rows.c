@@ -1,0 +1,236 @@
+#include "bench.h"
+
+#include "base/alloc.h"
+#include "replay.h"
+#include "samples.h"
+#include "server.h"
+#include "table.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#define ROUNDS 15           /* many and short: what drifts hits all alike */
+#define CORPUS (128u << 20) /* bytes: several times what the caches hold */
+#define FEW 10000           /* population */
+#define MANY 1000000
+#define COLD_LINE_NS 15 /* of memory, where others are on their way, too */
+#define LINES 1000000   /* of one measurement */
+
+/* A replay with its traffic, all population of which are known. */
+struct stage {
+	struct population *population;
+	struct packets *packets;
+	struct replay *replay;
+};
+
+static void
+stage_init(struct stage *stage, const char *mapping, unsigned threads,
+	   struct population *population, enum population_choice choice)
+{
+	stage->population = population;
+	stage->packets = packets_new(
+	    population,
+	    &(struct packets_plan){.choice = choice, .size = 1432, .total = CORPUS, .seed = 1});
+	stage->replay = replay_new(mapping, threads);
+	struct packets *births = packets_once(population, 0, population_count(population), 1432);
+	replay_once(stage->replay, births);
+	packets_free(&births);
+	for (unsigned thread = 0; thread < threads; thread++)
+		replay_run(stage->replay, thread, stage->packets, REPLAY_INGEST,
+			   stage->packets->total_lines);
+}
+
+static void
+stage_fini(struct stage *stage)
+{
+	replay_free(&stage->replay);
+	packets_free(&stage->packets);
+	population_free(&stage->population);
+}
+
+static double
+stage_run(struct stage *stage, enum replay_work work, uint64_t lines)
+{
+	return replay_run(stage->replay, 0, stage->packets, work, lines);
+}
+
+/* ---- PB, T6, T7, T8 ---- */
+
+static struct stage *
+hot_stage(struct bench *bench)
+{
+	if (!bench->hot) {
+		bench->hot = xcalloc(1, sizeof(*bench->hot));
+		stage_init(bench->hot, bench->mapping, 1, population_new(FEW, POPULATION_MIXED),
+			   POPULATION_ZIPF);
+		const struct packets *packets = bench->hot->packets;
+		table_note("Lines of %.1f bytes on average, %.1f of them in 1432 bytes.",
+			   packets_mean_line(packets),
+			   (double)packets->total_lines / (double)packets->count);
+	}
+	return bench->hot;
+}
+
+double
+bench_parse_bound(struct bench *bench)
+{
+	cpu_set_t set;
+	struct stage *hot = hot_stage(bench);
+	if (sched_getaffinity(0, sizeof(set), &set))
+		give_up("sched_getaffinity");
+	bench_pin(bench->server_cpu);
+	double ns = stage_run(hot, REPLAY_INGEST, LINES / 2);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		give_up("sched_setaffinity");
+	return ns;
+}
+
+void
+bench_memory_end(struct bench *bench)
+{
+	if (!bench->hot)
+		return;
+	stage_fini(bench->hot);
+	free(bench->hot);
+	bench->hot = NULL;
+}
+
+static void
+measure_bounds(struct bench *bench)
+{
+	struct stage *few = hot_stage(bench), many = {0};
+	bool wants_many = table_wants("T7");
+	if (wants_many)
+		stage_init(&many, bench->mapping, 1, population_new(MANY, POPULATION_MIXED),
+			   POPULATION_UNIFORM);
+	struct samples scan = {0}, known = {0}, uniform = {0}, unknown = {0};
+	for (int round = 0; round < ROUNDS; round++) {
+		samples_add(&scan, stage_run(few, REPLAY_SCAN, LINES));
+		samples_add(&known, bench_parse_bound(bench));
+		if (wants_many)
+			samples_add(&uniform, stage_run(&many, REPLAY_INGEST, LINES));
+		if (table_wants("T8"))
+			samples_add(&unknown, stage_run(few, REPLAY_FORGET, LINES / 4));
+	}
+	double bound = samples_median(known), memory_bound = bound + 2 * COLD_LINE_NS;
+	if (table_wants("T6"))
+		table_set("T6", bound / samples_median(scan), "%.1f / %.1f ns a line", bound,
+			  samples_median(scan));
+	if (wants_many)
+		table_set("T7", samples_median(uniform) / bound,
+			  "%.1f / %.1f ns a line; two cold cache lines make %.2fx",
+			  samples_median(uniform), bound, memory_bound / bound);
+	if (table_wants("T8"))
+		table_set("T8", samples_median(unknown) / bound, "%.1f / %.1f ns a line",
+			  samples_median(unknown), bound);
+	if (wants_many)
+		stage_fini(&many);
+}
+
+/* ---- T9 ---- */
+
+struct racer {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	struct stage *stage;
+	unsigned index, cpu;
+	double ns; /* a line */
+};
+
+static void *
+race(void *ctx)
+{
+	struct racer *racer = ctx;
+	bench_pin(racer->cpu);
+	pthread_barrier_wait(racer->start);
+	racer->ns = replay_run(racer->stage->replay, racer->index, racer->stage->packets,
+			       REPLAY_INGEST, LINES);
+	return NULL;
+}
+
+/* @return nanoseconds a line of one thread while `count` run */
+static double
+run_racers(const struct bench *bench, struct stage *stage, unsigned count)
+{
+	struct racer racers[2];
+	pthread_barrier_t start;
+	pthread_barrier_init(&start, NULL, count);
+	for (unsigned i = 0; i < count; i++) {
+		racers[i] = (struct racer){
+		    .start = &start,
+		    .stage = stage,
+		    .index = i,
+		    .cpu = i ? bench->sender_cpu : bench->server_cpu,
+		};
+		if (pthread_create(&racers[i].thread, NULL, race, &racers[i]))
+			give_up("pthread_create");
+	}
+	double sum = 0;
+	for (unsigned i = 0; i < count; i++) {
+		pthread_join(racers[i].thread, NULL);
+		sum += racers[i].ns;
+	}
+	pthread_barrier_destroy(&start);
+	return sum / count;
+}
+
+static double
+measure_threads_with(struct bench *bench, enum population_mix mix)
+{
+	struct stage stage;
+	struct samples one = {0}, two = {0};
+	stage_init(&stage, bench->mapping, 2, population_new(FEW, mix), POPULATION_ZIPF);
+	for (int round = 0; round < ROUNDS; round++) {
+		samples_add(&one, run_racers(bench, &stage, 1));
+		samples_add(&two, run_racers(bench, &stage, 2));
+	}
+	stage_fini(&stage);
+	return 2 * samples_median(one) / samples_median(two);
+}
+
+static void
+measure_threads(struct bench *bench)
+{
+	if (bench->cpus < 2) {
+		table_note("T9 needs two CPUs.");
+		return;
+	}
+	double counters = measure_threads_with(bench, POPULATION_COUNTERS);
+	double histograms = measure_threads_with(bench, POPULATION_HISTOGRAMS);
+	table_set("T9", counters < histograms ? counters : histograms,
+		  "counters %.2fx, histograms %.2fx", counters, histograms);
+}
+
+/* ---- T15 ---- */
+
+static void
+measure_births(struct bench *bench)
+{
+	struct samples ns = {0};
+	struct population *population = population_new(MANY, POPULATION_COUNTERS);
+	struct packets *births = packets_once(population, 0, MANY, 1432);
+	for (int round = 0; round < 5; round++) {
+		struct replay *replay = replay_new(bench->mapping, 1);
+		samples_add(&ns, replay_once(replay, births));
+		if (replay_series(replay) != MANY)
+			give_up("not every series was born");
+		replay_free(&replay);
+	}
+	packets_free(&births);
+	population_free(&population);
+	table_set("T15", 1e3 / samples_median(ns), "%.0f ns a series", samples_median(ns));
+}
+
+/* ---- All of them. ---- */
+
+void
+bench_memory(struct bench *bench)
+{
+	if (table_wants("T6,T7,T8"))
+		measure_bounds(bench);
+	if (table_wants("T9"))
+		measure_threads(bench);
+	if (table_wants("T15"))
+		measure_births(bench);
+}
