@@ -57,10 +57,11 @@
 #include "bench.h"
 
 #include "population.h"
-
 #include "table.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
+#include "statsd/scan.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -146,7 +147,9 @@ main(int argc, char **argv)
 	struct bench bench = {.directory = "/tmp/bench-XXXXXX"};
 	read_arguments(&bench, argc, argv);
 	find_cpus(&bench);
+	alloc_init();
 	hash_init();
+	CHECK(scan_select("auto"));
 	if (!mkdtemp(bench.directory))
 		give_up(bench.directory);
 	snprintf(bench.mapping, sizeof(bench.mapping), "%s/mapping.yml", bench.directory);
