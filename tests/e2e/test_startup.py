@@ -167,6 +167,16 @@ def test_first_failing_flag_wins():
     assert_refused(run_to_end('--bogus', '--version'), 'bogus')
 
 
+def test_control_thread_stands_behind_those_that_receive(start_bridge):
+    bridge = start_bridge('--threads=3')
+    pid = bridge.process.pid
+    threads = {int(name): os.getpriority(os.PRIO_PROCESS, int(name)) for name in os.listdir('/proc/%d/task' % pid)}
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert threads.pop(pid) == min(own + 10, 19)
+    assert len(threads) >= 3  # a sanitizer may have one more
+    assert set(threads.values()) == {own}
+
+
 def test_arguments_from_file(tmp_path):
     arguments = tmp_path / 'arguments'
     arguments.write_text('# comment\n\n--check-config\n--statsd.mapping-config=%s\n' % EXAMPLE)
