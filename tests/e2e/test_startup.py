@@ -176,8 +176,8 @@ def test_control_thread_stands_behind_those_that_receive(start_bridge):
     pid = bridge.process.pid
     threads = {int(name): os.getpriority(os.PRIO_PROCESS, int(name)) for name in os.listdir('/proc/%d/task' % pid)}
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert len(threads) == 4
     assert threads.pop(pid) == min(own + 10, 19)
+    assert len(threads) >= 3  # a sanitizer may have one more
     assert set(threads.values()) == {own}
 
 

@@ -369,9 +369,14 @@ def test_relay(start_bridge):
         assert target.recv(100) == b'aaaaa:1|c\nbbbbb:1|c\n'
         assert target.recv(100) == b'c:1|c\nnonsense\n'
     label = 'target="127.0.0.1:'
-    series = bridge.scrape().series
-    counts = {name.split('{')[0]: value for name, value in series.items() if label in name}
-    assert counts['statsbridge_relay_packets_total'] == 2
+
+    def read_counts():
+        series = bridge.scrape().series
+        return {name.split('{')[0]: value for name, value in series.items() if label in name}
+
+    # A datagram is counted once it has been sent.
+    await_equal(lambda: read_counts()['statsbridge_relay_packets_total'], 2)
+    counts = read_counts()
     assert counts['statsbridge_relay_lines_relayed_total'] == 4
     assert counts['statsbridge_relay_long_lines_total'] == 1
 
