@@ -4,14 +4,13 @@
  *	books [--series=N] [--scrape-every=S] [--seed=N] BINARY MAPPING RATE SECONDS
  *
  * RATE is lines a second, or "80%" of what the bridge takes when it gets more than that: found
- *first, with this traffic. --series makes as many series more, before; each is a line that is
- *counted.
+ * first, with this traffic. --series makes as many series more, before; each is a line that counts.
  *
- * While two threads send, the bridge is scraped every S seconds and its rules are reloaded. When
- *the traffic has come to rest, every line that was sent must have been counted, as what it was;
- *both identities of its own metrics must hold; the kernel must have dropped nothing; and it must
- *hold no more memory than it did early on. Exits with 1 when one of these is not so, 2 when it
- *could not run.
+ * While two threads send, the bridge is scraped every S seconds and its rules are reloaded every
+ * second. When the traffic has come to rest, every line that was sent must have been counted, as what
+ * it was; both identities of its own metrics must hold; the kernel must have dropped nothing; and it
+ * must hold no more memory than it did early on. Exits with 1 when one of these is not so, 2 when it
+ * could not run.
  */
 #include "lines.h"
 #include "load.h"

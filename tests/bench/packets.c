@@ -6,9 +6,11 @@
 #include <stdlib.h>
 
 /* Lines looked at for one of a wanted length. */
-#define FIT_TRIES 1000
+#define FIT_TRIES 300
+/* Lines looked at for their mean length. */
+#define MEAN_SAMPLES 1000
 /* Those whose lengths are chosen so that a packet is full to the byte. */
-#define LAST_LINES 3
+#define LAST_LINES 6
 
 struct maker {
 	struct buf bytes;
@@ -102,15 +104,30 @@ add_line_of(struct maker *maker, const struct population *population,
 	return false;
 }
 
+/* @return bytes of a line on average, with its end */
+static size_t
+sample_mean(const struct population *population, const struct packets_plan *plan, struct draw *draw)
+{
+	struct buf lines = BUF_INIT;
+	for (int i = 0; i < MEAN_SAMPLES; i++) {
+		population_write(population, population_choose(population, plan->choice, draw),
+				 draw, &lines);
+		buf_add_byte(&lines, '\n');
+	}
+	size_t mean = lines.len / MEAN_SAMPLES;
+	buf_fini(&lines);
+	return mean;
+}
+
 /* The last lines share what is left evenly, so that the very last one can be found. */
 static void
 make_exact(struct maker *maker, const struct population *population,
-	   const struct packets_plan *plan, struct draw *draw)
+	   const struct packets_plan *plan, size_t mean, struct draw *draw)
 {
 	size_t start = maker->bytes.len, room;
 	uint32_t lines = 0;
 	while ((room = start + plan->size - maker->bytes.len)) {
-		size_t left = (room + LINE_MEAN / 2) / (LINE_MEAN + 1);
+		size_t left = (room + mean / 2) / mean;
 		left = left ? left : 1;
 		size_t slack = left > LAST_LINES ? room : left > 1 ? 3 : 0;
 		if (add_line_of(maker, population, plan, draw, !lines, room / left, slack)) {
@@ -128,10 +145,11 @@ packets_new(const struct population *population, const struct packets_plan *plan
 {
 	struct maker maker;
 	struct draw draw = {plan->seed};
+	size_t mean = sample_mean(population, plan, &draw);
 	maker_init(&maker);
 	while (maker.bytes.len < plan->total) {
 		if (plan->is_exact)
-			make_exact(&maker, population, plan, &draw);
+			make_exact(&maker, population, plan, mean, &draw);
 		else
 			end_packet(&maker, fill(&maker, population, plan, &draw));
 	}

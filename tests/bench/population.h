@@ -3,9 +3,8 @@
  *
  *	webshop.checkout.requests.total.a:1|c|#env:prod,region:eu-west-1,host:web-0042,code:200
  *
- * 200 names, four tags, 88 bytes on average; 60 % counters, 15 % gauges, 25 % timers, histograms
- *and distributions. A few names are sampled, always at the same rate, so that a series has one
- *spelling.
+ * 200 names, four tags, 88 bytes on average; 60 % counters, 15 % gauges, 25 % timers, histograms and
+ * distributions. A few names are sampled, always at the same rate, so that a series has one spelling.
  */
 #ifndef BENCH_POPULATION_H
 #define BENCH_POPULATION_H
@@ -36,8 +35,7 @@ enum population_choice {
 size_t population_choose(const struct population *population, enum population_choice choice,
 			 struct draw *draw);
 
-#define LINE_MEAN 88 /* bytes, about */
-#define VALUE_MAX 6  /* bytes of a value at most */
+#define VALUE_MAX 6 /* bytes of a value at most */
 
 /** @return bytes of a line of one series but for its value */
 size_t population_least_len(const struct population *population, size_t one);

@@ -261,7 +261,7 @@ measure_losses(const struct bench *bench)
 	struct population *population = population_new(SCRAPED_SERIES, POPULATION_COUNTERS);
 	struct packets *births = packets_once(population, 0, SCRAPED_SERIES, 1432);
 	struct packets *packets =
-	    packets_new(population, &(struct packets_plan){POPULATION_ZIPF, 1432, true, CORPUS, 1});
+	    packets_new(population, &(struct packets_plan){POPULATION_ZIPF, 1432, true, CORPUS / 2, 1});
 	bench_start(bench, &server, NULL);
 	load_once(&server, births);
 	packets_free(&births);
