@@ -17,8 +17,8 @@
 /* Full batches of one wake-up, before timers and other sockets have their turn. */
 #define BATCHES_PER_WAKE_UP 4
 
-/* A buffer's size is a multiple of the cache line. */
-#define SLOT_SIZE ((DATAGRAM_MAX + 63) / 64 * 64)
+/* Whole cache lines, and a few more, so that the first ones of all buffers do not meet in one place. */
+#define SLOT_SIZE (DATAGRAM_MAX + 3 * 64)
 
 /* Pause after an error that may go away by itself. */
 #define BACK_OFF_S 0.01

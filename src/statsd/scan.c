@@ -127,13 +127,19 @@ scan_bytes(struct span bytes, struct scan *scan)
 	CHECK(bytes.len <= SCAN_BYTES_MAX);
 	size_t whole = bytes.len / BLOCK, rest = bytes.len % BLOCK;
 	chosen->blocks(bytes.ptr, whole, scan, 0);
-	size_t words = whole;
-	if (rest) {
+	if (rest && whole) {
+		/* The last block once more, as far back as it takes to be a whole one. */
+		chosen->blocks(bytes.ptr + bytes.len - BLOCK, 1, scan, whole);
+		scan->newlines[whole] >>= BLOCK - rest;
+		scan->colons[whole] >>= BLOCK - rest;
+		scan->bars[whole] >>= BLOCK - rest;
+		whole++;
+	} else if (rest) {
 		char block[BLOCK] = {0};
-		memcpy(block, bytes.ptr + whole * BLOCK, rest);
-		chosen->blocks(block, 1, scan, words++);
+		memcpy(block, bytes.ptr, rest);
+		chosen->blocks(block, 1, scan, whole++);
 	}
-	scan->newlines[words] = scan->colons[words] = scan->bars[words] = 0;
+	scan->newlines[whole] = scan->colons[whole] = scan->bars[whole] = 0;
 }
 
 size_t
