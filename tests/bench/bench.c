@@ -46,7 +46,7 @@
  * T4, CPU: 100,000 datagrams of 1432 bytes a second.
  *
  * T5: as fast as the sender can, segments of one large send (UDP GSO) of 8192 bytes each, which lines
- * fill to the byte without padding; T5b one TCP connection.
+ * fill to the byte (see packets.h); T5b one TCP connection.
  *
  * T10: segments of 1432 bytes, first as fast as the sender can for what arrives of them, then 90 %
  * and, if any was dropped, 80 % of that for 30 s, while a million series are scraped every 5 s.

@@ -5,15 +5,9 @@
 
 #include <stdlib.h>
 
-/* Lines looked at for one of a wanted length. */
-#define FIT_TRIES 300
-/* Lines looked at for their mean length. */
-#define MEAN_SAMPLES 1000
-/* Those whose lengths are chosen so that a packet is full to the byte. */
-#define LAST_LINES 6
-
 struct maker {
 	struct buf bytes;
+	struct buf scratch;
 	struct packets *packets;
 	size_t capacity, line_capacity;
 };
@@ -21,7 +15,8 @@ struct maker {
 static void
 maker_init(struct maker *maker)
 {
-	*maker = (struct maker){.bytes = BUF_INIT, .packets = xcalloc(1, sizeof(struct packets))};
+	*maker = (struct maker){
+	    .bytes = BUF_INIT, .scratch = BUF_INIT, .packets = xcalloc(1, sizeof(struct packets))};
 }
 
 /* What is in `bytes` since the last packet becomes one. */
@@ -44,17 +39,22 @@ static struct packets *
 maker_finish(struct maker *maker)
 {
 	maker->packets->bytes = maker->bytes.ptr;
+	buf_fini(&maker->scratch);
 	return maker->packets;
 }
 
-/* Appends lines until one would not fit, which stays out; one at least. @return how many */
+/*
+ * Appends lines until one would not fit, which stays out; one at least.
+ *
+ * @lines  how many there are in the packet
+ * @return how many there are then
+ */
 static uint32_t
 fill(struct maker *maker, const struct population *population, const struct packets_plan *plan,
-     struct draw *draw)
+     struct draw *draw, size_t start, uint32_t lines)
 {
 	struct buf *bytes = &maker->bytes;
-	size_t start = bytes->len;
-	for (uint32_t lines = 0;; lines++) {
+	for (;; lines++) {
 		size_t before = bytes->len;
 		if (lines)
 			buf_add_byte(bytes, '\n');
@@ -67,75 +67,73 @@ fill(struct maker *maker, const struct population *population, const struct pack
 	}
 }
 
-static void
-drop_line(struct maker *maker, size_t start)
+/* @return how many lines are left */
+static uint32_t
+drop_line(struct maker *maker, size_t start, uint32_t lines)
 {
 	struct span packet = span_of(maker->bytes.ptr + start, maker->bytes.len - start);
 	const char *end = memrchr(packet.ptr, '\n', packet.len);
 	maker->bytes.len = end ? (size_t)(end - maker->bytes.ptr) : start;
+	return lines - 1;
+}
+
+/* Appends a line with some more digits in its value. @return how many did not go in */
+static size_t
+stretch_line(struct buf *out, struct span line, size_t more)
+{
+	const char *colon = span_find(line, ':');
+	const char *bar = span_find(line, '|');
+	CHECK(colon && bar && bar > colon);
+	size_t room = VALUE_MAX - (size_t)(bar - colon - 1);
+	size_t digits = more < room ? more : room;
+	buf_add(out, line.ptr, (size_t)(bar - line.ptr));
+	for (size_t i = 0; i < digits; i++)
+		buf_add_byte(out, (char)('1' + i));
+	buf_add(out, bar, line.len - (size_t)(bar - line.ptr));
+	return more - digits;
 }
 
 /*
- * Appends a line of about a length, drawn again until it is one.
+ * Makes a packet longer, by digits in its values, each of which may take its share of them.
  *
- * @len, @slack bytes, with the '\n' before a line that is not the first
- * @return whether one was found
+ * @return false when its values have no room for as many
  */
 static bool
-add_line_of(struct maker *maker, const struct population *population,
-	    const struct packets_plan *plan, struct draw *draw, bool is_first, size_t len,
-	    size_t slack)
+stretch(struct maker *maker, size_t start, uint32_t lines, size_t more)
 {
-	struct buf *bytes = &maker->bytes;
-	size_t before = bytes->len;
-	for (unsigned tries = 0; tries < FIT_TRIES; tries++) {
-		size_t one = population_choose(population, plan->choice, draw);
-		size_t least = population_least_len(population, one);
-		if (least > len + slack || least + VALUE_MAX + slack < len)
-			continue;
-		if (!is_first)
-			buf_add_byte(bytes, '\n');
-		population_write(population, one, draw, bytes);
-		size_t got = bytes->len - before;
-		if (got <= len + slack && got + slack >= len)
-			return true;
-		bytes->len = before;
+	struct buf *out = &maker->scratch;
+	struct span rest = span_of(maker->bytes.ptr + start, maker->bytes.len - start);
+	buf_reset(out);
+	for (; lines; lines--) {
+		const char *end = lines > 1 ? span_find(rest, '\n') : rest.ptr + rest.len;
+		struct span line = span_first(rest, (size_t)(end - rest.ptr));
+		size_t share = (more + lines - 1) / lines;
+		more -= share - stretch_line(out, line, share);
+		if (lines == 1)
+			break;
+		buf_add_byte(out, '\n');
+		rest = span_from(rest, line.len + 1);
 	}
-	return false;
+	if (more)
+		return false;
+	maker->bytes.len = start;
+	buf_add_span(&maker->bytes, buf_span(out));
+	return true;
 }
 
-/* @return bytes of a line on average, with its end */
-static size_t
-sample_mean(const struct population *population, const struct packets_plan *plan, struct draw *draw)
-{
-	struct buf lines = BUF_INIT;
-	for (int i = 0; i < MEAN_SAMPLES; i++) {
-		population_write(population, population_choose(population, plan->choice, draw),
-				 draw, &lines);
-		buf_add_byte(&lines, '\n');
-	}
-	size_t mean = lines.len / MEAN_SAMPLES;
-	buf_fini(&lines);
-	return mean;
-}
-
-/* The last lines share what is left evenly, so that the very last one can be found. */
 static void
 make_exact(struct maker *maker, const struct population *population,
-	   const struct packets_plan *plan, size_t mean, struct draw *draw)
+	   const struct packets_plan *plan, struct draw *draw)
 {
-	size_t start = maker->bytes.len, room;
-	uint32_t lines = 0;
-	while ((room = start + plan->size - maker->bytes.len)) {
-		size_t left = (room + mean / 2) / mean;
-		left = left ? left : 1;
-		size_t slack = left > LAST_LINES ? room : left > 1 ? 3 : 0;
-		if (add_line_of(maker, population, plan, draw, !lines, room / left, slack)) {
-			lines++;
-			continue;
-		}
-		for (int i = 0; i < LAST_LINES && lines; i++, lines--)
-			drop_line(maker, start);
+	size_t start = maker->bytes.len, end = start + plan->size;
+	uint32_t lines = fill(maker, population, plan, draw, start, 0);
+	while (maker->bytes.len > end || !stretch(maker, start, lines, end - maker->bytes.len)) {
+		/* Mostly the last line, but any number: all last ones may be too short behind
+		 * others. */
+		do
+			lines = drop_line(maker, start, lines);
+		while (lines && draw_below(draw, 4) == 0);
+		lines = fill(maker, population, plan, draw, start, lines);
 	}
 	end_packet(maker, lines);
 }
@@ -145,13 +143,13 @@ packets_new(const struct population *population, const struct packets_plan *plan
 {
 	struct maker maker;
 	struct draw draw = {plan->seed};
-	size_t mean = sample_mean(population, plan, &draw);
 	maker_init(&maker);
 	while (maker.bytes.len < plan->total) {
 		if (plan->is_exact)
-			make_exact(&maker, population, plan, mean, &draw);
+			make_exact(&maker, population, plan, &draw);
 		else
-			end_packet(&maker, fill(&maker, population, plan, &draw));
+			end_packet(&maker,
+				   fill(&maker, population, plan, &draw, maker.bytes.len, 0));
 	}
 	return maker_finish(&maker);
 }

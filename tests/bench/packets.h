@@ -21,7 +21,9 @@ struct packets_plan {
 	enum population_choice choice;
 	size_t size; /* bytes of a packet at most, but one line at least; 0 = one line each */
 	/* Makes each packet exactly `size` bytes, as the kernel's segmentation of one large send
-	 * asks for. Nothing is padded: lines are drawn again until they fit. */
+	 * asks for: lines are drawn again until only a few bytes are missing, and these become
+	 * further digits of values, of which none is longer than it may be. Nothing else is padded.
+	 */
 	bool is_exact;
 	size_t total; /* bytes of all packets, about; below 4 GiB */
 	uint64_t seed;

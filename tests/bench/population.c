@@ -167,13 +167,6 @@ write_value(enum series_kind kind, struct draw *draw, struct buf *out)
 	}
 }
 
-size_t
-population_least_len(const struct population *population, size_t one)
-{
-	const struct series_text *text = &population->texts[one];
-	return (size_t)text->name_len + 1 + text->rest_len;
-}
-
 void
 population_write(const struct population *population, size_t one, struct draw *draw,
 		 struct buf *out)

@@ -37,9 +37,6 @@ size_t population_choose(const struct population *population, enum population_ch
 
 #define VALUE_MAX 6 /* bytes of a value at most */
 
-/** @return bytes of a line of one series but for its value */
-size_t population_least_len(const struct population *population, size_t one);
-
 /** Appends a line without its end for one series, with a value of 1 to 6 characters. */
 void population_write(const struct population *population, size_t one, struct draw *draw,
 		      struct buf *out);
