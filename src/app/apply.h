@@ -49,19 +49,18 @@ apply_weight(const struct shape *shape, double *carry)
 /**
  * Applies a converted value to its series and counts it.
  *
- * @op     the shape's, one with a series but not SHAPE_SET; a constant where the caller knows it
  * @bucket layout_bucket() of the value, for histograms
  * @is_signed whether the number was sent with a sign
  * @lines     1 when the line is counted with it, else 0
  */
 static inline void
-apply_value(struct ingest *ingest, enum shape_op op, const struct target *target,
-	    struct cell *cell, double value, size_t bucket, bool is_signed, unsigned lines)
+apply_value(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
+	    size_t bucket, bool is_signed, unsigned lines)
 {
 	const struct shape *shape = target->shape;
 	uint64_t count = 1;
 	cell_set_tick(cell, ingest->tick);
-	switch (op) {
+	switch ((enum shape_op)shape->op) {
 	case SHAPE_COUNTER:
 		counter_add((struct counter_cell *)cell, value);
 		break;
@@ -74,7 +73,7 @@ apply_value(struct ingest *ingest, enum shape_op op, const struct target *target
 	case SHAPE_SUMMARY: {
 		struct summary_cell *summary = (struct summary_cell *)cell;
 		count = apply_weight(shape, &summary->carry);
-		summary_observe(ingest->shards[0], summary, shape->layout, value, count,
+		summary_observe(ingest->shard, summary, shape->layout, value, count,
 				ingest->now_us);
 		break;
 	}

@@ -22,8 +22,8 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	struct ingest *ingest = xcalloc(1, sizeof(*ingest));
 	ingest->bridge = bridge;
 	ingest->thread = thread;
-	ingest->shards[0] = registry_shard(bridge->registry, thread);
-	ingest->shards[1] = registry_gauges(bridge->registry);
+	ingest->shard = registry_shard(bridge->registry, thread);
+	ingest->gauges = registry_gauges(bridge->registry);
 	ingest->cache = raw_cache_new(CACHE_ENTRIES_MAX);
 	ingest->account = xcalloc(1, sizeof(*ingest->account));
 	ingest->hits = shape_hits_new();
@@ -90,7 +90,7 @@ ingest_begin(struct ingest *ingest)
 void
 ingest_rotate(struct ingest *ingest)
 {
-	shard_rotate(ingest->shards[0], ingest->now_us, ROTATE_CELLS);
+	shard_rotate(ingest->shard, ingest->now_us, ROTATE_CELLS);
 }
 
 uint64_t
@@ -122,7 +122,7 @@ ingest_add_account(const struct ingest *ingest, struct account *total)
  * A line goes through three steps, each for a whole batch before the next one begins, so that what one
  * line waits for from memory comes while others are worked on: its ends are found and its spelling is
  * hashed; the spelling is looked up; the value is applied. What is not plain takes the long way in its
- * turn, so that the lines of each series count in the order they came in.
+ * turn, so that lines count in the order they came in.
  */
 
 /* Step one. @return false when the line is not plain */
@@ -146,102 +146,49 @@ read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, si
 	return number_parse(span_of(bytes + value, len), &line->value) && isfinite(line->value);
 }
 
-/*
- * Step two: what the spelling is known to mean. Leaves shape NULL where the line takes the long way.
- *
- * @return whether it is for a histogram, whose bucket is yet to be found
- */
-static bool
+/* Step two: what the spelling is known to mean. Leaves shape NULL where the line takes the long way. */
+static void
 look_up(struct ingest *ingest, struct pending_line *line)
 {
 	const struct raw_entry *entry = raw_cache_find(ingest->cache, line->key);
 	line->shape = NULL;
 	if (UNLIKELY(!entry || !entry->is_plain))
-		return false;
+		return;
 	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
 	line->value = apply_convert(shape, line->value);
 	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape) ||
 		     apply_is_negative_count(shape, line->value)))
-		return false;
+		return;
 	if (LIKELY(shape->op >= SHAPE_COUNTER)) {
 		line->cell = shard_peek(ingest_shard_of(ingest, shape), shape->pool, entry->id);
 		if (UNLIKELY(!line->cell))
-			return false;
+			return;
 		__builtin_prefetch(line->cell, 1);
+		if (shape->op == SHAPE_HISTOGRAM) {
+			line->bucket = (uint32_t)layout_bucket(shape->layout, line->value);
+			__builtin_prefetch(
+			    &((struct histogram_cell *)line->cell)->buckets[line->bucket], 1);
+		}
 	}
 	line->shape = shape;
 	line->shape_id = entry->shape;
 	line->incarnation = entry->incarnation;
-	return shape->op == SHAPE_HISTOGRAM;
 }
 
-/* Step two for the whole batch. */
-static void
-look_up_batch(struct ingest *ingest, unsigned count)
-{
-	uint8_t histograms[BATCH_LINES];
-	unsigned histogram_count = 0;
-	for (unsigned i = 0; i < count; i++) {
-		histograms[histogram_count] = (uint8_t)i;
-		if (LIKELY(ingest->pending[i].is_plain))
-			histogram_count += look_up(ingest, &ingest->pending[i]);
-	}
-	for (unsigned h = 0; h < histogram_count; h++) {
-		struct pending_line *line = &ingest->pending[histograms[h]];
-		line->bucket = (uint32_t)layout_bucket(line->shape->layout, line->value);
-		__builtin_prefetch(&((struct histogram_cell *)line->cell)->buckets[line->bucket],
-				   1);
-	}
-}
-
-/*
- * Plain lines that may be applied in any order but that of their own series, which all are of one kind:
- * one kind after the other, since a mix of kinds cannot be guessed.
- */
-struct sorted_lines {
-	unsigned counts[SHAPE_OPS];
-	uint8_t lines[SHAPE_OPS][BATCH_LINES];
-};
-
-/* Step three for the lines of one kind. @op a constant. @return how many took the short way */
-static inline __attribute__((always_inline)) unsigned
-apply_kind(struct ingest *ingest, struct sorted_lines *sorted, enum shape_op op)
-{
-	unsigned count = sorted->counts[op], applied = 0;
-	sorted->counts[op] = 0;
-	for (unsigned i = 0; i < count; i++) {
-		const struct pending_line *line = &ingest->pending[sorted->lines[op][i]];
-		struct target target = {.shape = line->shape, .shape_id = line->shape_id};
-		/* The series may have been taken away since the cache learnt of it. */
-		if (UNLIKELY(!cell_holds(line->cell, line->incarnation))) {
-			sample_take_line(ingest, line->line);
-			continue;
-		}
-		apply_value(ingest, op, &target, line->cell, line->value, line->bucket,
-			    line->is_signed, 1);
-		applied++;
-	}
-	return applied;
-}
-
-static unsigned
-apply_sorted(struct ingest *ingest, struct sorted_lines *sorted)
-{
-	return apply_kind(ingest, sorted, SHAPE_COUNTER) +
-	       apply_kind(ingest, sorted, SHAPE_GAUGE_SET) +
-	       apply_kind(ingest, sorted, SHAPE_GAUGE_RELATIVE) +
-	       apply_kind(ingest, sorted, SHAPE_HISTOGRAM) +
-	       apply_kind(ingest, sorted, SHAPE_SUMMARY);
-}
-
-/* Step three for a line without a series. @return false when it has to take the long way */
+/* Step three. @return false when the line has to take the long way */
 static bool
-refuse_plain(struct ingest *ingest, const struct pending_line *line)
+apply_plain(struct ingest *ingest, const struct pending_line *line)
 {
-	if (!line->is_plain || !line->shape)
-		return false;
 	struct target target = {.shape = line->shape, .shape_id = line->shape_id};
 	enum shape_op op = (enum shape_op)line->shape->op;
+	if (LIKELY(op >= SHAPE_COUNTER && op != SHAPE_SET)) {
+		/* The series may have been taken away since the cache learnt of it. */
+		if (UNLIKELY(!cell_holds(line->cell, line->incarnation)))
+			return false;
+		apply_value(ingest, &target, line->cell, line->value, line->bucket,
+			    line->is_signed, 1);
+		return true;
+	}
 	bool is_refused = op == SHAPE_REFUSE_LINE || op == SHAPE_REFUSE_SAMPLES;
 	if (!is_refused || log_enabled(LOG_LEVEL_DEBUG))
 		return false;
@@ -254,26 +201,21 @@ static void
 run_batch(struct ingest *ingest)
 {
 	unsigned count = ingest->pending_count, hits = 0;
-	struct sorted_lines sorted;
-	memset(sorted.counts, 0, sizeof(sorted.counts));
 	ingest->pending_count = 0;
 	if (UNLIKELY(ingest->lines_to_clock < count))
 		read_clock(ingest);
 	ingest->lines_to_clock -= count;
-	look_up_batch(ingest, count);
+	for (unsigned i = 0; i < count; i++) {
+		if (LIKELY(ingest->pending[i].is_plain))
+			look_up(ingest, &ingest->pending[i]);
+	}
 	for (unsigned i = 0; i < count; i++) {
 		const struct pending_line *line = &ingest->pending[i];
-		if (LIKELY(line->is_plain && line->shape && shape_is_scalar(line->shape))) {
-			unsigned op = line->shape->op;
-			sorted.lines[op][sorted.counts[op]++] = (uint8_t)i;
-		} else if (refuse_plain(ingest, line)) {
+		if (LIKELY(line->is_plain && line->shape && apply_plain(ingest, line)))
 			hits++;
-		} else {
-			hits += apply_sorted(ingest, &sorted);
+		else
 			sample_take_line(ingest, line->line);
-		}
 	}
-	hits += apply_sorted(ingest, &sorted);
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, hits);
 	account_add(ingest->account, ACCOUNT_CACHE_HITS, hits);
 }

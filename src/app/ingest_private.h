@@ -36,7 +36,7 @@ struct pending_line {
 struct ingest {
 	struct bridge *bridge;
 	unsigned thread;
-	struct shard *shards[2]; /* this thread's; the gauges' */
+	struct shard *shard, *gauges;
 	struct raw_cache *cache;
 	struct account *account;
 	struct shape_hits *hits;
@@ -80,7 +80,7 @@ struct work {
 static inline const struct shard *
 ingest_shard_of(const struct ingest *ingest, const struct shape *shape)
 {
-	return ingest->shards[shape->pool == POOL_GAUGES];
+	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
 }
 
 /** @return whether what the cache says of a spelling still holds */

@@ -128,7 +128,7 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
 		refuse_known(ingest, work, target);
 	else
-		apply_value(ingest, shape->op, target, cell, value,
+		apply_value(ingest, target, cell, value,
 			    shape->op == SHAPE_HISTOGRAM ? layout_bucket(shape->layout, value) : 0,
 			    text.ptr[0] == '+' || text.ptr[0] == '-', 0);
 }
@@ -226,7 +226,7 @@ take_member(struct ingest *ingest, const struct work *work, const struct target 
 		return;
 	}
 	cell_set_tick(cell, ingest->tick);
-	set_add(ingest->shards[0], (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
+	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
 	apply_count(ingest, target, 0, 1, 0);
 }
 

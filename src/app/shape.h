@@ -35,7 +35,6 @@ enum shape_op {
 	SHAPE_HISTOGRAM,
 	SHAPE_SUMMARY,
 	SHAPE_SET, /* the whole text between name and type is one member */
-	SHAPE_OPS
 };
 
 /* What a tally is multiplied with. */
@@ -69,13 +68,6 @@ struct shape {
 	double weight; /* observers: 1 / rate */
 	struct tally tallies[TALLIES_MAX];
 };
-
-/** @return whether each number sent is applied to a series as it is */
-static inline bool
-shape_is_scalar(const struct shape *shape)
-{
-	return shape->op >= SHAPE_COUNTER && shape->op < SHAPE_SET;
-}
 
 /** Adds a tally; @times 0 is left out */
 void shape_tally(struct shape *shape, unsigned counter, enum tally_unit unit, uint64_t times);

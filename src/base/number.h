@@ -49,21 +49,22 @@ number_parse_short(const char *end, size_t len, double *out)
 	text = (text & ~outside) | ('0' * ones & outside);
 	uint64_t x = text ^ '.' * ones;
 	uint64_t points = ~(((x & 0x7f * ones) + 0x7f * ones) | x | 0x7f * ones);
-	/* What stands before the first point moves up by one byte. Without a branch: whether there is a
-	 * point is anyone's guess. */
-	uint64_t first = points & -points, is_there = -(uint64_t)(points != 0);
-	uint64_t before = ((first >> 7) - 1) & is_there;
-	text = (text & ~((before << 8 | 0xff) & is_there)) | (text & before) << 8 | ('0' & is_there);
-	unsigned decimals = 7 - (unsigned)__builtin_ctzll(first | UINT64_C(1) << 63) / 8;
+	double divisor = 1;
+	if (points) {
+		unsigned at = (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the first point */
+		uint64_t before = (UINT64_C(1) << at) - 1;
+		text = (text & ~(before << 8 | 0xff)) | (text & before) << 8 | '0';
+		divisor = power[(56 - at) / 8];
+		if (len == 1)
+			return false;
+	}
 	text ^= '0' * ones;
 	if (((text + 0x76 * ones) | text) & 0x80 * ones)
-		return false;
-	if (UNLIKELY(len == 1 && points))
 		return false;
 	text = text * 10 + (text >> 8); /* pairs, in every other byte */
 	text = ((text & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
 		(text >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
-	*out = (double)(uint32_t)text / power[decimals];
+	*out = (double)(uint32_t)text / divisor;
 	return true;
 }
 
