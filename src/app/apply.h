@@ -54,10 +54,11 @@ apply_weight(const struct shape *shape, double *carry)
  * @lines     1 when the line is counted with it, else 0
  */
 static inline void
-apply_value(struct ingest *ingest, const struct target *target, struct cell *cell, double value,
-	    size_t bucket, bool is_signed, unsigned lines)
+apply_value(struct ingest *ingest, const struct target *target, double value, size_t bucket,
+	    bool is_signed, unsigned lines)
 {
 	const struct shape *shape = target->shape;
+	struct cell *cell = target->cell;
 	uint64_t count = 1;
 	cell_set_tick(cell, ingest->tick);
 	switch ((enum shape_op)shape->op) {

@@ -57,11 +57,11 @@ ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t cou
 	ingest->relay_count = count;
 }
 
-/* Skips 0, which marks a free slot. */
+/* Of 31 bits; skips 0, which marks a free slot. */
 static uint32_t
 next_generation(uint32_t generation)
 {
-	return generation == UINT32_MAX ? 1 : generation + 1;
+	return generation == INT32_MAX ? 1 : generation + 1;
 }
 
 static void
@@ -126,7 +126,7 @@ ingest_add_account(const struct ingest *ingest, struct account *total)
  */
 
 /* Step one. @return false when the line is not plain */
-static bool
+static inline bool
 read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, size_t start,
 	   size_t end, struct pending_line *line)
 {
@@ -138,20 +138,22 @@ read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, si
 	if (UNLIKELY(bar >= end))
 		return false;
 	line->key = hash_pair128(bytes + start, colon - start, bytes + bar, end - bar);
-	raw_cache_prefetch(ingest->cache, line->key);
+	line->home = raw_cache_home(ingest->cache, line->key);
+	__builtin_prefetch(line->home);
+	__builtin_prefetch(line->home + 2); /* one in six is not in its first cache line */
+	line->text = bytes + value;
 	size_t len = bar - value;
-	line->is_signed = bytes[value] == '-' || bytes[value] == '+';
 	if (LIKELY(bar >= NUMBER_SHORT_MAX && number_parse_short(bytes + bar, len, &line->value)))
 		return true;
-	return number_parse(span_of(bytes + value, len), &line->value) && isfinite(line->value);
+	return number_parse(span_of(line->text, len), &line->value) && isfinite(line->value);
 }
 
-/* Step two: what the spelling is known to mean. Leaves shape NULL where the line takes the long way. */
+/* Step two: what the spelling is known to mean. Leaves no shape where the line takes the long way. */
 static void
 look_up(struct ingest *ingest, struct pending_line *line)
 {
-	const struct raw_entry *entry = raw_cache_find(ingest->cache, line->key);
-	line->shape = NULL;
+	const struct raw_entry *entry = raw_cache_find_from(line->home, line->key);
+	line->target.shape = NULL;
 	if (UNLIKELY(!entry || !entry->is_plain))
 		return;
 	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
@@ -159,45 +161,38 @@ look_up(struct ingest *ingest, struct pending_line *line)
 	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape) ||
 		     apply_is_negative_count(shape, line->value)))
 		return;
-	if (LIKELY(shape->op >= SHAPE_COUNTER)) {
-		line->cell = shard_peek(ingest_shard_of(ingest, shape), shape->pool, entry->id);
-		if (UNLIKELY(!line->cell))
-			return;
-		__builtin_prefetch(line->cell, 1);
-		if (shape->op == SHAPE_HISTOGRAM) {
-			line->bucket = (uint32_t)layout_bucket(shape->layout, line->value);
-			__builtin_prefetch(
-			    &((struct histogram_cell *)line->cell)->buckets[line->bucket], 1);
-		}
-	}
-	line->shape = shape;
-	line->shape_id = entry->shape;
+	struct cell *cell = ingest_cell_of(entry);
+	__builtin_prefetch(cell, 1);
+	line->target = (struct target){shape, entry->shape, cell};
 	line->incarnation = entry->incarnation;
+	if (shape->op == SHAPE_HISTOGRAM) {
+		line->bucket = (uint32_t)layout_bucket(shape->layout, line->value);
+		__builtin_prefetch(&((struct histogram_cell *)cell)->buckets[line->bucket], 1);
+	}
 }
 
 /* Step three. @return false when the line has to take the long way */
 static bool
 apply_plain(struct ingest *ingest, const struct pending_line *line)
 {
-	struct target target = {.shape = line->shape, .shape_id = line->shape_id};
-	enum shape_op op = (enum shape_op)line->shape->op;
+	enum shape_op op = (enum shape_op)line->target.shape->op;
 	if (LIKELY(op >= SHAPE_COUNTER && op != SHAPE_SET)) {
 		/* The series may have been taken away since the cache learnt of it. */
-		if (UNLIKELY(!cell_holds(line->cell, line->incarnation)))
+		if (UNLIKELY(!cell_holds(line->target.cell, line->incarnation)))
 			return false;
-		apply_value(ingest, &target, line->cell, line->value, line->bucket,
-			    line->is_signed, 1);
+		bool is_signed = *line->text == '+' || *line->text == '-';
+		apply_value(ingest, &line->target, line->value, line->bucket, is_signed, 1);
 		return true;
 	}
 	bool is_refused = op == SHAPE_REFUSE_LINE || op == SHAPE_REFUSE_SAMPLES;
 	if (!is_refused || log_enabled(LOG_LEVEL_DEBUG))
 		return false;
-	apply_count(ingest, &target, 1, op == SHAPE_REFUSE_SAMPLES, 0);
+	apply_count(ingest, &line->target, 1, op == SHAPE_REFUSE_SAMPLES, 0);
 	return true;
 }
 
 /* Steps two and three for all lines that wait. */
-static void
+static __attribute__((noinline)) void
 run_batch(struct ingest *ingest)
 {
 	unsigned count = ingest->pending_count, hits = 0;
@@ -211,7 +206,7 @@ run_batch(struct ingest *ingest)
 	}
 	for (unsigned i = 0; i < count; i++) {
 		const struct pending_line *line = &ingest->pending[i];
-		if (LIKELY(line->is_plain && line->shape && apply_plain(ingest, line)))
+		if (LIKELY(line->is_plain && line->target.shape && apply_plain(ingest, line)))
 			hits++;
 		else
 			sample_take_line(ingest, line->line);
@@ -221,7 +216,7 @@ run_batch(struct ingest *ingest)
 }
 
 /* @scan of `bytes`, or NULL when the line was not scanned */
-static void
+static inline __attribute__((always_inline)) void
 add_line(struct ingest *ingest, const struct scan *scan, const char *bytes, size_t start,
 	 size_t end)
 {

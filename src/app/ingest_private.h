@@ -15,19 +15,20 @@
 struct target {
 	const struct shape *shape;
 	uint32_t shape_id; /* 0 = `shape` is not interned */
-	struct series_ref ref;
+	struct cell *cell; /* with a series */
 };
 
 /* A line that waits for its batch. */
 struct pending_line {
 	struct span line;
 	/* One sample with one number, as nearly all lines are; NULL in `shape` takes the long way. */
-	bool is_plain, is_signed;
-	double value; /* from step two on as the series takes it */
+	bool is_plain;
+	const char *text; /* of the number */
+	double value;	  /* from step two on as the series takes it */
 	struct hash128 key;
-	const struct shape *shape;
-	struct cell *cell; /* with a series */
-	uint32_t shape_id, incarnation, bucket;
+	struct raw_entry *home; /* of the key */
+	struct target target;
+	uint32_t incarnation, bucket;
 };
 
 /* A power of two. */
@@ -73,7 +74,6 @@ struct work {
 	/* Of the sample before, so that equal etsy samples are looked up once. */
 	struct span suffix;
 	struct target target;
-	struct cell *cell;
 };
 
 /** @return the shard that holds the cells of a shape's series */
@@ -81,6 +81,13 @@ static inline const struct shard *
 ingest_shard_of(const struct ingest *ingest, const struct shape *shape)
 {
 	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
+}
+
+/** @return the cell of an entry's series, or NULL where it has none */
+static inline struct cell *
+ingest_cell_of(const struct raw_entry *entry)
+{
+	return (struct cell *)(uintptr_t)entry->cell;
 }
 
 /** @return whether what the cache says of a spelling still holds */

@@ -261,9 +261,17 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 {
 	struct shape *shape = &work->shape;
 	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
+	struct series_ref ref = {0};
 	*target = (struct target){.shape = shape};
 	if (shape_from_head(&ingest->head, shape))
-		map_event(ingest, work, shape, &target->ref);
+		map_event(ingest, work, shape, &ref);
+	/*
+	 * Whatever it holds: the control thread may just have taken the series away. It has our tick,
+	 * which lets it live on once this thread has passed a quiescent point.
+	 */
+	if (shape->op >= SHAPE_COUNTER)
+		target->cell = shard_peek(ingest_shard_of(ingest, shape), ref.pool, ref.id);
+	CHECK((uintptr_t)target->cell >> 48 == 0);
 	target->shape_id = intern_shape(ingest, shape);
 	if (!target->shape_id) {
 		account_add(ingest->account, ACCOUNT_NOT_REMEMBERED, 1);
@@ -271,8 +279,8 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	}
 	struct raw_entry entry = {
 	    .key = key,
-	    .id = target->ref.id,
-	    .incarnation = target->ref.incarnation,
+	    .cell = (uintptr_t)target->cell,
+	    .incarnation = ref.incarnation,
 	    .shape = target->shape_id,
 	    .is_plain = statsd_suffix_is_whole(work->key_suffix),
 	    .generation = shape->by_registry ? ingest->refusal_generation : ingest->generation,

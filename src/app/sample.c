@@ -63,7 +63,7 @@ refuse_negative(struct ingest *ingest, const struct work *work, const struct sha
 /* ---- Applying values. ---- */
 
 /* Finds the meaning of a sample's spelling: remembered, or worked out now. */
-static struct cell *
+static void
 find_target(struct ingest *ingest, struct work *work, struct target *target)
 {
 	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
@@ -74,27 +74,18 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
 	if (LIKELY(entry != NULL)) {
 		const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
-		bool fresh = ingest_is_fresh(ingest, entry, shape);
-		struct cell *cell = NULL;
-		if (fresh && shape->op >= SHAPE_COUNTER)
-			cell = shard_find(ingest_shard_of(ingest, shape), shape->pool, entry->id,
-					  entry->incarnation);
-		else if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
+		struct cell *cell = ingest_cell_of(entry);
+		bool fresh = ingest_is_fresh(ingest, entry, shape) &&
+			     (!cell || cell_holds(cell, entry->incarnation));
+		if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
 			fresh = !values_count(work, shape);
-		if (fresh && (cell || shape->op < SHAPE_COUNTER)) {
+		if (fresh) {
 			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
-			*target = (struct target){.shape = shape, .shape_id = entry->shape};
-			return cell;
+			*target = (struct target){shape, entry->shape, cell};
+			return;
 		}
 	}
 	ingest_resolve(ingest, work, key, target);
-	if (target->shape->op < SHAPE_COUNTER)
-		return NULL;
-	/*
-	 * Not shard_find(): the control thread may just have taken the series away. It has our tick,
-	 * which lets it live on once this thread has passed a quiescent point.
-	 */
-	return shard_peek(ingest_shard_of(ingest, target->shape), target->shape->pool, target->ref.id);
 }
 
 /* A sample whose spelling is known to be refused; its shape knows why. */
@@ -115,7 +106,7 @@ refuse_known(struct ingest *ingest, const struct work *work, const struct target
 /* One piece of a sample's values. @number whether it parsed */
 static void
 take_value(struct ingest *ingest, const struct work *work, const struct target *target,
-	   struct cell *cell, bool number, double value, struct span text)
+	   bool number, double value, struct span text)
 {
 	const struct shape *shape = target->shape;
 	if (UNLIKELY(!number || (!isfinite(value) && value_must_be_finite(shape->type)))) {
@@ -128,7 +119,7 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
 		refuse_known(ingest, work, target);
 	else
-		apply_value(ingest, target, cell, value,
+		apply_value(ingest, target, value,
 			    shape->op == SHAPE_HISTOGRAM ? layout_bucket(shape->layout, value) : 0,
 			    text.ptr[0] == '+' || text.ptr[0] == '-', 0);
 }
@@ -166,8 +157,7 @@ check_odd_values(struct ingest *ingest, const struct work *work, const struct sh
 }
 
 static void
-take_packed(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
+take_packed(struct ingest *ingest, const struct work *work, const struct target *target)
 {
 	if (!values_are_numbers(work->cut.values)) {
 		if (!check_odd_values(ingest, work, target->shape))
@@ -184,13 +174,12 @@ take_packed(struct ingest *ingest, const struct work *work, const struct target 
 	while (statsd_next_value(&values, &piece)) {
 		double value = 0;
 		bool number = number_parse(piece, &value);
-		take_value(ingest, work, target, cell, number, value, piece);
+		take_value(ingest, work, target, number, value, piece);
 	}
 }
 
 static void
-take_single(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
+take_single(struct ingest *ingest, const struct work *work, const struct target *target)
 {
 	double value = 0;
 	bool number = number_parse(work->cut.values, &value);
@@ -199,13 +188,12 @@ take_single(struct ingest *ingest, const struct work *work, const struct target 
 	if (work->is_first)
 		apply_count(ingest, target, 1, 0, 0);
 	if (target->shape->op != SHAPE_REFUSE_LINE)
-		take_value(ingest, work, target, cell, number, value, work->cut.values);
+		take_value(ingest, work, target, number, value, work->cut.values);
 }
 
 /* A set's member is everything between the name and the type, whatever it holds. */
 static void
-take_member(struct ingest *ingest, const struct work *work, const struct target *target,
-	    struct cell *cell)
+take_member(struct ingest *ingest, const struct work *work, const struct target *target)
 {
 	struct span member = work->cut.values;
 	if (!utf8_is_valid(member)) {
@@ -225,8 +213,8 @@ take_member(struct ingest *ingest, const struct work *work, const struct target 
 		refuse_known(ingest, work, target);
 		return;
 	}
-	cell_set_tick(cell, ingest->tick);
-	set_add(ingest->shard, (struct set_cell *)cell, hash_bytes64(member.ptr, member.len));
+	cell_set_tick(target->cell, ingest->tick);
+	set_add(ingest->shard, (struct set_cell *)target->cell, hash_bytes64(member.ptr, member.len));
 	apply_count(ingest, target, 0, 1, 0);
 }
 
@@ -255,7 +243,7 @@ take_sample(struct ingest *ingest, struct work *work)
 	}
 	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
 	    work->target.shape->op == SHAPE_UNBORN) {
-		work->cell = find_target(ingest, work, &work->target);
+		find_target(ingest, work, &work->target);
 		work->suffix = work->cut.suffix;
 	}
 	const struct target *target = &work->target;
@@ -266,11 +254,11 @@ take_sample(struct ingest *ingest, struct work *work)
 	}
 	if (UNLIKELY(target->shape->type == STATSD_TYPE_SET &&
 		     ingest->bridge->settings.statsd.sets))
-		take_member(ingest, work, target, work->cell);
+		take_member(ingest, work, target);
 	else if (UNLIKELY(work->cut.packed))
-		take_packed(ingest, work, target, work->cell);
+		take_packed(ingest, work, target);
 	else
-		take_single(ingest, work, target, work->cell);
+		take_single(ingest, work, target);
 	return !is_refused;
 }
 

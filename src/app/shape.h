@@ -17,7 +17,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define SHAPES_MAX 65536
+#define SHAPES_MAX 65535
 /*
  * Of these, shapes with sampling, faults or refusals, whose number a peer chooses. The others follow
  * from the mapping rules, and always find room.

@@ -18,12 +18,14 @@
 
 struct raw_entry {
 	struct hash128 key;
-	uint32_t id;	      /* of the series, in its pool */
+	/* Address of the series' cell in this thread's shard, or the gauges'; 0 = there is no series.
+	 * The upper bits of an address in user space are zeros. */
+	uint64_t cell : 48;
+	uint64_t shape : 16;  /* what a hit does and counts */
 	uint32_t incarnation; /* of the series */
-	uint32_t shape : 31;  /* what a hit does and counts */
 	/* Whoever adds the entry says whether a look at the line's ends is enough to know its key. */
 	uint32_t is_plain : 1;
-	uint32_t generation; /* 0 = free slot */
+	uint32_t generation : 31; /* 0 = free slot */
 };
 _Static_assert(sizeof(struct raw_entry) == 32, "two entries a cache line");
 
@@ -44,9 +46,9 @@ struct raw_cache {
 struct raw_cache *raw_cache_new(size_t max_entries);
 void raw_cache_free(struct raw_cache **cache);
 
-/*
- * A key's home: the first slot of a cache line. Homes keep the order of keys whatever the size, so that
- * growing is one pass.
+/**
+ * @return a key's home, the first slot of a cache line, to be fetched ahead. Homes keep the order of
+ *         keys whatever the size, so that growing is one pass.
  */
 static inline struct raw_entry *
 raw_cache_home(const struct raw_cache *cache, struct hash128 key)
@@ -60,27 +62,30 @@ raw_entry_has_key(const struct raw_entry *entry, struct hash128 key)
 	return ((entry->key.low ^ key.low) | (entry->key.high ^ key.high)) == 0;
 }
 
-/** Brings a key's home nearer, for a raw_cache_find() soon. */
-static inline void
-raw_cache_prefetch(const struct raw_cache *cache, struct hash128 key)
+/**
+ * @home   raw_cache_home() of the key; no put has been since
+ * @return the entry, valid until the next put, or NULL
+ */
+static inline struct raw_entry *
+raw_cache_find_from(struct raw_entry *home, struct hash128 key)
 {
-	__builtin_prefetch(raw_cache_home(cache, key));
+	/* Which of the two in the first line it is takes no guess. */
+	struct raw_entry *entry = home + raw_entry_has_key(home + 1, key);
+	if (LIKELY(raw_entry_has_key(entry, key) && entry->generation))
+		return entry;
+	entry = home;
+	for (size_t i = 0; i < RAW_CACHE_WINDOW && entry->generation; i++, entry++) {
+		if (raw_entry_has_key(entry, key))
+			return entry;
+	}
+	return NULL;
 }
 
 /** @return the entry, valid until the next put, or NULL */
 static inline struct raw_entry *
 raw_cache_find(const struct raw_cache *cache, struct hash128 key)
 {
-	struct raw_entry *entry = raw_cache_home(cache, key);
-	/* Which of the two in the first line it is takes no guess. */
-	struct raw_entry *first = entry + raw_entry_has_key(entry + 1, key);
-	if (LIKELY(raw_entry_has_key(first, key) && first->generation))
-		return first;
-	for (size_t i = 0; i < RAW_CACHE_WINDOW && entry->generation; i++, entry++) {
-		if (raw_entry_has_key(entry, key))
-			return entry;
-	}
-	return NULL;
+	return raw_cache_find_from(raw_cache_home(cache, key), key);
 }
 
 /**

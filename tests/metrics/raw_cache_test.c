@@ -22,7 +22,7 @@ static void
 put(struct raw_cache *cache, uint64_t low, uint64_t high, uint32_t id, uint32_t generation)
 {
 	struct raw_entry entry = {
-	    .key = {low, high}, .id = id, .incarnation = id + 1, .generation = generation};
+	    .key = {low, high}, .cell = id, .incarnation = id + 1, .generation = generation};
 	raw_cache_put(cache, &entry, is_older, &generation);
 }
 
@@ -60,14 +60,14 @@ test_find__both_halves_of_the_key_count(void **state)
 	(void)state;
 	struct raw_cache *cache = raw_cache_new(100);
 	put(cache, 5, 6, 1, 1);
-	assert_int_equal(find(cache, 5, 6)->id, 1);
+	assert_int_equal(find(cache, 5, 6)->cell, 1);
 	assert_null(find(cache, 5, 7));
 	assert_null(find(cache, 6, 6));
 	put(cache, 5, 7, 2, 1);
 	put(cache, 0, 0, 3, 1);
-	assert_int_equal(find(cache, 5, 6)->id, 1);
-	assert_int_equal(find(cache, 5, 7)->id, 2);
-	assert_int_equal(find(cache, 0, 0)->id, 3);
+	assert_int_equal(find(cache, 5, 6)->cell, 1);
+	assert_int_equal(find(cache, 5, 7)->cell, 2);
+	assert_int_equal(find(cache, 0, 0)->cell, 3);
 	raw_cache_free(&cache);
 }
 
@@ -78,7 +78,7 @@ test_put__overwrites_the_same_key(void **state)
 	struct raw_cache *cache = raw_cache_new(100);
 	for (uint32_t i = 1; i < 10; i++) {
 		put(cache, 9, 9, i, i);
-		assert_int_equal(find(cache, 9, 9)->id, i);
+		assert_int_equal(find(cache, 9, 9)->cell, i);
 		assert_int_equal(find(cache, 9, 9)->generation, i);
 		assert_int_equal(raw_cache_count(cache), 1);
 	}
@@ -101,7 +101,7 @@ test_put__grows_without_losing(void **state)
 		uint64_t low = next_random(&seed);
 		const struct raw_entry *entry = find(cache, low, ~low);
 		lost += entry == NULL;
-		assert_true(!entry || entry->id == i);
+		assert_true(!entry || entry->cell == i);
 	}
 	/* A window that is full by chance costs an entry; at this load that is rare. */
 	assert_true(lost < 20000 / 500);
@@ -121,7 +121,7 @@ test_put__count_is_bounded(void **state)
 		for (uint32_t n = 0; n < 50000; n++) {
 			uint64_t low = next_random(&seed);
 			put(cache, low, n, n, 1);
-			assert_int_equal(find(cache, low, n)->id, n);
+			assert_int_equal(find(cache, low, n)->cell, n);
 			assert_true(raw_cache_count(cache) <= slots);
 		}
 		raw_cache_free(&cache);
@@ -137,13 +137,13 @@ test_put__takes_stale_entries_first(void **state)
 		struct raw_cache *cache = raw_cache_new(32);
 		for (uint32_t i = 0; i < RAW_CACHE_WINDOW; i++) {
 			struct raw_entry entry = {
-			    .key = {3, i}, .id = i, .generation = i == stale ? 1 : 2};
+			    .key = {3, i}, .cell = i, .generation = i == stale ? 1 : 2};
 			raw_cache_put(cache, &entry, is_never, NULL);
 		}
 		put(cache, 3, 100, 100, 2);
 		for (uint32_t i = 0; i < RAW_CACHE_WINDOW; i++)
 			assert_int_equal(find(cache, 3, i) != NULL, i != stale);
-		assert_int_equal(find(cache, 3, 100)->id, 100);
+		assert_int_equal(find(cache, 3, 100)->cell, 100);
 		assert_int_equal(raw_cache_count(cache), RAW_CACHE_WINDOW);
 		raw_cache_free(&cache);
 	}
@@ -160,8 +160,8 @@ test_put__stale_copy_of_the_key_behind_a_stale_entry(void **state)
 	 */
 	put(cache, 3, 2, 22, 2);
 	assert_int_equal(raw_cache_count(cache), 2);
-	assert_int_equal(find(cache, 3, 2)->id, 22);
-	assert_int_equal(find(cache, 3, 1)->id, 1);
+	assert_int_equal(find(cache, 3, 2)->cell, 22);
+	assert_int_equal(find(cache, 3, 1)->cell, 1);
 	raw_cache_free(&cache);
 }
 
@@ -176,7 +176,7 @@ test_put__victims_take_turns(void **state)
 	/* None is stale: each newcomer drives out one, not always the same. */
 	for (uint32_t i = WINDOW; i < 2 * WINDOW; i++) {
 		put(cache, 3, i, i, 1);
-		assert_int_equal(find(cache, 3, i)->id, i);
+		assert_int_equal(find(cache, 3, i)->cell, i);
 	}
 	uint32_t left = 0;
 	for (uint32_t i = WINDOW; i < 2 * WINDOW; i++)
@@ -224,7 +224,7 @@ test_find__never_a_wrong_entry(void **state)
 			const struct raw_entry *entry = find(cache, low, key);
 			if (entry) {
 				assert_true(entry->key.high == key && entry->key.low == low);
-				assert_int_equal(entry->id, model[key]);
+				assert_int_equal(entry->cell, model[key]);
 				assert_int_equal(entry->incarnation, model[key] + 1);
 			}
 		}
