@@ -13,6 +13,10 @@
 
 #include <stdlib.h>
 
+#define CACHE_LINE 64
+/* Of a label text; behind it the processor foresees the rest by itself. */
+#define PREFETCH_MAX 256
+
 struct registry_reader {
 	struct reader reader;
 	struct registry *registry;
@@ -182,6 +186,27 @@ registry_merge_births(struct registry *registry)
 
 /* ---- Values. ---- */
 
+/*
+ * Series lie in memory in the order of their births, so in output order each costs cache misses that
+ * nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
+ * in a loop that does nothing else: only the misses of a few hundred instructions overlap.
+ */
+static void
+prefetch_batch(const struct registry *registry, struct series *const *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct series *series = items[i];
+		struct span text = series_text(series);
+		size_t len = text.len < PREFETCH_MAX ? text.len : PREFETCH_MAX;
+		for (size_t at = 0; at < len; at += CACHE_LINE)
+			__builtin_prefetch(text.ptr + at);
+		__builtin_prefetch(text.ptr + len);
+		for (unsigned t = 0; t <= registry->threads; t++)
+			__builtin_prefetch(
+			    shard_peek(registry->shards[t], series->pool, series->id));
+	}
+}
+
 static double
 read_scalar(const struct registry *registry, const struct series *series)
 {
@@ -277,28 +302,32 @@ read_set(struct registry_reader *reader, const struct series *series)
 	return distinct_union_count(&reader->members);
 }
 
-static void
+/* @return whether the series is one number, of which readers show several at once */
+static bool
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
 	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
-	*out = (struct series_view){.labels = series_text(series)};
+	out->labels = series_text(series);
 	switch (layout->type) {
 	case METRIC_COUNTER:
 		out->value = value_clamp(read_scalar(reader->registry, series));
-		break;
+		return true;
 	case METRIC_GAUGE:
 		out->value = layout->is_set ? read_set(reader, series)
 					    : read_scalar(reader->registry, series);
-		break;
+		return true;
 	case METRIC_HISTOGRAM:
+		*out = (struct series_view){.labels = out->labels};
 		read_histogram(reader, series, layout, out);
 		break;
 	case METRIC_SUMMARY:
+		*out = (struct series_view){.labels = out->labels};
 		read_summary(reader, series, layout, out);
 		break;
 	case METRIC_TYPES:
 		break;
 	}
+	return false;
 }
 
 /* ---- The reader. ---- */
@@ -370,18 +399,25 @@ next_family(struct reader *base, struct family_view *out)
 	return true;
 }
 
-static bool
-next_series(struct reader *base, struct series_view *out)
+static size_t
+next_batch(struct reader *base, struct series_view *out, size_t max)
 {
 	struct registry_reader *reader = (struct registry_reader *)base;
-	while (reader->list && reader->next_series < reader->list->count) {
-		const struct series *series = reader->list->items[reader->next_series++];
+	const struct series_list *list = reader->list;
+	size_t left = list ? list->count - reader->next_series : 0;
+	if (!left)
+		return 0;
+	size_t count = 0;
+	prefetch_batch(reader->registry, list->items + reader->next_series,
+		       left < max ? left : max);
+	while (count < max && reader->next_series < list->count) {
+		const struct series *series = list->items[reader->next_series++];
 		if (atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD)
 			continue;
-		read_series(reader, series, out);
-		return true;
+		if (!read_series(reader, series, &out[count++]))
+			break;
 	}
-	return false;
+	return count;
 }
 
 static void
@@ -396,7 +432,7 @@ reader_close(struct reader *base)
 	free(reader);
 }
 
-static const struct reader_ops registry_reader_ops = {next_family, next_series, reader_close};
+static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close};
 
 struct reader *
 registry_reader_new(struct registry *registry, int64_t now_us)

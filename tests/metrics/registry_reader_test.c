@@ -71,6 +71,62 @@ test_order__families_bytewise(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- Batches. ---- */
+
+/* Whatever the size of the batches, all are shown once and in order, and the dead are left out. */
+static void
+test_batches__any_size(void **state)
+{
+	(void)state;
+	enum { COUNT = 70, LAST_DEAD = 20 };
+	for (size_t size = 1; size <= COUNT + 1; size++) {
+		struct fixture fixture = fixture_open(2, COUNT, NULL, 0);
+		for (unsigned i = 0; i < COUNT; i++) {
+			char label[] = {'a', '=', (char)('0' + i), 0};
+			fixture_send(&fixture, METRIC_COUNTER, "x", label,
+				     i <= LAST_DEAD ? SECOND_US : 0, i);
+		}
+		struct reader *reader = registry_reader_new(fixture.registry, 0);
+		struct family_view family;
+		assert_true(reader_next_family(reader, &family));
+		fixture_expire_at(&fixture, 5);
+		struct series_view views[COUNT + 1];
+		unsigned next = LAST_DEAD + 1;
+		for (size_t count; (count = reader_next_batch(reader, views, size));) {
+			assert_true(count <= size);
+			for (size_t i = 0; i < count; i++)
+				assert_true(views[i].value == next++);
+		}
+		assert_int_equal(next, COUNT);
+		assert_int_equal(reader_next_batch(reader, views, size), 0);
+		reader_free(&reader);
+		fixture_close(&fixture);
+	}
+}
+
+/* What a view of a histogram shows is the reader's, until it moves on: one at a time. */
+static void
+test_batches__histograms_come_alone(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=1", 0, 1);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=2", 0, 3);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	assert_true(reader_next_family(reader, &family));
+	struct series_view views[4];
+	for (unsigned i = 1; i <= 2; i++) {
+		assert_int_equal(reader_next_batch(reader, views, 4), 1);
+		assert_true(views[0].sum == 2 * i - 1);
+		assert_int_equal(views[0].count, 1);
+		assert_int_equal(views[0].quantile_count, 0);
+	}
+	assert_int_equal(reader_next_batch(reader, views, 4), 0);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
 /* ---- Values. ---- */
 
 static void
@@ -114,7 +170,9 @@ test_values__sums_of_shards_stay_finite(void **state)
 	struct series_view series;
 	while (reader_next_family(reader, &family)) {
 		assert_true(reader_next_series(reader, &series));
-		assert_true((series.sum == 0 ? series.value : series.sum) == DBL_MAX);
+		bool is_one_number =
+		    family.type == METRIC_COUNTER || family.type == METRIC_GAUGE;
+		assert_true((is_one_number ? series.value : series.sum) == DBL_MAX);
 	}
 	reader_free(&reader);
 	fixture_close(&fixture);
@@ -415,6 +473,8 @@ main(void)
 	    cmocka_unit_test(test_reader__empty),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
 	    cmocka_unit_test(test_order__families_bytewise),
+	    cmocka_unit_test(test_batches__any_size),
+	    cmocka_unit_test(test_batches__histograms_come_alone),
 	    cmocka_unit_test(test_values__sum_of_all_threads),
 	    cmocka_unit_test(test_values__sums_of_shards_stay_finite),
 	    cmocka_unit_test(test_values__gauges_as_sent),
