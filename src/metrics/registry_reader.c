@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "metrics/distinct.h"
 #include "metrics/label_text.h"
+#include "metrics/output_order.h"
 #include "metrics/window.h"
 
 #include <stdlib.h>
@@ -95,31 +96,10 @@ family_unpinned(struct registry *registry, struct family *family)
 		family_free(family);
 }
 
-/*
- * Merges a sorted array of pointers into another that has room for both, from the back. Pointers are
- * copied as bytes, since the arrays hold pointers of different types.
- */
-static void
-merge(void *items, size_t count, const void *newcomers, size_t newcomer_count,
-      int (*compare)(const void *, const void *))
-{
-	char *to = (char *)items + (count + newcomer_count) * sizeof(void *);
-	const char *have = (const char *)items + count * sizeof(void *);
-	const char *add = (const char *)newcomers + newcomer_count * sizeof(void *);
-	while (add != newcomers) {
-		bool take_have = have != items &&
-				 compare(have - sizeof(void *), add - sizeof(void *)) > 0;
-		const char **from = take_have ? &have : &add;
-		to -= sizeof(void *);
-		*from -= sizeof(void *);
-		memcpy(to, *from, sizeof(void *));
-	}
-}
-
 static void
 merge_family_births(struct family *family, struct series **births, size_t count)
 {
-	qsort(births, count, sizeof(*births), compare_series);
+	series_sort(births, count);
 	family_own_list(family);
 	struct series_list *list = family->list;
 	if (list->count + count > list->capacity) {
@@ -127,7 +107,7 @@ merge_family_births(struct family *family, struct series **births, size_t count)
 		list->items =
 		    xreallocarray(list->items, list->capacity, sizeof(struct series *));
 	}
-	merge(list->items, list->count, births, count, compare_series);
+	order_merge(list->items, list->count, births, count, compare_series);
 	list->count += count;
 }
 
@@ -141,7 +121,7 @@ merge_families(struct registry *registry, struct family **born, size_t count)
 		registry->sorted = xreallocarray(registry->sorted, registry->sorted_capacity,
 						 sizeof(struct family *));
 	}
-	merge(registry->sorted, registry->sorted_count, born, count, compare_families);
+	order_merge(registry->sorted, registry->sorted_count, born, count, compare_families);
 	registry->sorted_count += count;
 	registry->sorted_version++;
 }
