@@ -166,6 +166,19 @@ registry_merge_births(struct registry *registry)
 
 /* ---- Values. ---- */
 
+/* The shards that may have a cell of a series. */
+struct shard_range {
+	unsigned first, end;
+};
+
+static struct shard_range
+shards_of(const struct registry *registry, const struct series *series)
+{
+	if (series->pool == POOL_GAUGES)
+		return (struct shard_range){registry->threads, registry->threads + 1};
+	return (struct shard_range){0, registry->threads};
+}
+
 /*
  * Series lie in memory in the order of their births, so in output order each costs cache misses that
  * nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
@@ -181,7 +194,8 @@ prefetch_batch(const struct registry *registry, struct series *const *items, siz
 		for (size_t at = 0; at < len; at += CACHE_LINE)
 			__builtin_prefetch(text.ptr + at);
 		__builtin_prefetch(text.ptr + len);
-		for (unsigned t = 0; t <= registry->threads; t++)
+		struct shard_range range = shards_of(registry, series);
+		for (unsigned t = range.first; t < range.end; t++)
 			__builtin_prefetch(
 			    shard_peek(registry->shards[t], series->pool, series->id));
 	}
@@ -190,8 +204,9 @@ prefetch_batch(const struct registry *registry, struct series *const *items, siz
 static double
 read_scalar(const struct registry *registry, const struct series *series)
 {
+	struct shard_range range = shards_of(registry, series);
 	double sum = 0;
-	for (unsigned i = 0; i <= registry->threads; i++) {
+	for (unsigned i = range.first; i < range.end; i++) {
 		const struct cell *cell =
 		    shard_peek(registry->shards[i], series->pool, series->id);
 		if (cell)
