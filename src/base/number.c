@@ -21,6 +21,9 @@
 #define EXPONENT_MAX 1023
 #define EXPONENT_BIAS 1023
 
+/* Whole numbers below this are written as plain digits. */
+#define PLAIN_END 1000000
+
 /* Digits that always fit into 64 bits. */
 #define DIGITS_KEPT 19
 /* Two doubles' midpoint has at most 767 digits: behind them only "is there more" matters. */
@@ -528,6 +531,9 @@ write_decimal(struct decimal decimal, char *out)
 size_t
 number_format(double value, char *out)
 {
+	/* What most counters are; the cast is not undefined, as the comparisons come first. */
+	if (value >= 0 && value < PLAIN_END && value == (double)(uint32_t)value)
+		return number_format_uint((uint32_t)value, out);
 	if (isnan(value)) {
 		memcpy(out, "NaN", 3);
 		return 3;
@@ -542,7 +548,7 @@ number_format(double value, char *out)
 	/* Below 2^53 every integer is a double of its own, so no shorter text can mean it. */
 	if (size < 9007199254740992.0 && size == (double)(int64_t)size) {
 		uint64_t whole = (uint64_t)size;
-		if (whole < 1000000)
+		if (whole < PLAIN_END)
 			return sign + number_format_uint(whole, out + sign);
 		return sign + write_decimal((struct decimal){whole, 0}, out + sign);
 	}

@@ -20,7 +20,7 @@
 
 struct gzip {
 	struct isal_zstream stream;
-	_Alignas(max_align_t) uint8_t level_buffer[ISAL_DEF_LVL1_DEFAULT];
+	_Alignas(max_align_t) uint8_t level_buffer[ISAL_DEF_LVL1_SMALL];
 };
 
 struct gzip *

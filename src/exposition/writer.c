@@ -22,10 +22,15 @@ static const struct format formats[EXPOSITION_FORMATS] = {
 	},
 };
 
+/* Series read at once: enough to make the reader's work cheap, and few enough to stay in the cache. */
+#define BATCH_SERIES 32
+
 struct exposition_writer {
 	const struct format *format;
 	struct reader *reader; /* owned */
 	struct family_view family;
+	struct series_view batch[BATCH_SERIES];
+	size_t batch_next, batch_count; /* those from `next` on are not written yet */
 	bool is_in_family; /* `family` may have more series */
 	bool is_done;
 };
@@ -69,17 +74,34 @@ begin_family(struct exposition_writer *writer, struct buf *out)
 	writer->is_done = true;
 }
 
+/* Writes the series that were read, as many as are wanted. */
+static void
+write_batch(struct exposition_writer *writer, struct buf *out, size_t at_least)
+{
+	while (writer->batch_next < writer->batch_count && out->len < at_least && !buf_failed(out))
+		writer->format->add_series(out, &writer->family,
+					   &writer->batch[writer->batch_next++]);
+}
+
+/* Reads on. @return false behind the family's last series */
+static bool
+read_batch(struct exposition_writer *writer)
+{
+	writer->batch_next = 0;
+	writer->batch_count = reader_next_batch(writer->reader, writer->batch, BATCH_SERIES);
+	return writer->batch_count > 0;
+}
+
 bool
 exposition_writer_fill(struct exposition_writer *writer, struct buf *out, size_t at_least)
 {
-	struct series_view series;
 	while (!writer->is_done && out->len < at_least && !buf_failed(out)) {
 		if (!writer->is_in_family)
 			begin_family(writer, out);
-		else if (reader_next_series(writer->reader, &series))
-			writer->format->add_series(out, &writer->family, &series);
+		else if (writer->batch_next < writer->batch_count)
+			write_batch(writer, out, at_least);
 		else
-			writer->is_in_family = false;
+			writer->is_in_family = read_batch(writer);
 	}
 	return writer->is_done || buf_failed(out);
 }

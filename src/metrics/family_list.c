@@ -125,16 +125,17 @@ next_family(struct reader *reader, struct family_view *out)
 	return false;
 }
 
-static bool
-next_series(struct reader *reader, struct series_view *out)
+static size_t
+next_batch(struct reader *reader, struct series_view *out, size_t max)
 {
 	struct family_list *list = (struct family_list *)reader;
-	if (list->next_sample == list->end_sample)
-		return false;
-	const struct list_sample *sample = &list->samples[list->next_sample++];
-	*out = (struct series_view){.labels = kept(list, sample->text, sample->text_len),
-				    .value = sample->value};
-	return true;
+	size_t count = 0;
+	while (count < max && list->next_sample < list->end_sample) {
+		const struct list_sample *sample = &list->samples[list->next_sample++];
+		out[count].labels = kept(list, sample->text, sample->text_len);
+		out[count++].value = sample->value;
+	}
+	return count;
 }
 
 static void
@@ -147,7 +148,7 @@ list_free(struct reader *reader)
 	free(list);
 }
 
-static const struct reader_ops list_ops = {next_family, next_series, list_free};
+static const struct reader_ops list_ops = {next_family, next_batch, list_free};
 
 struct reader *
 family_list_reader(struct family_list **slot)
@@ -210,11 +211,11 @@ merged_next_family(struct reader *reader, struct family_view *out)
 	return true;
 }
 
-static bool
-merged_next_series(struct reader *reader, struct series_view *out)
+static size_t
+merged_next_batch(struct reader *reader, struct series_view *out, size_t max)
 {
 	struct merged *merged = (struct merged *)reader;
-	return reader_next_series(merged->current->reader, out);
+	return reader_next_batch(merged->current->reader, out, max);
 }
 
 static void
@@ -226,7 +227,7 @@ merged_free(struct reader *reader)
 	free(merged);
 }
 
-static const struct reader_ops merged_ops = {merged_next_family, merged_next_series, merged_free};
+static const struct reader_ops merged_ops = {merged_next_family, merged_next_batch, merged_free};
 
 struct reader *
 reader_merge(struct reader **first, struct reader **second)

@@ -144,3 +144,32 @@ label_text_compare_values(struct span a, struct span b)
 	}
 	return 0;
 }
+
+/*
+ * The end of a value is a 0 in the key, since it comes before all bytes. Bytes 0 and 1, which would be
+ * taken for it, both become a 1 that ends the key.
+ */
+uint64_t
+label_text_key(struct span text, size_t *offset)
+{
+	const char *at = text.ptr + *offset, *end = text.ptr + text.len;
+	uint64_t key = 0;
+	if (*offset == 0 && !enter_value(&at, end))
+		return key;
+	for (unsigned shift = 64; shift && at != end;) {
+		int byte = take_byte(&at);
+		shift -= 8;
+		if (byte == 0 || byte == 1) {
+			*offset = LABEL_TEXT_KEY_STOPPED;
+			return key | UINT64_C(1) << shift;
+		}
+		if (byte > 0) {
+			key |= (uint64_t)byte << shift;
+			continue;
+		}
+		at += at != end; /* the ',' between labels */
+		enter_value(&at, end);
+	}
+	*offset = (size_t)(at - text.ptr);
+	return key;
+}

@@ -27,4 +27,16 @@ void label_text_unescape(struct span value, struct buf *out);
 /** Compares two label texts by their values alone, in order, as if they were not escaped. */
 int label_text_compare_values(struct span a, struct span b);
 
+/* Offset of a key that stopped at a byte it cannot hold. */
+#define LABEL_TEXT_KEY_STOPPED SIZE_MAX
+
+/**
+ * Takes the next eight bytes of the values as a number. Of texts with equally many labels and equal
+ * keys so far, the one with the lower number comes first, as label_text_compare_values() has it; equal
+ * numbers leave it open, for good where the offset is LABEL_TEXT_KEY_STOPPED or the text's length.
+ *
+ * @offset 0 at the beginning; advanced
+ */
+uint64_t label_text_key(struct span text, size_t *offset);
+
 #endif

@@ -46,8 +46,13 @@ struct reader;
 struct reader_ops {
 	/** Moves to the next family that has series. @return false at the end */
 	bool (*next_family)(struct reader *reader, struct family_view *out);
-	/** Moves to the next series of this family. @return false behind the last */
-	bool (*next_series)(struct reader *reader, struct series_view *out);
+	/**
+	 * Moves over the next series of this family, at most `max` (above 0) of them. Only counters and
+	 * gauges come several at once; of those only `labels` and `value` are written.
+	 *
+	 * @return how many were put into `out`, 0 behind the last
+	 */
+	size_t (*next_batch)(struct reader *reader, struct series_view *out, size_t max);
 	/** Frees the reader. */
 	void (*free)(struct reader *reader);
 };
@@ -63,10 +68,17 @@ reader_next_family(struct reader *reader, struct family_view *out)
 	return reader->ops->next_family(reader, out);
 }
 
+static inline size_t
+reader_next_batch(struct reader *reader, struct series_view *out, size_t max)
+{
+	return reader->ops->next_batch(reader, out, max);
+}
+
+/** Moves to the next series of this family. @return false behind the last */
 static inline bool
 reader_next_series(struct reader *reader, struct series_view *out)
 {
-	return reader->ops->next_series(reader, out);
+	return reader_next_batch(reader, out, 1) == 1;
 }
 
 static inline void

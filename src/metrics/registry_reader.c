@@ -9,9 +9,14 @@
 #include "base/alloc.h"
 #include "metrics/distinct.h"
 #include "metrics/label_text.h"
+#include "metrics/output_order.h"
 #include "metrics/window.h"
 
 #include <stdlib.h>
+
+#define CACHE_LINE 64
+/* Of a label text; behind it the processor foresees the rest by itself. */
+#define PREFETCH_MAX 256
 
 struct registry_reader {
 	struct reader reader;
@@ -81,31 +86,10 @@ family_own_list(struct family *family)
 	family->list = list;
 }
 
-/*
- * Merges a sorted array of pointers into another that has room for both, from the back. Pointers are
- * copied as bytes, since the arrays hold pointers of different types.
- */
-static void
-merge(void *items, size_t count, const void *newcomers, size_t newcomer_count,
-      int (*compare)(const void *, const void *))
-{
-	char *to = (char *)items + (count + newcomer_count) * sizeof(void *);
-	const char *have = (const char *)items + count * sizeof(void *);
-	const char *add = (const char *)newcomers + newcomer_count * sizeof(void *);
-	while (add != newcomers) {
-		bool take_have = have != items &&
-				 compare(have - sizeof(void *), add - sizeof(void *)) > 0;
-		const char **from = take_have ? &have : &add;
-		to -= sizeof(void *);
-		*from -= sizeof(void *);
-		memcpy(to, *from, sizeof(void *));
-	}
-}
-
 static void
 merge_family_births(struct family *family, struct series **births, size_t count)
 {
-	qsort(births, count, sizeof(*births), compare_series);
+	series_sort(births, count);
 	family_own_list(family);
 	struct series_list *list = family->list;
 	if (list->count + count > list->capacity) {
@@ -113,7 +97,7 @@ merge_family_births(struct family *family, struct series **births, size_t count)
 		list->items =
 		    xreallocarray(list->items, list->capacity, sizeof(struct series *));
 	}
-	merge(list->items, list->count, births, count, compare_series);
+	order_merge(list->items, list->count, births, count, compare_series);
 	list->count += count;
 }
 
@@ -127,7 +111,7 @@ merge_families(struct registry *registry, struct family **born, size_t count)
 		registry->sorted = xreallocarray(registry->sorted, registry->sorted_capacity,
 						 sizeof(struct family *));
 	}
-	merge(registry->sorted, registry->sorted_count, born, count, compare_families);
+	order_merge(registry->sorted, registry->sorted_count, born, count, compare_families);
 	registry->sorted_count += count;
 	registry->sorted_version++;
 }
@@ -172,11 +156,47 @@ registry_merge_births(struct registry *registry)
 
 /* ---- Values. ---- */
 
+/* The shards that may have a cell of a series. */
+struct shard_range {
+	unsigned first, end;
+};
+
+static struct shard_range
+shards_of(const struct registry *registry, const struct series *series)
+{
+	if (series->pool == POOL_GAUGES)
+		return (struct shard_range){registry->threads, registry->threads + 1};
+	return (struct shard_range){0, registry->threads};
+}
+
+/*
+ * Series lie in memory in the order of their births, so in output order each costs cache misses that
+ * nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
+ * in a loop that does nothing else: only the misses of a few hundred instructions overlap.
+ */
+static void
+prefetch_batch(const struct registry *registry, struct series *const *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct series *series = items[i];
+		struct span text = series_text(series);
+		size_t len = text.len < PREFETCH_MAX ? text.len : PREFETCH_MAX;
+		for (size_t at = 0; at < len; at += CACHE_LINE)
+			__builtin_prefetch(text.ptr + at);
+		__builtin_prefetch(text.ptr + len);
+		struct shard_range range = shards_of(registry, series);
+		for (unsigned t = range.first; t < range.end; t++)
+			__builtin_prefetch(
+			    shard_peek(registry->shards[t], series->pool, series->id));
+	}
+}
+
 static double
 read_scalar(const struct registry *registry, const struct series *series)
 {
+	struct shard_range range = shards_of(registry, series);
 	double sum = 0;
-	for (unsigned i = 0; i <= registry->threads; i++) {
+	for (unsigned i = range.first; i < range.end; i++) {
 		const struct cell *cell =
 		    shard_peek(registry->shards[i], series->pool, series->id);
 		if (cell)
@@ -267,28 +287,32 @@ read_set(struct registry_reader *reader, const struct series *series)
 	return distinct_union_count(&reader->members);
 }
 
-static void
+/* @return whether the series is one number, of which readers show several at once */
+static bool
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
 	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
-	*out = (struct series_view){.labels = series_text(series)};
+	out->labels = series_text(series);
 	switch (layout->type) {
 	case METRIC_COUNTER:
 		out->value = value_clamp(read_scalar(reader->registry, series));
-		break;
+		return true;
 	case METRIC_GAUGE:
 		out->value = layout->is_set ? read_set(reader, series)
 					    : read_scalar(reader->registry, series);
-		break;
+		return true;
 	case METRIC_HISTOGRAM:
+		*out = (struct series_view){.labels = out->labels};
 		read_histogram(reader, series, layout, out);
 		break;
 	case METRIC_SUMMARY:
+		*out = (struct series_view){.labels = out->labels};
 		read_summary(reader, series, layout, out);
 		break;
 	case METRIC_TYPES:
 		break;
 	}
+	return false;
 }
 
 /* ---- The reader. ---- */
@@ -357,18 +381,25 @@ next_family(struct reader *base, struct family_view *out)
 	return true;
 }
 
-static bool
-next_series(struct reader *base, struct series_view *out)
+static size_t
+next_batch(struct reader *base, struct series_view *out, size_t max)
 {
 	struct registry_reader *reader = (struct registry_reader *)base;
-	while (reader->list && reader->next_series < reader->list->count) {
-		const struct series *series = reader->list->items[reader->next_series++];
+	const struct series_list *list = reader->list;
+	size_t left = list ? list->count - reader->next_series : 0;
+	if (!left)
+		return 0;
+	size_t count = 0;
+	prefetch_batch(reader->registry, list->items + reader->next_series,
+		       left < max ? left : max);
+	while (count < max && reader->next_series < list->count) {
+		const struct series *series = list->items[reader->next_series++];
 		if (atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD)
 			continue;
-		read_series(reader, series, out);
-		return true;
+		if (!read_series(reader, series, &out[count++]))
+			break;
 	}
-	return false;
+	return count;
 }
 
 static void
@@ -383,7 +414,7 @@ reader_close(struct reader *base)
 	free(reader);
 }
 
-static const struct reader_ops registry_reader_ops = {next_family, next_series, reader_close};
+static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close};
 
 struct reader *
 registry_reader_new(struct registry *registry, int64_t now_us)

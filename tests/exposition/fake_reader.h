@@ -31,15 +31,20 @@ fake_next_family(struct reader *reader, struct family_view *out)
 	return true;
 }
 
-static bool
-fake_next_series(struct reader *reader, struct series_view *out)
+static size_t
+fake_next_batch(struct reader *reader, struct series_view *out, size_t max)
 {
 	struct fake_reader *fake = (struct fake_reader *)reader;
 	const struct fake_family *family = &fake->families[fake->next_family - 1];
-	if (fake->next_series == family->series_count)
-		return false;
-	*out = family->series[fake->next_series++];
-	return true;
+	bool is_one_number =
+	    family->view.type == METRIC_COUNTER || family->view.type == METRIC_GAUGE;
+	size_t left = family->series_count - fake->next_series;
+	size_t count = is_one_number ? max : 1;
+	if (count > left)
+		count = left;
+	for (size_t i = 0; i < count; i++)
+		out[i] = family->series[fake->next_series++];
+	return count;
 }
 
 static void
@@ -54,7 +59,7 @@ fake_free(struct reader *reader)
 static struct reader *
 fake_reader_new(const struct fake_family *families, size_t count, unsigned *frees)
 {
-	static const struct reader_ops ops = {fake_next_family, fake_next_series, fake_free};
+	static const struct reader_ops ops = {fake_next_family, fake_next_batch, fake_free};
 	struct fake_reader *fake = xcalloc(1, sizeof(*fake));
 	fake->reader.ops = &ops;
 	fake->families = families;

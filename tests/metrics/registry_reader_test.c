@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include "metrics/label_text.h"
+
 static void
 test_reader__empty(void **state)
 {
@@ -54,6 +56,96 @@ test_order__fewer_labels_then_values(void **state)
 	}
 }
 
+#define VALUE_ROOM 700
+
+/*
+ * A value of a common beginning, sometimes longer than any sorting by parts would go, and of few
+ * different bytes, those among them that need care.
+ */
+static struct span
+random_value(unsigned *random, char *room)
+{
+	static const char bytes[] = {'a', 'b', '"', '\\', '\n', '!', '\0', '\1', '\2', '\xff'};
+	size_t len = 0;
+	*random = *random * 1664525 + 1013904223;
+	static const size_t common[] = {0, 7, 17, 600};
+	for (; len < common[*random >> 30]; len++)
+		room[len] = 'p';
+	for (size_t more = (*random >> 20) % 12; more; more--) {
+		*random = *random * 1664525 + 1013904223;
+		room[len++] = bytes[(*random >> 16) % sizeof(bytes)];
+	}
+	return span_of(room, len);
+}
+
+static void
+add_random_series(struct fixture *fixture, unsigned *random)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	struct labels *labels = xcalloc(1, sizeof(*labels));
+	char rooms[3][VALUE_ROOM];
+	size_t count = 1 + (*random >> 16) % 3;
+	for (size_t i = 0; i < count; i++)
+		assert_true(
+		    labels_set(labels, span_text(names[i]), random_value(random, rooms[i])));
+	struct series_request request = {.name = SPAN("x"),
+					 .labels = labels,
+					 .type = METRIC_COUNTER,
+					 .help = SPAN(""),
+					 .rules = 1,
+					 .tick = 1};
+	struct series_ref ref;
+	assert_int_equal(
+	    registry_find_or_create(fixture->registry, 0, &request, &fixture->text, &ref),
+	    REGISTRY_OK);
+	free(labels);
+}
+
+static size_t
+count_labels(struct span text)
+{
+	struct span name, value;
+	size_t count = 0;
+	while (label_text_next(&text, &name, &value))
+		count++;
+	return count;
+}
+
+/* In runs of many sizes: what is born together is sorted, and merged with what was there. */
+static void
+test_order__random_values(void **state)
+{
+	(void)state;
+	enum { COUNT = 3000 };
+	for (unsigned run = 1; run <= COUNT; run = run * 3 + 1) {
+		struct fixture fixture = fixture_open(1, COUNT, NULL, 0);
+		unsigned random = run;
+		struct reader *reader = NULL;
+		for (unsigned i = 1; i <= COUNT; i++) {
+			add_random_series(&fixture, &random);
+			if (i % run && i != COUNT)
+				continue;
+			reader_free(&reader);
+			reader = registry_reader_new(fixture.registry, 0);
+		}
+		struct family_view family;
+		struct series_view before = {.labels = SPAN("")}, series;
+		size_t count = 0;
+		assert_true(reader_next_family(reader, &family));
+		for (; reader_next_series(reader, &series); count++, before = series) {
+			size_t labels_before = count_labels(before.labels);
+			size_t labels = count_labels(series.labels);
+			assert_true(labels_before <= labels);
+			assert_true(labels_before < labels ||
+				    label_text_compare_values(before.labels, series.labels) < 0);
+		}
+		assert_int_equal(count, registry_series_count(fixture.registry, METRIC_COUNTER));
+		assert_true(count > COUNT / 2);
+		reader_free(&reader);
+		fixture_close(&fixture);
+	}
+}
+
 static void
 test_order__families_bytewise(void **state)
 {
@@ -67,6 +159,62 @@ test_order__families_bytewise(void **state)
 	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
 		assert_next_family(reader, ordered[i], "{} 1\n");
 	assert_no_family(reader);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* ---- Batches. ---- */
+
+/* Whatever the size of the batches, all are shown once and in order, and the dead are left out. */
+static void
+test_batches__any_size(void **state)
+{
+	(void)state;
+	enum { COUNT = 70, LAST_DEAD = 20 };
+	for (size_t size = 1; size <= COUNT + 1; size++) {
+		struct fixture fixture = fixture_open(2, COUNT, NULL, 0);
+		for (unsigned i = 0; i < COUNT; i++) {
+			char label[] = {'a', '=', (char)('0' + i), 0};
+			fixture_send(&fixture, METRIC_COUNTER, "x", label,
+				     i <= LAST_DEAD ? SECOND_US : 0, i);
+		}
+		struct reader *reader = registry_reader_new(fixture.registry, 0);
+		struct family_view family;
+		assert_true(reader_next_family(reader, &family));
+		fixture_expire_at(&fixture, 5);
+		struct series_view views[COUNT + 1];
+		unsigned next = LAST_DEAD + 1;
+		for (size_t count; (count = reader_next_batch(reader, views, size));) {
+			assert_true(count <= size);
+			for (size_t i = 0; i < count; i++)
+				assert_true(views[i].value == next++);
+		}
+		assert_int_equal(next, COUNT);
+		assert_int_equal(reader_next_batch(reader, views, size), 0);
+		reader_free(&reader);
+		fixture_close(&fixture);
+	}
+}
+
+/* What a view of a histogram shows is the reader's, until it moves on: one at a time. */
+static void
+test_batches__histograms_come_alone(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=1", 0, 1);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=2", 0, 3);
+	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct family_view family;
+	assert_true(reader_next_family(reader, &family));
+	struct series_view views[4];
+	for (unsigned i = 1; i <= 2; i++) {
+		assert_int_equal(reader_next_batch(reader, views, 4), 1);
+		assert_true(views[0].sum == 2 * i - 1);
+		assert_int_equal(views[0].count, 1);
+		assert_int_equal(views[0].quantile_count, 0);
+	}
+	assert_int_equal(reader_next_batch(reader, views, 4), 0);
 	reader_free(&reader);
 	fixture_close(&fixture);
 }
@@ -114,7 +262,9 @@ test_values__sums_of_shards_stay_finite(void **state)
 	struct series_view series;
 	while (reader_next_family(reader, &family)) {
 		assert_true(reader_next_series(reader, &series));
-		assert_true((series.sum == 0 ? series.value : series.sum) == DBL_MAX);
+		bool is_one_number =
+		    family.type == METRIC_COUNTER || family.type == METRIC_GAUGE;
+		assert_true((is_one_number ? series.value : series.sum) == DBL_MAX);
 	}
 	reader_free(&reader);
 	fixture_close(&fixture);
@@ -416,7 +566,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reader__empty),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
+	    cmocka_unit_test(test_order__random_values),
 	    cmocka_unit_test(test_order__families_bytewise),
+	    cmocka_unit_test(test_batches__any_size),
+	    cmocka_unit_test(test_batches__histograms_come_alone),
 	    cmocka_unit_test(test_values__sum_of_all_threads),
 	    cmocka_unit_test(test_values__sums_of_shards_stay_finite),
 	    cmocka_unit_test(test_values__gauges_as_sent),
