@@ -146,8 +146,8 @@ label_text_compare_values(struct span a, struct span b)
 }
 
 /*
- * The end of a value is a 0 in the key, since it comes before all bytes. Bytes 0 and 1, which would be
- * taken for it, both become a 1 that ends the key.
+ * The end of a value is a 0 in the key, since it comes before all bytes. Bytes 0 and 1, which would
+ * be taken for it, both become a 1 that ends the key.
  */
 uint64_t
 label_text_key(struct span text, size_t *offset)

@@ -32,8 +32,9 @@ int label_text_compare_values(struct span a, struct span b);
 
 /**
  * Takes the next eight bytes of the values as a number. Of texts with equally many labels and equal
- * keys so far, the one with the lower number comes first, as label_text_compare_values() has it; equal
- * numbers leave it open, for good where the offset is LABEL_TEXT_KEY_STOPPED or the text's length.
+ * keys so far, the one with the lower number comes first, as label_text_compare_values() has it;
+ * equal numbers leave it open, for good where the offset is LABEL_TEXT_KEY_STOPPED or the text's
+ * length.
  *
  * @offset 0 at the beginning; advanced
  */

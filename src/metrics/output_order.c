@@ -13,8 +13,9 @@
 
 /*
  * A series and what it is sorted by: eight bytes of its values at a time. Records are far apart in
- * memory, so comparing them costs cache misses one after the other; reading the next key of all of them
- * in one go lets the misses overlap, and happens once for every eight bytes that they have in common.
+ * memory, so comparing them costs cache misses one after the other; reading the next key of all of
+ * them in one go lets the misses overlap, and happens once for every eight bytes that they have in
+ * common.
  */
 struct sort_item {
 	uint64_t key;
@@ -114,7 +115,8 @@ count_before(const char *items, size_t count, const void *key,
 	return low;
 }
 
-/* From the back. Pointers are copied as bytes, since the arrays hold pointers of different types. */
+/* From the back. Pointers are copied as bytes, since the arrays hold pointers of different types.
+ */
 void
 order_merge(void *items, size_t count, const void *newcomers, size_t newcomer_count,
 	    int (*compare)(const void *, const void *))

@@ -12,8 +12,8 @@ struct series;
 void series_sort(struct series **items, size_t count);
 
 /**
- * Merges a sorted array of pointers into another that has room for both. Costs little more than moving
- * what is there when the newcomers are few.
+ * Merges a sorted array of pointers into another that has room for both. Costs little more than
+ * moving what is there when the newcomers are few.
  *
  * @items, @newcomers arrays of pointers of the same type; none is in both
  * @compare takes two addresses of such pointers
