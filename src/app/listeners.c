@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Holds a burst of 10,000 small datagrams; costs nothing while empty. The kernel may grant less. */
-#define RECEIVE_BUFFER_BYTES (16 << 20)
+/*
+ * Holds a burst of 100,000 small datagrams, or some tenths of a second of what a core can take; costs
+ * nothing while empty. The kernel may grant less.
+ */
+#define RECEIVE_BUFFER_BYTES (64 << 20)
 
 /* @return what the kernel granted */
 static int64_t

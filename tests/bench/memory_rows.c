@@ -105,20 +105,27 @@ measure_bounds(struct bench *bench)
 		stage_init(&many, bench->mapping, 1, population_new(MANY, POPULATION_MIXED),
 			   POPULATION_UNIFORM);
 	struct samples scan = {0}, known = {0}, uniform = {0}, unknown = {0};
+	struct samples by_scan = {0}, by_known = {0};
 	for (int round = 0; round < ROUNDS; round++) {
-		samples_add(&scan, stage_run(few, REPLAY_SCAN, LINES));
-		samples_add(&known, bench_parse_bound(bench));
-		if (wants_many)
-			samples_add(&uniform, stage_run(&many, REPLAY_INGEST, LINES));
+		double scan_ns = stage_run(few, REPLAY_SCAN, LINES);
+		double known_ns = bench_parse_bound(bench);
+		samples_add(&scan, scan_ns);
+		samples_add(&known, known_ns);
+		samples_add(&by_scan, known_ns / scan_ns);
+		if (wants_many) {
+			double uniform_ns = stage_run(&many, REPLAY_INGEST, LINES);
+			samples_add(&uniform, uniform_ns);
+			samples_add(&by_known, uniform_ns / known_ns);
+		}
 		if (table_wants("T8"))
 			samples_add(&unknown, stage_run(few, REPLAY_FORGET, LINES / 4));
 	}
 	double bound = samples_median(known), memory_bound = bound + 2 * COLD_LINE_NS;
 	if (table_wants("T6"))
-		table_set("T6", bound / samples_median(scan), "%.1f / %.1f ns a line", bound,
+		table_set("T6", samples_median(by_scan), "%.1f / %.1f ns a line", bound,
 			  samples_median(scan));
 	if (wants_many)
-		table_set("T7", samples_median(uniform) / bound,
+		table_set("T7", samples_median(by_known),
 			  "%.1f / %.1f ns a line; two cold cache lines make %.2fx",
 			  samples_median(uniform), bound, memory_bound / bound);
 	if (table_wants("T8"))
@@ -149,14 +156,14 @@ race(void *ctx)
 	return NULL;
 }
 
-/* @return nanoseconds a line of one thread while `count` run */
+/* @return nanoseconds a line, of the racers `from` to `to` - 1 while they run, on average */
 static double
-run_racers(const struct bench *bench, struct stage *stage, unsigned count)
+run_racers(const struct bench *bench, struct stage *stage, unsigned from, unsigned to)
 {
 	struct racer racers[2];
 	pthread_barrier_t start;
-	pthread_barrier_init(&start, NULL, count);
-	for (unsigned i = 0; i < count; i++) {
+	pthread_barrier_init(&start, NULL, to - from);
+	for (unsigned i = from; i < to; i++) {
 		racers[i] = (struct racer){
 		    .start = &start,
 		    .stage = stage,
@@ -167,26 +174,27 @@ run_racers(const struct bench *bench, struct stage *stage, unsigned count)
 			give_up("pthread_create");
 	}
 	double sum = 0;
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = from; i < to; i++) {
 		pthread_join(racers[i].thread, NULL);
 		sum += racers[i].ns;
 	}
 	pthread_barrier_destroy(&start);
-	return sum / count;
+	return sum / (to - from);
 }
 
+/* Each thread alone on its CPU, then both: CPUs may differ from one moment to the next. */
 static double
 measure_threads_with(struct bench *bench, enum population_mix mix)
 {
 	struct stage stage;
-	struct samples one = {0}, two = {0};
+	struct samples gains = {0};
 	stage_init(&stage, bench->mapping, 2, population_new(FEW, mix), POPULATION_ZIPF);
 	for (int round = 0; round < ROUNDS; round++) {
-		samples_add(&one, run_racers(bench, &stage, 1));
-		samples_add(&two, run_racers(bench, &stage, 2));
+		double alone = run_racers(bench, &stage, 0, 1) + run_racers(bench, &stage, 1, 2);
+		samples_add(&gains, alone / run_racers(bench, &stage, 0, 2));
 	}
 	stage_fini(&stage);
-	return 2 * samples_median(one) / samples_median(two);
+	return samples_median(gains);
 }
 
 static void
