@@ -3,71 +3,56 @@
  *
  *	bench [--rows=T1,T5] [--peer="SERVER FLAGS"] BINARY
  *
- * The traffic: bench/population. Unless a row says otherwise, lines are for 10,000 series, chosen by
- * Zipf's law.
+ * The traffic: bench/population. Unless a row says otherwise, lines are for 10,000 series by Zipf's law.
  *
- * Sender and server have a CPU each, where there are two; the server has one ingest thread. Time is
- * CPU time of the server's process as the kernel accounts it, to the nanosecond, not time on the wall.
- * What is compared is measured in turns, A B A B, and medians are compared. A packet counts when it
- * arrived: those that the kernel dropped for want of room are taken off. Where the sender could not
- * send as much as it should, or not as much as the server takes, a line below the table says so.
+ * Sender and server have a CPU each, where there are two; the server has one ingest thread. Time is CPU
+ * time of the server's process as the kernel accounts it, to the nanosecond, not time on the wall. What is
+ * compared is measured in turns, A B A B, and medians are compared. A packet counts when it arrived: those
+ * that the kernel dropped for want of room are taken off. Where the sender could not send as much as it
+ * should, or not as much as the server takes, a line below the table says so.
  *
- * In memory (memory_rows.c, rules_rows.c): the push path on packets that are first copied from a
- * corpus larger than the caches into 64 receive buffers, as the kernel would do.
+ * Rows in memory (memory_rows.c, rules_rows.c) call the push path on packets that are first copied from
+ * 128 MiB of them into 64 receive buffers, as the kernel would do.
  *
- * PB: the bound, nanoseconds a line of 1432-byte packets. Measured again in turns with each row that
- * is compared with it.
+ *	PB	the bound: nanoseconds a line of 1432-byte packets; measured again in turns with each row
+ *		that is compared with it
+ *	T6	PB by the same copy and a memchr() for each line
+ *	T7	a million series, all equally likely, all known before, by PB
+ *	T8	all known spellings are void before each batch, by PB
+ *	T9	each of two threads of one bridge alone, by both at once; the worse of counters and histograms
+ *	T15	births of a million counters in an empty bridge
+ *	GLOB, REGEX	a line with a name that was never seen, until its series is counted in, where a thousand
+ *		rules could be meant: half of them differ in the first component of the name
+ *	RULES	as PB, with each of these files and with none
  *
- * T6: PB by the same copy and a memchr() for each line.
- *
- * T7: a million series, all equally likely, all known before, by PB.
- *
- * T8: all known spellings are void before each batch, by PB.
- *
- * T9: two threads of one bridge on the same series: twice the time of one alone by theirs; the worse
- * of counters and histograms.
- *
- * T15: births of a million counters in an empty bridge.
- *
- * GLOB, REGEX: a line with a name that was never seen, until its series is counted in, where a
- * thousand rules could be meant; half of them differ in the first component of the name.
- *
- * RULES: as PB, with each of these files, by the same with none.
- *
- * With sockets (receive_rows.c): "null receiver" is the same program that discards what it receives,
+ * Rows with sockets (receive_rows.c): "null receiver" is the same program that discards what it receives,
  * "without coalescing" one that never lets datagrams gather.
  *
- * T1, T2: sendmmsg() of eight one-line datagrams at a time, 300,000 a second; T1b 100,000.
+ *	T1, T2	sendmmsg() of eight one-line datagrams at a time, 300,000 a second; T1b 100,000
+ *	T3	user time: all CPU time but the null receiver's system time for as many packets. Ticks split only
+ *		that one, of which hardly any is user time, so that their error is small
+ *	T4, CPU	datagrams of 1432 bytes as fast as plain sends go; T4b 100,000 a second
+ *	T5	as fast as the sender can: segments of one large send (UDP GSO) of 8192 bytes each, which lines
+ *		fill to the byte without padding; T5b one TCP connection
+ *	T10	1432-byte segments, first as fast as the sender can for what arrives of them, then 90 % and, if any
+ *		was dropped, 80 % of that for 30 s; a million series scraped every 5 s
  *
- * T3: user time, which is all CPU time but the null receiver's system time for as many packets. The
- * kernel splits time by its ticks only; of the null receiver's hardly any is user time, so that the
- * error of the split is small there.
+ * Rows of scrapes and memory (scrape_rows.c):
  *
- * T4, CPU: 100,000 datagrams of 1432 bytes a second.
+ *	T11	a scrape of a million counters over HTTP, by CB: the copying of the same text, line by line, into a
+ *		ring of 64 KiB buffers
+ *	T12	the same with gzip, by the one without
+ *	T14	RssAnon more than at rest, after births and one scrape, at four counts on the way to a million
+ *	IDLE	RssAnon with mappings/example/mapping.yml and default threads
  *
- * T5: as fast as the sender can, segments of one large send (UDP GSO) of 8192 bytes each, which lines
- * fill to the byte (see packets.h); T5b one TCP connection.
+ * Stalls (stall_rows.c): the sender has the server's own UDP sockets, sends 5 datagrams each 50 us and
+ * looks how much is queued before and after. T13 is the longest time in which something was queued and
+ * none was taken: median of rounds, with a scrape of a million series, reloads, and the expiry of a million
+ * series, the worst of them less what it is when nothing goes on. With two threads (T13b) the server may
+ * use both CPUs.
  *
- * T10: segments of 1432 bytes, first as fast as the sender can for what arrives of them, then 90 %
- * and, if any was dropped, 80 % of that for 30 s, while a million series are scraped every 5 s.
- *
- * Scrapes and memory (scrape_rows.c).
- *
- * T11: a scrape of a million counters over HTTP, by CB: the copying of the same text, line by line,
- * into a ring of 64 KiB buffers. T12: the same with gzip, by the one without.
- *
- * T14: RssAnon more than at rest, after births and one scrape, at four counts on the way to a million.
- * IDLE: RssAnon with mappings/example/mapping.yml and default threads.
- *
- * Stalls (stall_rows.c): the sender holds the server's own UDP sockets, sends 5 datagrams each 50 us
- * and looks how much is queued before and after. T13 is the longest time in which something was
- * queued and none was taken, median of rounds: while a million series are scraped, rules are reloaded,
- * a million series expire; the worst of them less what it is when nothing goes on. With two threads
- * (T13b) the server may use both CPUs.
- *
- * Another server (peer_rows.c) gets the same traffic on the same CPU. T16: as fast as the sender can
- * with plain sends; lines count that the server says it has seen. T18: CPU of a scrape of 100,000
- * counters.
+ * Another server (peer_rows.c) gets the same traffic on the same CPU: T16 as fast as the sender can with
+ * plain sends; lines count that the server says it has seen. T18 is CPU of a scrape of 100,000 counters.
  */
 #include "bench.h"
 

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS 5
+#define ROUNDS 7
+#define ROUND_S 0.5
 #define SERIES 10000
 #define CORPUS (16u << 20) /* bytes */
 
@@ -71,7 +72,7 @@ measure_round(const struct crew *crew, enum way way, enum load_way send,
 	struct load load;
 	struct load_cost cost;
 	load_open(&load, send, packets, &crew->servers[way]);
-	load_measure(&load, &crew->servers[way], rate, 0.7, &cost);
+	load_measure(&load, &crew->servers[way], rate, ROUND_S, &cost);
 	load_close(&load);
 	samples_add(&costs->packet_ns, cost.cpu_ns / cost.packets);
 	samples_add(&costs->line_ns, cost.cpu_ns / cost.lines);
@@ -138,7 +139,7 @@ measure_single(const struct crew *crew)
 
 /* ---- T3, T4, CPU: 1432 bytes. ---- */
 
-#define PACKED_RATE 100000
+#define SPARSE_RATE 100000
 
 /*
  * The kernel splits time into user and system only by what it sees at its ticks. Of a null receiver
@@ -149,8 +150,8 @@ static void
 measure_packed(struct bench *bench, const struct crew *crew)
 {
 	struct packets *packets = crew_packets(crew, 1432, false);
-	struct costs costs[WAYS] = {0};
-	measure_ways(bench, crew, NULL_RECEIVER + 1, LOAD_DATAGRAMS, packets, PACKED_RATE, costs);
+	struct costs costs[WAYS] = {0}, sparse[WAYS] = {0};
+	measure_ways(bench, crew, NULL_RECEIVER + 1, LOAD_DATAGRAMS, packets, 0, costs);
 	double bound = samples_median(costs[NORMAL].bound_ns);
 	double normal = samples_median(costs[NORMAL].packet_ns);
 	double null = samples_median(costs[NULL_RECEIVER].packet_ns);
@@ -163,7 +164,12 @@ measure_packed(struct bench *bench, const struct crew *crew)
 	table_set("CPU", line, "%.2f M lines/s with %.0f %% of one CPU",
 		  samples_median(costs[NORMAL].rate) * normal / line / 1e6,
 		  100 * samples_median(costs[NORMAL].busy));
-	note_rate("T3, T4, CPU", &costs[NORMAL], PACKED_RATE);
+	note_rate("T3, T4, CPU", &costs[NORMAL], 0);
+	measure_ways(NULL, crew, NULL_RECEIVER + 1, LOAD_DATAGRAMS, packets, SPARSE_RATE, sparse);
+	normal = samples_median(sparse[NORMAL].packet_ns);
+	null = samples_median(sparse[NULL_RECEIVER].packet_ns);
+	table_set("T4b", null / normal, "%.0f / %.0f ns a packet, %.0f ns a line", null, normal,
+		  samples_median(sparse[NORMAL].line_ns));
 	packets_free(&packets);
 }
 
@@ -287,12 +293,12 @@ measure_losses(const struct bench *bench)
 void
 bench_receive(struct bench *bench)
 {
-	if (table_wants("T1,T1b,T2,T3,T4,CPU,T5,T5b")) {
+	if (table_wants("T1,T1b,T2,T3,T4,T4b,CPU,T5,T5b")) {
 		struct crew crew;
 		crew_init(bench, &crew);
 		if (table_wants("T1,T1b,T2"))
 			measure_single(&crew);
-		if (table_wants("T3,T4,CPU"))
+		if (table_wants("T3,T4,T4b,CPU"))
 			measure_packed(bench, &crew);
 		if (table_wants("T5"))
 			measure_full(bench, &crew, "T5", LOAD_SEGMENTS, 8192);
