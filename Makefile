@@ -78,10 +78,10 @@ $(call lib,$1): $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$1/*.c))
 	$(AR) rcs $$@ $$^
 $(BUILD)/tests/$1/%_test: tests/$1/%_test.c $(call lib,$1 $(USES_$1)) Makefile
 	@mkdir -p $$(@D)
-	$(CC) $(FLAGS) -Itests $(LDFLAGS) -o $$@ $$(filter %.c %.a,$$^) -lcmocka $(call libs,$1 $(USES_$1))
+	$(CC) $(FLAGS) -Itests $(LDFLAGS) -o $$@ $$< $$(filter %.a,$$^) -lcmocka $(call libs,$1 $(USES_$1))
 $(BUILD)/tests/$1/%_fuzz: tests/$1/%_fuzz.c tests/replay.c $(call lib,$1 $(USES_$1)) Makefile
 	@mkdir -p $$(@D)
-	$(CC) $(FLAGS) -Itests $(LDFLAGS) -o $$@ $$(filter %.c %.a,$$^) $(call libs,$1 $(USES_$1))
+	$(CC) $(FLAGS) -Itests $(LDFLAGS) -o $$@ $$< tests/replay.c $$(filter %.a,$$^) $(call libs,$1 $(USES_$1))
 endef
 $(foreach d,$(DIRS),$(eval $(call FOLDER,$d)))
 
@@ -161,7 +161,7 @@ run:
 # The sanitizers share the machine: each of these makes its own build folder.
 check:
 	@sh tests/tools/install.sh build check
-	@$(MAKE) --no-print-directory WERROR=1 all unit lint replay conformance e2e
+	@$(MAKE) --no-print-directory WERROR=1 all build/bench build/books unit lint replay conformance e2e
 	@$(MAKE) --no-print-directory SAN=address,undefined all unit replay conformance e2e
 	@$(MAKE) --no-print-directory SAN=thread all unit replay conformance e2e
 	@echo "check: every test passed"

@@ -17,8 +17,10 @@
  *	app/		joins the stages:
  *	  options	  the command line
  *	  bridge	  what all threads share
- *	  ingest	  push: payload -> line -> known spelling -> series
+ *	  ingest	  push: payload -> batch of lines -> known spellings -> series
+ *	  sample	  push, the long way: a line that is not plain
  *	  resolve	  push, the slow path: what a new spelling means
+ *	  apply		  what a value does to its series
  *	  shape, account  what is counted for it
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
