@@ -148,15 +148,8 @@ scan_list_newlines(const struct scan *scan, size_t len, uint16_t *ends)
 	uint16_t *to = ends;
 	for (size_t word = 0; word * 64 < len; word++) {
 		uint64_t bits = scan->newlines[word];
-		size_t base = word * 64;
-		/* Few words have more than two; writing two always costs less than guessing. */
-		for (unsigned i = 0; i < 2; i++) {
-			*to = (uint16_t)(base + (size_t)__builtin_ctzll(bits | UINT64_C(1) << 63));
-			to += bits != 0;
-			bits &= bits - 1;
-		}
-		for (; UNLIKELY(bits); bits &= bits - 1)
-			*to++ = (uint16_t)(base + (size_t)__builtin_ctzll(bits));
+		for (; bits; bits &= bits - 1)
+			*to++ = (uint16_t)(word * 64 + (size_t)__builtin_ctzll(bits));
 	}
 	return (size_t)(to - ends);
 }

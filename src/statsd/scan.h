@@ -72,7 +72,7 @@ scan_next(const uint64_t *mask, size_t from, size_t end)
  * Writes where the bits of the newline mask stand, in order.
  *
  * @len what was scanned
- * @ends room for SCAN_BYTES_MAX + 1 entries
+ * @ends room for `len` entries
  * @return how many there are
  */
 size_t scan_list_newlines(const struct scan *scan, size_t len, uint16_t *ends);
