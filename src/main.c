@@ -25,7 +25,8 @@
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
  *	  daemon, routes  the control thread: HTTP, signals, reload, expiry
- *	  scrape	  pull: reader -> writer -> gzip -> client
+ *	  scrape	  pull: a client takes a rendering
+ *	  rendering	  reader -> writer -> gzip, for all scrapes that come together
  *	  telemetry	  the bridge's own metrics
  */
 #include "app/daemon.h"

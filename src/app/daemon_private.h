@@ -7,6 +7,7 @@
 #include "app/bridge.h"
 #include "app/listeners.h"
 #include "app/options.h"
+#include "app/rendering.h"
 #include "app/telemetry.h"
 #include "app/worker.h"
 #include "http/server.h"
@@ -29,6 +30,7 @@ struct daemon {
 	struct http_server *http;
 	struct control_counters counters;
 	struct telemetry_sources sources;
+	struct renderings renderings; /* empty when the HTTP server is freed */
 	ev_signal on_hup, on_int, on_term;
 	ev_timer second; /* expiry, drop counts, memory */
 	ev_timer grace;	 /* runs while something waits for a quiescent point */

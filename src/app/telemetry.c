@@ -420,6 +420,7 @@ add_web(struct gathering *g)
 		family_list_add_with(g->list, "code", span_text(classes[i]),
 				     (double)atomic_load(&http->responses[i]));
 	add(g, OWN_SCRAPES, (double)control->scrapes);
+	add(g, OWN_SCRAPES_SHARED, (double)control->scrapes_shared);
 	add(g, OWN_SCRAPES_FAILED, (double)control->scrapes_aborted);
 	add(g, OWN_SCRAPE_BYTES, (double)control->last_scrape_bytes);
 	add(g, OWN_SCRAPE_SECONDS, (double)control->last_scrape_us / 1e6);

@@ -15,7 +15,7 @@ struct control_counters {
 	uint64_t reloads_ok, reloads_failed;
 	bool last_reload_ok;
 	struct wall last_success;
-	uint64_t scrapes, scrapes_aborted;
+	uint64_t scrapes, scrapes_shared, scrapes_aborted;
 	uint64_t last_scrape_bytes;
 	int64_t last_scrape_us;
 };

@@ -232,12 +232,19 @@ def test_one_address_cannot_take_all_connections(bridge):
     await_condition(answers, 'an answer after the crowd has left')
 
 
-def test_scrape_during_sigterm(start_bridge):
-    """A scrape that is under way when SIGTERM comes is finished."""
-    bridge = start_bridge()
+WIDE = 20000
+
+
+def make_wide(bridge):
+    """Makes an answer of 5 MB, more than sockets hold."""
     with bridge.connect_tcp() as out:
-        out.sendall(b''.join(b'wide:1|c|#index:%d,padding:%s\n' % (i, b'x' * 200) for i in range(20000)))
-    bridge.await_lines(20000)
+        out.sendall(b''.join(b'wide:1|c|#index:%d,padding:%s\n' % (i, b'x' * 200) for i in range(WIDE)))
+    bridge.await_lines(WIDE)
+
+
+@contextlib.contextmanager
+def begun_scrape(bridge):
+    """The response of a scrape whose client has not read on, so that it is still being rendered."""
     connection = http.client.HTTPConnection('127.0.0.1', bridge.web)
     connection.sock = socket.socket()
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -245,9 +252,48 @@ def test_scrape_during_sigterm(start_bridge):
     connection.sock.connect(('127.0.0.1', bridge.web))
     with contextlib.closing(connection):
         connection.request('GET', '/metrics')
-        response = connection.getresponse()
+        yield connection.getresponse()
+
+
+def test_scrapes_share_a_rendering(start_bridge):
+    """Who asks while another scrape is being rendered gets the same bytes; afterwards nobody does."""
+    bridge = start_bridge()
+    make_wide(bridge)
+
+    def share():
+        # A machine that is busy may let the first grow too old to be joined.
+        before = bridge.scrape().own('scrapes_shared_total')
+        with begun_scrape(bridge) as first:
+            second = bridge.request('GET', '/metrics').body
+            answer = first.read()
+        assert len(Scrape(answer.decode()).users()) == WIDE
+        scrape = bridge.scrape()
+        assert scrape.own('scrapes_aborted_total') == 0
+        shared = scrape.own('scrapes_shared_total') - before
+        assert (shared == 1) == (answer == second)
+        return shared
+
+    await_condition(share, 'two scrapes that share')
+
+
+def test_scrapes_share__one_goes_away(start_bridge):
+    """Whoever goes away in the middle of a rendering leaves it whole for the other."""
+    bridge = start_bridge()
+    make_wide(bridge)
+    with begun_scrape(bridge) as second:
+        with begun_scrape(bridge) as first:
+            first.read(1000)
+        assert len(Scrape(second.read().decode()).users()) == WIDE
+    await_condition(lambda: bridge.scrape().own('scrapes_aborted_total') == 1, 'the one that went away')
+
+
+def test_scrape_during_sigterm(start_bridge):
+    """A scrape that is under way when SIGTERM comes is finished."""
+    bridge = start_bridge()
+    make_wide(bridge)
+    with begun_scrape(bridge) as response:
         answer = response.read(1000)
         bridge.signal(signal.SIGTERM)
         answer += response.read()
     bridge.await_exit(0)
-    assert len(Scrape(answer.decode()).users()) == 20000
+    assert len(Scrape(answer.decode()).users()) == WIDE
