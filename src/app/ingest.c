@@ -75,6 +75,7 @@ read_clock(struct ingest *ingest)
 void
 ingest_begin(struct ingest *ingest)
 {
+	CHECK(!ingest->pending_count);
 	read_clock(ingest);
 	uint64_t rules = atomic_load_explicit(&ingest->bridge->rules, memory_order_acquire);
 	uint64_t frees = registry_frees(ingest->bridge->registry);
@@ -196,6 +197,8 @@ static __attribute__((noinline)) void
 run_batch(struct ingest *ingest)
 {
 	unsigned count = ingest->pending_count, hits = 0;
+	/* Rules and series that other threads take away live on only while this one is seen to work. */
+	CHECK(grace_is_working(ingest->bridge->grace, ingest->thread));
 	ingest->pending_count = 0;
 	if (UNLIKELY(ingest->lines_to_clock < count))
 		read_clock(ingest);

@@ -20,7 +20,10 @@ void ingest_free(struct ingest **ingest);
 /** Copies every line to these relays, too. @relays borrowed, @count of them */
 void ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t count);
 
-/** Reads the clock and sees reloads: called when a batch of work begins. */
+/**
+ * Reads the clock and sees reloads: called when a batch of work begins, inside of grace_begin() and
+ * grace_end(). No line may wait for ingest_flush().
+ */
 void ingest_begin(struct ingest *ingest);
 
 /**

@@ -258,6 +258,8 @@ worker_join(struct worker *worker)
 void
 worker_close(struct worker *worker)
 {
+	grace_begin(worker->bridge->grace, worker->thread);
+	ingest_begin(worker->ingest);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		stream_listener_free(&worker->listeners[i]);
 	worker->listener_count = 0;
@@ -267,6 +269,7 @@ worker_close(struct worker *worker)
 	worker->datagram_count = 0;
 	for (size_t i = 0; i < worker->relay_count; i++)
 		relay_flush(worker->relays[i]);
+	grace_end(worker->bridge->grace, worker->thread);
 }
 
 void

@@ -57,6 +57,12 @@ grace_end(struct grace *grace, unsigned thread)
 	CHECK(before % 2 == 1);
 }
 
+bool
+grace_is_working(const struct grace *grace, unsigned thread)
+{
+	return atomic_load_explicit(&grace->state[thread].state, memory_order_relaxed) % 2 == 1;
+}
+
 struct grace_moment *
 grace_now(struct grace *grace)
 {

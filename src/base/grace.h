@@ -22,6 +22,9 @@ void grace_begin(struct grace *grace, unsigned thread);
 /** Thread `thread` holds nothing from here on: called before it waits for input. */
 void grace_end(struct grace *grace, unsigned thread);
 
+/** @return whether thread `thread` works; asked by itself */
+bool grace_is_working(const struct grace *grace, unsigned thread);
+
 /** A moment to compare with later; owned by the caller, freed with free(). */
 struct grace_moment;
 struct grace_moment *grace_now(struct grace *grace);

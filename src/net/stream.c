@@ -453,7 +453,8 @@ stream_pool_new(struct ev_loop *loop, struct stream_limit *limit, struct net_sin
 	pool->before_waiting.data = pool;
 	pool->put_off_end = &pool->put_off;
 	ev_check_init(&pool->after_waiting, on_after_waiting);
-	ev_set_priority(&pool->after_waiting, EV_MAXPRI);
+	/* Behind what prepares the thread for its work, which has the highest one. */
+	ev_set_priority(&pool->after_waiting, EV_MAXPRI - 1);
 	pool->after_waiting.data = pool;
 	ev_async_init(&pool->woken, on_woken);
 	ev_set_priority(&pool->woken, -1);

@@ -152,6 +152,44 @@ check_traffic(uint64_t seed, unsigned lines, uint64_t max_series)
 	pipeline_fini(&new);
 }
 
+#define BATCHED_LINES 300
+
+/* Many lines in one payload, which go in batches and ahead of each other, and each by itself as new. */
+static void
+check_batches(uint64_t seed, unsigned payloads, uint64_t max_series)
+{
+	struct pipeline batched = new_pipeline(1, max_series), new = new_pipeline(1, max_series);
+	struct traffic traffic = {.state = seed};
+	struct buf payload = BUF_INIT;
+	for (unsigned i = 0; i < payloads; i++) {
+		buf_reset(&payload);
+		for (unsigned j = 0; j < BATCHED_LINES; j++) {
+			if (j)
+				buf_add_byte(&payload, '\n');
+			size_t start = payload.len;
+			traffic_add_line(&traffic, &payload);
+			send_as_new(&new, span_from(buf_span(&payload), start));
+		}
+		pipeline_send(&batched, 0, buf_span(&payload));
+		clock_fake((int64_t)i * 500000);
+		pipeline_tick(&batched);
+		pipeline_tick(&new);
+		assert_same_scrape(&batched, &new);
+		assert_same_counters(&batched, &new);
+	}
+	buf_fini(&payload);
+	pipeline_fini(&batched);
+	pipeline_fini(&new);
+}
+
+static void
+test_ingest__batch_counts_as_its_lines(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 8; seed++)
+		check_batches(seed * 0x9e3779b97f4a7c15, 12, seed % 2 ? 10000 : 12);
+}
+
 static void
 test_ingest__known_spelling_counts_as_new_one(void **state)
 {
@@ -362,6 +400,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_ingest__batch_counts_as_its_lines),
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one),
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one__few_series),
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one__corpus),

@@ -15,6 +15,20 @@ passed(struct grace *grace, struct grace_moment *moment)
 }
 
 static void
+test_is_working(void **state)
+{
+	(void)state;
+	struct grace *grace = grace_new(2);
+	assert_false(grace_is_working(grace, 1));
+	grace_begin(grace, 1);
+	assert_true(grace_is_working(grace, 1));
+	assert_false(grace_is_working(grace, 0));
+	grace_end(grace, 1);
+	assert_false(grace_is_working(grace, 1));
+	grace_free(&grace);
+}
+
+static void
 test_has_passed__all_hold_nothing(void **state)
 {
 	(void)state;
@@ -160,6 +174,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_is_working),
 	    cmocka_unit_test(test_has_passed__all_hold_nothing),
 	    cmocka_unit_test(test_has_passed__waits_for_each_that_works),
 	    cmocka_unit_test(test_has_passed__who_begins_later_does_not_count),

@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import struct
+import threading
 
 import pytest
 
@@ -242,6 +243,24 @@ def test_stream__long_lines(bridge, connect):
         assert not is_closed(out)
     assert scrape.users() == {'a': 1, 'b': 1, 'long{k="%s"}' % ('x' * (LONGEST_LINE - len(head))): 1}
     assert scrape.own_sum('tcp_too_long_lines_total') + scrape.own_sum('unixstream_too_long_lines_total') == 2
+
+
+def test_tcp__several_that_never_pause(start_bridge):
+    """More than one turn of the loop can take: some are put off, and none is read outside of its turn."""
+    bridge = start_bridge('--threads=1')
+    lines = b''.join(b'busy.%d:1|c\n' % (i % 50) for i in range(20000))
+    threads = [threading.Thread(target=send_repeatedly, args=(bridge, lines, 10)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bridge.await_users({'busy_%d' % i: 24000 for i in range(50)})
+
+
+def send_repeatedly(bridge, text, times):
+    with bridge.connect_tcp() as out:
+        for _ in range(times):
+            out.sendall(text)
 
 
 def test_tcp__reset(bridge):
