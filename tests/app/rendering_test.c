@@ -460,30 +460,71 @@ test_limit__slow_one_is_ended_and_others_finish(void **state)
 	world_free(world);
 }
 
-/* A piece that nobody can be given room for goes to the one who asked for it. */
+/* A piece that nobody can be given room for goes to the one who asked for it, whoever that is. */
 static void
 test_limit__one_piece_is_too_large(void **state)
 {
 	(void)state;
-	struct world *world = world_new(SERIES_FEW);
-	struct client fast, slow;
 	char *text = xcalloc(1, RENDERINGS_HELD_BYTES);
-	learn(world, plain);
-	world->series[2].labels = span_of(text, RENDERINGS_HELD_BYTES);
-	client_begin(world, plain, &fast);
-	assert_true(client_join(world, plain, &slow));
-	client_take_some(&fast, 2);
-	client_take_some(&slow, 2);
-	client_take_some(&fast, 1);
-	assert_int_equal(world->all.held, 0);
-	assert_false(client_take(&slow));
-	assert_true(slow.is_ended);
-	client_take_some(&fast, SERIES_FEW - 3);
-	assert_false(client_take(&fast));
-	assert_false(fast.is_ended);
-	client_leave(&fast);
-	client_leave(&slow);
+	for (unsigned asks = 0; asks < 2; asks++) {
+		struct world *world = world_new(SERIES_FEW);
+		struct client clients[2], *fast = &clients[asks], *slow = &clients[!asks];
+		learn(world, plain);
+		world->series[2].labels = span_of(text, RENDERINGS_HELD_BYTES);
+		client_begin(world, plain, &clients[0]);
+		assert_true(client_join(world, plain, &clients[1]));
+		client_take_some(fast, 2);
+		client_take_some(slow, 2);
+		client_take_some(fast, 1);
+		assert_int_equal(world->all.held, 0);
+		assert_false(client_take(slow));
+		assert_true(slow->is_ended);
+		client_take_some(fast, SERIES_FEW - 3);
+		assert_false(client_take(fast));
+		assert_false(fast->is_ended);
+		client_leave(fast);
+		client_leave(slow);
+		world_free(world);
+	}
 	free(text);
+}
+
+/* A slow client behind one that made so many pieces and left. */
+static void
+client_hold_back(struct world *world, struct client *slow, unsigned pieces)
+{
+	struct client fast;
+	client_begin(world, plain, &fast);
+	assert_true(client_join(world, plain, slow));
+	client_take_some(&fast, pieces);
+	client_leave(&fast);
+}
+
+/* What is kept for those who may come goes before anybody is ended. */
+static void
+test_limit__in_total_a_start_gives_way_first(void **state)
+{
+	(void)state;
+	enum { HOGS_MAX = 40, EACH = 40, PIECE = SERIES_BYTES + 100 };
+	struct world *world = world_new(SERIES_MANY);
+	struct client slow[HOGS_MAX], newest;
+	unsigned hogs = 0;
+	learn(world, plain);
+	while (world->all.held + (2 * EACH + 2) * PIECE < RENDERINGS_HELD_BYTES)
+		client_hold_back(world, &slow[hogs++], EACH);
+	size_t left = RENDERINGS_HELD_BYTES - world->all.held;
+	client_hold_back(world, &slow[hogs++], left / PIECE - EACH - 2);
+	client_begin(world, plain, &newest);
+	client_take_some(&newest, EACH + 2);
+	assert_joinable(world, plain, true);
+	client_take_some(&newest, 2);
+	assert_joinable(world, plain, false);
+	assert_true(newest.got.len < RENDERING_START_BYTES);
+	for (unsigned i = 0; i < hogs; i++) {
+		assert_non_null(slow[i].consumer.rendering);
+		client_leave(&slow[i]);
+	}
+	client_leave(&newest);
 	world_free(world);
 }
 
@@ -494,15 +535,11 @@ test_limit__in_total_the_largest_gives_way(void **state)
 	(void)state;
 	enum { HOGS = RENDERINGS_HELD_BYTES / RENDERING_HELD_BYTES };
 	struct world *world = world_new(SERIES_HELD + 1);
-	struct client slow[HOGS], fast, honest[2];
+	struct client slow[HOGS], honest[2];
 	unsigned ended = 0;
 	learn(world, plain);
-	for (unsigned i = 0; i < HOGS; i++) {
-		client_begin(world, plain, &fast);
-		assert_true(client_join(world, plain, &slow[i]));
-		client_take_some(&fast, SERIES_HELD);
-		client_leave(&fast);
-	}
+	for (unsigned i = 0; i < HOGS; i++)
+		client_hold_back(world, &slow[i], SERIES_HELD);
 	world->family.series_count = SERIES_FEW * 2;
 	client_begin(world, plain, &honest[0]);
 	assert_true(client_join(world, plain, &honest[1]));
@@ -542,6 +579,7 @@ main(void)
 	    cmocka_unit_test(test_limit__alone_nothing_is_held),
 	    cmocka_unit_test(test_limit__slow_one_is_ended_and_others_finish),
 	    cmocka_unit_test(test_limit__one_piece_is_too_large),
+	    cmocka_unit_test(test_limit__in_total_a_start_gives_way_first),
 	    cmocka_unit_test(test_limit__in_total_the_largest_gives_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,7 +244,7 @@ def make_wide(bridge):
 
 @contextlib.contextmanager
 def begun_scrape(bridge):
-    """The response of a scrape whose client has not read on, so that it is still being rendered."""
+    """A scrape whose client has asked and reads nothing yet."""
     connection = http.client.HTTPConnection('127.0.0.1', bridge.web)
     connection.sock = socket.socket()
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -252,25 +252,25 @@ def begun_scrape(bridge):
     connection.sock.connect(('127.0.0.1', bridge.web))
     with contextlib.closing(connection):
         connection.request('GET', '/metrics')
-        yield connection.getresponse()
+        yield connection
 
 
 def test_scrapes_share_a_rendering(start_bridge):
-    """Who asks while another scrape is being rendered gets the same bytes; afterwards nobody does."""
+    """Who asks while another scrape is being rendered gets the same bytes."""
     bridge = start_bridge()
     make_wide(bridge)
 
     def share():
-        # A machine that is busy may let the first grow too old to be joined.
+        # On a busy machine the second may come too late.
         before = bridge.scrape().own('scrapes_shared_total')
-        with begun_scrape(bridge) as first:
-            second = bridge.request('GET', '/metrics').body
-            answer = first.read()
-        assert len(Scrape(answer.decode()).users()) == WIDE
+        with begun_scrape(bridge) as first, begun_scrape(bridge) as second:
+            answers = [client.getresponse().read() for client in (first, second)]
+        for answer in answers:
+            assert len(Scrape(answer.decode()).users()) == WIDE
         scrape = bridge.scrape()
         assert scrape.own('scrapes_aborted_total') == 0
         shared = scrape.own('scrapes_shared_total') - before
-        assert (shared == 1) == (answer == second)
+        assert (shared == 1) == (answers[0] == answers[1])
         return shared
 
     await_condition(share, 'two scrapes that share')
@@ -282,8 +282,8 @@ def test_scrapes_share__one_goes_away(start_bridge):
     make_wide(bridge)
     with begun_scrape(bridge) as second:
         with begun_scrape(bridge) as first:
-            first.read(1000)
-        assert len(Scrape(second.read().decode()).users()) == WIDE
+            first.getresponse().read(1000)
+        assert len(Scrape(second.getresponse().read().decode()).users()) == WIDE
     await_condition(lambda: bridge.scrape().own('scrapes_aborted_total') == 1, 'the one that went away')
 
 
@@ -291,7 +291,8 @@ def test_scrape_during_sigterm(start_bridge):
     """A scrape that is under way when SIGTERM comes is finished."""
     bridge = start_bridge()
     make_wide(bridge)
-    with begun_scrape(bridge) as response:
+    with begun_scrape(bridge) as client:
+        response = client.getresponse()
         answer = response.read(1000)
         bridge.signal(signal.SIGTERM)
         answer += response.read()
