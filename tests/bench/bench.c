@@ -16,7 +16,7 @@
  *
  *	PB	the bound: nanoseconds a line of 1432-byte packets; measured again in turns with each row
  *		that is compared with it
- *	T6	PB by the same copy and a memchr() for each line
+ *	T6	PB by the same copy and a memchr() for each line; how much of both is the copy is printed
  *	T7	a million series, all equally likely, all known before, by PB
  *	T8	all known spellings are void before each batch, by PB
  *	T9	each of two threads of one bridge alone, by both at once; the worse of counters and histograms
@@ -29,8 +29,9 @@
  * "without coalescing" one that never lets datagrams gather.
  *
  *	T1, T2	sendmmsg() of eight one-line datagrams at a time, 300,000 a second; T1b 100,000
- *	T3	user time: all CPU time but the null receiver's system time for as many packets. Ticks split only
- *		that one, of which hardly any is user time, so that their error is small
+ *	T3	user time by PB without its copy, which in a server is the kernel's: all CPU time but the null
+ *		receiver's system time for as many packets. Ticks split only that one, of which hardly any is
+ *		user time, so that their error is small
  *	T4, CPU	datagrams of 1432 bytes as fast as plain sends go; T4b 100,000 a second
  *	T5	as fast as the sender can: segments of one large send (UDP GSO) of 8192 bytes each, which lines
  *		fill to the byte without padding; T5b one TCP connection

@@ -34,6 +34,9 @@ void bench_peer(struct bench *bench);
  */
 double bench_parse_bound(struct bench *bench);
 
+/** Measures the copy that is part of PB in the same way. @return nanoseconds a line */
+double bench_copy(struct bench *bench);
+
 /** Gives back what bench_parse_bound() works on. */
 void bench_memory_end(struct bench *bench);
 

@@ -362,8 +362,11 @@ find_saturation(const struct plan *plan, enum transport transport)
 {
 	uint64_t lost;
 	double best = probe(plan, transport, FLOOD, &lost);
-	if (!lost)
-		return best; /* the flood was the limit, or waited for the bridge */
+	if (!lost) {
+		printf("%s: a flood lost nothing: shares are of the %.0f lines/s that it reached\n",
+		       transport_names[transport], best);
+		return best;
+	}
 	for (int i = 0; i < PROBES; i++) {
 		double rate = best * 1.2;
 		if (probe(plan, transport, rate, &lost) < 0.97 * rate || lost)

@@ -14,6 +14,7 @@
 struct replay;
 
 enum replay_work {
+	REPLAY_COPY,	/* the copy alone */
 	REPLAY_SCAN,   /* find each newline and no more */
 	REPLAY_INGEST, /* all that an ingest thread does */
 	REPLAY_FORGET, /* the same, with all known spellings void before each batch */

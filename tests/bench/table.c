@@ -9,7 +9,7 @@ static struct table_row rows[] = {
     {"T1", "1-line UDP at 300 k/s, CPU a packet / null receiver's", AT_MOST, 1.20, 1.12, "x"},
     {"T1b", "the same at 100 k/s, where wake-ups dominate", REPORTED, 0, 0, "x"},
     {"T2", "1-line UDP at 300 k/s, CPU / without coalescing", AT_MOST, 0.65, 0.5, "x"},
-    {"T3", "1432 B, user time a line / in memory (PB)", AT_MOST, 1.25, 1.1, "x"},
+    {"T3", "1432 B, user time a line / PB without its copy", AT_MOST, 1.25, 1.1, "x"},
     {"T4", "1432 B, packets a CPU second / null receiver's", AT_LEAST, 0.42, 0.50, "x"},
     {"T4b", "the same at 100 k/s", REPORTED, 0, 0, "x"},
     {"CPU", "1432 B, CPU a line, user and system", AT_MOST, 150, 0, "ns"},
