@@ -20,10 +20,13 @@
 #include <stdlib.h>
 
 #define TICKS_PER_SECOND (1000000 / TICK_US)
-/* Series that one call takes a step further: a few milliseconds for each of the steps. */
-#define SLICE 8192
+/*
+ * Series that one call takes a step further. A call takes about half a millisecond, since with one CPU
+ * for all threads ingest stands still meanwhile.
+ */
+#define SLICE 512
 /* Places in the output order that one call looks at: they are looked at faster. */
-#define SWEEP_SLICE 65536
+#define SWEEP_SLICE 4096
 /* What a family costs besides, in places. */
 #define SWEEP_FAMILY 8
 /* Series worked off in one hold of the lock: well below a millisecond. */
