@@ -330,8 +330,7 @@ static struct series *
 series_new(struct registry *registry, struct family *family, const struct layout *layout,
 	   const struct series_request *request, struct span text, uint64_t hash)
 {
-	struct series *series =
-	    slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
+	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
 	series->pool = (uint16_t)layout->pool;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);

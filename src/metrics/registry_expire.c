@@ -250,7 +250,8 @@ sweep_list(struct family *family, size_t limit)
 	family->sweep_at = kept;
 	/* Rather some are arranged twice than any left out. */
 	if (family->arranged_to > from)
-		family->arranged_to = family->arranged_to > at ? family->arranged_to - (at - kept) : from;
+		family->arranged_to =
+		    family->arranged_to > at ? family->arranged_to - (at - kept) : from;
 	return at - from;
 }
 
@@ -343,8 +344,12 @@ bool
 registry_expire(struct registry *registry, uint32_t tick)
 {
 	registry->tick = tick;
-	/* Now and then, so that the scrape after a flood of births finds most of them sorted. */
-	registry_merge_births(registry);
+	/*
+	 * Now and then, so that the scrape after a flood of births finds most of them sorted. Not in
+	 * each of the many calls of a pass: a few births take as long as many.
+	 */
+	if (!registry->is_arranging)
+		registry_merge_births(registry);
 	/* The wheel stands still until all are in it, or their deadlines would be behind it. */
 	bool is_armed = !arm_changed(registry);
 	if (registry->dying_count && grace_has_passed(registry->grace, registry->dying_since))
