@@ -124,7 +124,10 @@ registry_arrange(struct registry *registry)
 	for (size_t left = SLICE; left;) {
 		if (registry->arrange_at >= registry->sorted_count) {
 			registry->is_arranging = false;
-			return begin_pass(registry);
+			if (!begin_pass(registry))
+				return false;
+			left--;
+			continue;
 		}
 		struct family *family = registry->sorted[registry->arrange_at];
 		if (family->pins)
