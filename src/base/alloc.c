@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Blocks of this size come from the kernel and go back to it. */
 #define LARGE_BLOCK (1 << 20)
@@ -73,17 +74,37 @@ xaligned_calloc(size_t alignment, size_t count, size_t size)
 /* Below this many bytes huge pages would cost more memory than they save time. */
 #define HUGE_PAGES_FROM ((size_t)4 << 20)
 
-void *
-xpages_alloc(size_t size)
+static void *
+map_pages(size_t size)
 {
 	void *pages =
 	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		out_of_memory(size);
+	return pages;
+}
+
+void *
+xpages_alloc(size_t size)
+{
+	void *pages = map_pages(size);
 	/* Advice only: a kernel without huge pages refuses it, and nothing is lost. */
 	if (size >= HUGE_PAGES_FROM)
 		(void)madvise(pages, size, MADV_HUGEPAGE);
 	return pages;
+}
+
+void *
+xpages_alloc_aligned(size_t size, size_t alignment)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t whole = (size + page - 1) / page * page;
+	char *pages = map_pages(whole + alignment);
+	size_t before = -(uintptr_t)pages & (alignment - 1);
+	if (before)
+		xpages_free(pages, before);
+	xpages_free(pages + before + whole, alignment - before);
+	return pages + before;
 }
 
 void

@@ -37,6 +37,8 @@ void *xaligned_calloc(size_t alignment, size_t count, size_t size)
  */
 void *xpages_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void xpages_free(void *pages, size_t size);
+/** The same, without huge pages. @alignment of the address, a power of two of whole pages */
+void *xpages_alloc_aligned(size_t size, size_t alignment) __attribute__((malloc, returns_nonnull));
 
 /** @return a copy of `len` bytes with a NUL behind them */
 char *xmemdup0(const void *bytes, size_t len) __attribute__((malloc, returns_nonnull));

@@ -115,21 +115,39 @@ close_hole(struct index *index, size_t hole)
 	index->slots[hole] = (struct index_slot){0};
 }
 
+/* The slot that this very item is in, or NULL. */
+static struct index_slot *
+slot_of(const struct index *index, uint64_t hash, const void *item)
+{
+	if (!index->count)
+		return NULL;
+	size_t i = home_of(index, hash >> 32);
+	for (size_t away = 0; may_follow(index, i, away); away++) {
+		if (index->slots[i].item == item)
+			return &index->slots[i];
+		i = slot_after(index, i);
+	}
+	return NULL;
+}
+
+bool
+index_replace(struct index *index, uint64_t hash, const void *item, void *other)
+{
+	struct index_slot *slot = slot_of(index, hash, item);
+	if (slot)
+		slot->item = other;
+	return slot;
+}
+
 bool
 index_remove(struct index *index, uint64_t hash, const void *item)
 {
-	if (!index->count)
+	struct index_slot *slot = slot_of(index, hash, item);
+	if (!slot)
 		return false;
-	size_t i = home_of(index, hash >> 32);
-	for (size_t away = 0; may_follow(index, i, away); away++) {
-		if (index->slots[i].item == item) {
-			close_hole(index, i);
-			index->count--;
-			return true;
-		}
-		i = slot_after(index, i);
-	}
-	return false;
+	close_hole(index, (size_t)(slot - index->slots));
+	index->count--;
+	return true;
 }
 
 void

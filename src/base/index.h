@@ -36,6 +36,9 @@ void index_prefetch(const struct index *index, uint64_t hash);
 /** Adds an item (not NULL) that is not in yet. */
 void index_add(struct index *index, uint64_t hash, void *item);
 
+/** Puts another item of the same hash into the place of this very one; @return whether it was in */
+bool index_replace(struct index *index, uint64_t hash, const void *item, void *other);
+
 /** Takes this very item out; @return whether it was in */
 bool index_remove(struct index *index, uint64_t hash, const void *item);
 

@@ -33,10 +33,10 @@ registry_new(const struct registry_settings *settings)
 }
 
 void
-series_free(struct series *series)
+series_free(struct registry *registry, struct series *series)
 {
 	free(atomic_load_explicit(&series->life, memory_order_relaxed));
-	free(series);
+	slab_free(&registry->slab, series, series_bytes(series->text_len));
 }
 
 void
@@ -56,7 +56,7 @@ free_all_series(struct registry *registry)
 		struct index *segment = &registry->series[n];
 		for (size_t i = 0; i < segment->size; i++) {
 			if (segment->slots[i].item)
-				series_free(segment->slots[i].item);
+				series_free(registry, segment->slots[i].item);
 		}
 		index_fini(segment);
 	}
@@ -71,6 +71,7 @@ registry_free(struct registry **slot)
 	while (registry_clean(registry))
 		;
 	free_all_series(registry);
+	slab_fini(&registry->slab);
 	for (size_t i = 0; i < registry->families.size; i++) {
 		if (registry->families.slots[i].item)
 			family_free(registry->families.slots[i].item);
@@ -329,9 +330,7 @@ static struct series *
 series_new(struct registry *registry, struct family *family, const struct layout *layout,
 	   const struct series_request *request, struct span text, uint64_t hash)
 {
-	/* Not xmalloc(sizeof(*series) + text.len): the text begins inside the padding. */
-	size_t size = offsetof(struct series, text) + text.len;
-	struct series *series = xmalloc(size > sizeof(*series) ? size : sizeof(*series));
+	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
 	series->pool = (uint16_t)layout->pool;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);
@@ -372,7 +371,7 @@ series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 		return;
 	life->is_changed = true;
 	life->next_changed = registry->changed;
-	registry->changed = series;
+	registry->changed = life;
 }
 
 static bool

@@ -95,11 +95,10 @@ arm_changed(struct registry *registry)
 {
 	pthread_mutex_lock(&registry->lock);
 	for (size_t done = 0; registry->changed && done < SLICE; done++) {
-		struct series *series = registry->changed;
-		struct series_life *life = life_of(series);
+		struct series_life *life = registry->changed;
 		registry->changed = life->next_changed;
 		life->is_changed = false;
-		arm(registry, series, life);
+		arm(registry, life->node.owner, life);
 		give_way(registry, done + 1);
 	}
 	bool has_more = registry->changed;
@@ -117,8 +116,8 @@ on_due(void *ctx, struct expiry_node *node)
 		return;
 	}
 	registry->dying = xgrow(registry->dying, registry->dying_count, &registry->dying_capacity,
-				sizeof(struct series *));
-	registry->dying[registry->dying_count++] = series;
+				sizeof(*registry->dying));
+	registry->dying[registry->dying_count++] = life_of(series);
 }
 
 /* Takes the batch of due series away from all threads. */
@@ -127,8 +126,9 @@ begin_dying(struct registry *registry)
 {
 	pthread_mutex_lock(&registry->lock);
 	for (size_t i = 0; i < registry->dying_count; i++) {
-		registry->dying[i]->state = SERIES_DYING;
-		series_set_incarnations(registry, registry->dying[i], INCARNATION_NONE);
+		struct series *series = registry->dying[i]->node.owner;
+		series->state = SERIES_DYING;
+		series_set_incarnations(registry, series, INCARNATION_NONE);
 		give_way(registry, i + 1);
 	}
 	pthread_mutex_unlock(&registry->lock);
@@ -177,7 +177,7 @@ finish_dying(struct registry *registry)
 	bool any_dead = false;
 	pthread_mutex_lock(&registry->lock);
 	for (size_t i = 0; i < registry->dying_count; i++) {
-		struct series *series = registry->dying[i];
+		struct series *series = registry->dying[i]->node.owner;
 		give_way(registry, i + 1);
 		/* One whose ttl has changed waits for arm_changed(). */
 		bool lives = series->state == SERIES_LIVE || life_of(series)->is_changed ||
@@ -248,6 +248,10 @@ sweep_list(struct family *family, size_t limit)
 	memmove(&list->items[kept], &list->items[at], (list->count - at) * sizeof(list->items[0]));
 	list->count -= at - kept;
 	family->sweep_at = kept;
+	/* Rather some are arranged twice than any left out. */
+	if (family->arranged_to > from)
+		family->arranged_to =
+		    family->arranged_to > at ? family->arranged_to - (at - kept) : from;
 	return at - from;
 }
 
@@ -256,8 +260,14 @@ sweep_touched(struct registry *registry)
 {
 	for (size_t left = SWEEP_SLICE; left && registry->touched;) {
 		struct family *family = registry->touched;
+		size_t before = family->list->count;
 		size_t done = sweep_list(family, left) + SWEEP_FAMILY;
 		left -= done < left ? done : left;
+		registry->listed -= before - family->list->count;
+		if (family->unarranged > family->list->count) {
+			registry->unarranged -= family->unarranged - family->list->count;
+			family->unarranged = family->list->count;
+		}
 		if (family->dead)
 			continue;
 		registry->touched = family->next_touched;
@@ -291,6 +301,9 @@ sweep_sorted(struct registry *registry)
 	registry->sorted_count -= at - kept;
 	registry->sorted_version += at != kept;
 	registry->sorted_sweep_at = kept;
+	if (registry->arrange_at > from)
+		registry->arrange_at =
+		    registry->arrange_at > at ? registry->arrange_at - (at - kept) : from;
 }
 
 /* Gives back the ids and the memory of dead series. */
@@ -311,7 +324,7 @@ free_corpses(struct registry *registry)
 		ids->free[ids->free_count++] = series->id;
 		registry->text_bytes -= series->text_len;
 		registry->records--;
-		series_free(series);
+		series_free(registry, series);
 		give_way(registry, done + 1);
 	}
 	pthread_mutex_unlock(&registry->lock);
@@ -331,13 +344,18 @@ bool
 registry_expire(struct registry *registry, uint32_t tick)
 {
 	registry->tick = tick;
-	/* Now and then, so that the scrape after a flood of births finds most of them sorted. */
-	registry_merge_births(registry);
+	/*
+	 * Now and then, so that the scrape after a flood of births finds most of them sorted. Not in
+	 * each of the many calls of a pass: a few births take as long as many.
+	 */
+	if (!registry->is_arranging)
+		registry_merge_births(registry);
 	/* The wheel stands still until all are in it, or their deadlines would be behind it. */
 	bool is_armed = !arm_changed(registry);
 	if (registry->dying_count && grace_has_passed(registry->grace, registry->dying_since))
 		finish_dying(registry);
 	bool is_clean = !registry_clean(registry);
+	is_clean = !registry_arrange(registry) && is_clean;
 	if (registry->dying_count || !is_armed)
 		return true;
 	bool is_done = !expiry_advance(registry->expiry, tick / TICKS_PER_SECOND, SLICE, on_due,

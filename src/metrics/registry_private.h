@@ -1,6 +1,6 @@
 /*
- * metrics/registry_private - the registry's insides, shared by its three files: registry.c (ingest
- * side), registry_expire.c and registry_reader.c (control side).
+ * metrics/registry_private - the registry's insides, shared by its files: registry.c (ingest side),
+ * registry_expire.c, registry_arrange.c and registry_reader.c (control side).
  */
 #ifndef METRICS_REGISTRY_PRIVATE_H
 #define METRICS_REGISTRY_PRIVATE_H
@@ -8,6 +8,7 @@
 #include "base/index.h"
 #include "metrics/expiry.h"
 #include "metrics/registry.h"
+#include "metrics/slab.h"
 
 #include <pthread.h>
 
@@ -17,15 +18,18 @@ enum series_state {
 	SERIES_DEAD,  /* out of the index; the record waits for readers to leave the family */
 };
 
-/* What only a series that has, or had, a ttl needs. */
+/* What only a series that has, or had, a ttl needs. It stays where it is when the series moves. */
 struct series_life {
-	struct expiry_node node;     /* control only */
-	struct series *next_changed; /* under the lock: list of series whose ttl changed */
+	struct expiry_node node;	  /* control only, but its owner: under the lock */
+	struct series_life *next_changed; /* under the lock: list of those whose ttl changed */
 	_Atomic int64_t ttl_us;	     /* 0 = never expires; written under the lock */
 	bool is_changed;	     /* in that list */
 };
 
-/* There may be millions: what can be worked out again, or is rarely there, has no field. */
+/*
+ * There may be millions: what can be worked out again, or is rarely there, has no field. Records move,
+ * see registry_arrange(): only the index, its family and its life may point to one for long.
+ */
 struct series {
 	union {
 		struct name_set *names;	  /* until it is dead */
@@ -78,6 +82,9 @@ struct family {
 	bool is_touched; /* in registry->touched: dead series are in its list */
 	size_t dead; /* how many of the list */
 	size_t sweep_at; /* where in the list the search for them goes on */
+	size_t unarranged; /* about how many of the list lie elsewhere in memory than in its order */
+	size_t arranged_to; /* so far in the list did this pass come */
+	uint64_t pass;	    /* the last that came to this family */
 	/* Taken out of the list, but readers may hold an older one. */
 	struct series *graveyard, *graveyard_end;
 	struct family *next_touched;
@@ -113,7 +120,8 @@ struct registry {
 	struct pool_ids ids[POOLS_MAX];
 	uint32_t last_incarnation;
 	struct family *born; /* families with births */
-	struct series *changed;
+	struct series_life *changed;
+	struct slab slab; /* of the records */
 	_Atomic uint64_t frees;
 	_Atomic uint64_t series_count[METRIC_TYPES];
 	_Atomic uint64_t metrics_count[METRIC_TYPES];
@@ -128,10 +136,15 @@ struct registry {
 	struct family *touched; /* families with dead series in their lists */
 	struct series *corpses; /* dead series that nothing refers to any more */
 	struct expiry *expiry;
-	struct series **dying; /* the batch that waits for a quiescent point */
+	struct series_life **dying; /* the batch that waits for a quiescent point */
 	size_t dying_count, dying_capacity;
 	struct grace_moment *dying_since;
 	uint32_t tick;
+	size_t listed, unarranged; /* of all listed families together */
+	uint64_t pass; /* the one under way, or the last */
+	bool is_arranging; /* a pass is under way... */
+	bool compacts; /* ... and moves the records of families in good order, too */
+	size_t arrange_at; /* the family in `sorted` that it has come to */
 };
 
 static inline struct span
@@ -151,6 +164,15 @@ static inline struct span
 series_text(const struct series *series)
 {
 	return span_of(series->text, series->text_len);
+}
+
+/** @return what a record takes, of a label text so long */
+static inline size_t
+series_bytes(size_t text_len)
+{
+	/* Not sizeof(struct series) + text_len: the text begins inside the padding. */
+	size_t size = offsetof(struct series, text) + text_len;
+	return size > sizeof(struct series) ? size : sizeof(struct series);
 }
 
 static inline struct family *
@@ -210,10 +232,19 @@ void family_unpinned(struct registry *registry, struct family *family);
  */
 bool registry_clean(struct registry *registry);
 
+/**
+ * Moves records so that they lie in memory in output order, or closer together, a slice of them at each
+ * call: when many were born since the last time, or so many died that memory is half empty. Families
+ * that a reader is in wait. Control thread, without the lock.
+ *
+ * @return whether there is more to do that need not wait
+ */
+bool registry_arrange(struct registry *registry);
+
 /** Frees a family that nothing refers to any more. */
 void family_free(struct family *family);
 
-/** Frees the memory of a series' record. */
-void series_free(struct series *series);
+/** Frees the memory of a series; under the lock. */
+void series_free(struct registry *registry, struct series *series);
 
 #endif

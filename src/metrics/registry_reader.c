@@ -142,6 +142,9 @@ registry_merge_births(struct registry *registry)
 	size_t count;
 	for (struct family *family; (family = take_births(registry, &births, &count));) {
 		merge_family_births(family, births, count);
+		family->unarranged += count;
+		registry->unarranged += count;
+		registry->listed += count;
 		free(births);
 		if (family->is_listed)
 			continue;

@@ -74,6 +74,23 @@ test_nothing_is_something(void **state)
 	free(p);
 }
 
+static void
+test_pages__aligned_and_zeroed(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {1, 4096, 4097, 65536, 100000};
+	static const size_t alignments[] = {4096, 65536, 1 << 20};
+	for (size_t i = 0; i < 15; i++) {
+		size_t size = sizes[i % 5], alignment = alignments[i / 5];
+		unsigned char *pages = xpages_alloc_aligned(size, alignment);
+		assert_int_equal((uintptr_t)pages % alignment, 0);
+		for (size_t n = 0; n < size; n++)
+			assert_int_equal(pages[n], 0);
+		memset(pages, 1, size);
+		xpages_free(pages, size);
+	}
+}
+
 int
 main(void)
 {
@@ -81,6 +98,7 @@ main(void)
 	    cmocka_unit_test(test_grow__keeps_items),
 	    cmocka_unit_test(test_copies),
 	    cmocka_unit_test(test_zeroed_and_aligned),
+	    cmocka_unit_test(test_pages__aligned_and_zeroed),
 	    cmocka_unit_test(test_nothing_is_something),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

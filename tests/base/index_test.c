@@ -86,6 +86,28 @@ test_remove__takes_the_very_item(void **state)
 	index_fini(&index);
 }
 
+static void
+test_replace__puts_another_in_the_very_place(void **state)
+{
+	(void)state;
+	struct index index = INDEX_INIT;
+	struct item items[5];
+	for (unsigned i = 0; i < 4; i++) {
+		items[i] = (struct item){.hash = HOME(15), .number = i};
+		assert_false(index_replace(&index, items[i].hash, &items[i], &items[4]));
+		index_add(&index, items[i].hash, &items[i]);
+	}
+	items[4] = items[2];
+	assert_false(index_replace(&index, items[4].hash, &items[4], &items[2]));
+	assert_true(index_replace(&index, items[2].hash, &items[2], &items[4]));
+	assert_int_equal(index.count, 4);
+	assert_ptr_equal(find(&index, &items[2]), &items[4]);
+	assert_false(index_remove(&index, items[2].hash, &items[2]));
+	assert_true(index_remove(&index, items[4].hash, &items[4]));
+	assert_ptr_equal(find(&index, &items[3]), &items[3]);
+	index_fini(&index);
+}
+
 /* A run of items that wraps around the end of the table; each hole in it must be closed rightly. */
 static void
 test_remove__closes_holes_across_the_end(void **state)
@@ -190,6 +212,7 @@ main(void)
 	    cmocka_unit_test(test_find__same_hash_different_items),
 	    cmocka_unit_test(test_find__same_slot_different_hash),
 	    cmocka_unit_test(test_remove__takes_the_very_item),
+	    cmocka_unit_test(test_replace__puts_another_in_the_very_place),
 	    cmocka_unit_test(test_remove__closes_holes_across_the_end),
 	    cmocka_unit_test(test_add__memory_follows_the_count),
 	    cmocka_unit_test(test_index__against_a_model),

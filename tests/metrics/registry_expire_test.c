@@ -284,7 +284,7 @@ test_dying__freed_out_of_the_wheel(void **state)
 	fixture_send(&fixture, METRIC_COUNTER, "x", "", SECOND_US, 1);
 	grace_begin(fixture.grace, 0);
 	assert_true(registry_expire(fixture.registry, 30));
-	struct series *series = fixture.registry->dying[0];
+	struct series *series = fixture.registry->dying[0]->node.owner;
 	fixture.tick = 30;
 	fixture_send(&fixture, METRIC_COUNTER, "x", "", 2 * SECOND_US, 1);
 	series->state = SERIES_DYING;

@@ -1,0 +1,128 @@
+#include "metrics/slab.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+#include <stdalign.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+#define ALIGNMENT 8
+/* Chunks begin at multiples of this, so that a record's address tells its chunk. */
+#define CHUNK_SIZE ((size_t)256 << 10)
+/* A longer record gets a chunk of its own, or the ends of chunks would be a waste. */
+#define SHARED_MAX (CHUNK_SIZE / 8)
+
+struct slab_chunk {
+	size_t size; /* of the pages */
+	size_t used; /* bytes from the start, this header among them */
+	size_t live; /* bytes of records that were not freed */
+	bool is_open;
+	alignas(ALIGNMENT) char records[];
+};
+
+static size_t
+round_up(size_t size)
+{
+	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+static struct slab_chunk *
+chunk_of(const void *record)
+{
+	return (struct slab_chunk *)((uintptr_t)record & ~(uintptr_t)(CHUNK_SIZE - 1));
+}
+
+static struct slab_chunk *
+chunk_new(size_t size)
+{
+	struct slab_chunk *chunk = xpages_alloc_aligned(size, CHUNK_SIZE);
+	chunk->size = size;
+	chunk->used = sizeof(*chunk);
+	chunk->is_open = true;
+	ASAN_POISON_MEMORY_REGION(chunk->records, size - sizeof(*chunk));
+	return chunk;
+}
+
+/* Frees a chunk that gets no more records once the last is gone. */
+static void
+settle(struct slab *slab, struct slab_chunk *chunk)
+{
+	if (chunk->live || chunk->is_open)
+		return;
+	size_t size = chunk->size;
+	slab->closed_bytes -= size;
+	ASAN_UNPOISON_MEMORY_REGION(chunk, size);
+	xpages_free(chunk, size);
+}
+
+static void
+close_chunk(struct slab *slab, struct slab_chunk *chunk)
+{
+	if (!chunk)
+		return;
+	chunk->is_open = false;
+	slab->closed_bytes += chunk->size;
+	settle(slab, chunk);
+}
+
+static void *
+take(struct slab *slab, struct slab_chunk *chunk, size_t size)
+{
+	char *record = (char *)chunk + chunk->used;
+	chunk->used += size;
+	chunk->live += size;
+	slab->live_bytes += size;
+	ASAN_UNPOISON_MEMORY_REGION(record, size);
+	return record;
+}
+
+void *
+slab_alloc(struct slab *slab, enum slab_stream stream, size_t size)
+{
+	size = round_up(size);
+	if (size > SHARED_MAX) {
+		struct slab_chunk *own = chunk_new(sizeof(*own) + size);
+		void *record = take(slab, own, size);
+		close_chunk(slab, own);
+		return record;
+	}
+	struct slab_chunk *chunk = slab->open[stream];
+	if (!chunk || chunk->size - chunk->used < size) {
+		close_chunk(slab, chunk);
+		slab->open[stream] = chunk = chunk_new(CHUNK_SIZE);
+	}
+	return take(slab, chunk, size);
+}
+
+void
+slab_free(struct slab *slab, void *record, size_t size)
+{
+	struct slab_chunk *chunk = chunk_of(record);
+	size = round_up(size);
+	CHECK(chunk->live >= size);
+	chunk->live -= size;
+	slab->live_bytes -= size;
+	ASAN_POISON_MEMORY_REGION(record, size);
+	settle(slab, chunk);
+}
+
+bool
+slab_is_sparse(const struct slab *slab)
+{
+	return slab->live_bytes < slab->closed_bytes / 2;
+}
+
+void
+slab_fini(struct slab *slab)
+{
+	CHECK(slab->live_bytes == 0);
+	for (unsigned i = 0; i < SLAB_STREAMS; i++)
+		close_chunk(slab, slab->open[i]);
+	*slab = SLAB_INIT;
+}
