@@ -2,10 +2,6 @@
 
 #include "base/number.h"
 
-/* Whole numbers below this are written as plain digits; from here on as number_format() has them.
- */
-#define PLAIN_COUNT_END 1000000
-
 /* A line to be written: name, suffix, labels, perhaps one label more, value. */
 struct line {
 	struct span name, suffix;
@@ -77,8 +73,7 @@ add_count(struct buf *out, const struct line *line, uint64_t count)
 	char *to = begin_line(out, line);
 	if (!to)
 		return;
-	size_t len = count < PLAIN_COUNT_END ? number_format_uint(count, to)
-					     : number_format((double)count, to);
+	size_t len = number_format((double)count, to);
 	end_line(out, to + len);
 }
 

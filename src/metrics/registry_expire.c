@@ -15,24 +15,30 @@
 #include "metrics/registry_private.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include <sched.h>
 #include <stdlib.h>
 
 #define TICKS_PER_SECOND (1000000 / TICK_US)
 /*
- * Series that one call takes a step further. A call takes about half a millisecond, since with one CPU
- * for all threads ingest stands still meanwhile.
+ * Series that one call takes a step further. A call takes about a millisecond, since with one CPU for all
+ * threads ingest stands still meanwhile; at a call each two milliseconds series end as fast as one thread
+ * can make them.
  */
-#define SLICE 512
-/* Places in the output order that one call looks at: they are looked at faster. */
-#define SWEEP_SLICE 4096
+#define SLICE 1024
+/* Places in the output order that one call looks at: enough to be worth moving the rest up. */
+#define SWEEP_SLICE 16384
 /* What a family costs besides, in places. */
 #define SWEEP_FAMILY 8
 /* Series worked off in one hold of the lock: well below a millisecond. */
 #define LOCK_BATCH 256
-/* How often a thread that waits for the lock is offered the CPU before the lock is taken again. */
+/*
+ * How often, and how long, threads that wait for the lock are offered the CPU before it is taken again:
+ * in a flood of births some thread waits at any time.
+ */
 #define YIELDS_MAX 1000
+#define YIELDS_US 100
 
 /* Between series of a long list: lets ingest threads have the lock now and then. */
 static void
@@ -41,8 +47,12 @@ give_way(struct registry *registry, size_t done)
 	if (done % LOCK_BATCH)
 		return;
 	pthread_mutex_unlock(&registry->lock);
-	for (unsigned i = 0; i < YIELDS_MAX && atomic_load(&registry->waiting); i++)
+	int64_t end_us = clock_mono().us + YIELDS_US;
+	for (unsigned i = 0; i < YIELDS_MAX && atomic_load(&registry->waiting); i++) {
+		if (clock_mono().us > end_us)
+			break;
 		sched_yield();
+	}
 	pthread_mutex_lock(&registry->lock);
 }
 

@@ -163,7 +163,7 @@ scrape_once(const struct server *server)
 	server_await_rest(server);
 }
 
-/* Counts just behind the doublings of tables, and between them. */
+/* At counts that meet the tables in different states of being full. */
 static void
 measure_memory(const struct bench *bench, const struct population *population)
 {
