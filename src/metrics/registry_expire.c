@@ -29,6 +29,8 @@
 #define SLICE 1024
 /* Places in the output order that one call looks at: enough to be worth moving the rest up. */
 #define SWEEP_SLICE 16384
+/* Chunks of memory that one call gives back. */
+#define CHUNK_SLICE 8
 /* What a family costs besides, in places. */
 #define SWEEP_FAMILY 8
 /* Series worked off in one hold of the lock: well below a millisecond. */
@@ -350,6 +352,21 @@ registry_clean(struct registry *registry)
 	return registry->touched || registry->sorted_gone || registry->corpses;
 }
 
+/* Gives memory without records back to the kernel. @return whether there is more */
+static bool
+free_chunks(struct registry *registry)
+{
+	for (size_t left = CHUNK_SLICE; left; left--) {
+		pthread_mutex_lock(&registry->lock);
+		struct slab_chunk *chunk = slab_take_empty(&registry->slab);
+		pthread_mutex_unlock(&registry->lock);
+		if (!chunk)
+			return false;
+		slab_chunk_free(chunk);
+	}
+	return true;
+}
+
 bool
 registry_expire(struct registry *registry, uint32_t tick)
 {
@@ -366,6 +383,7 @@ registry_expire(struct registry *registry, uint32_t tick)
 		finish_dying(registry);
 	bool is_clean = !registry_clean(registry);
 	is_clean = !registry_arrange(registry) && is_clean;
+	is_clean = !free_chunks(registry) && is_clean;
 	if (registry->dying_count || !is_armed)
 		return true;
 	bool is_done = !expiry_advance(registry->expiry, tick / TICKS_PER_SECOND, SLICE, on_due,

@@ -173,8 +173,8 @@ shards_of(const struct registry *registry, const struct series *series)
 }
 
 /*
- * Series lie in memory in the order of their births, so in output order each costs cache misses that
- * nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
+ * Cells lie in memory in the order of births, and so do the records of new series, so in output order
+ * each costs cache misses that nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
  * in a loop that does nothing else: only the misses of a few hundred instructions overlap.
  */
 static void

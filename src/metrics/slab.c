@@ -23,6 +23,7 @@ struct slab_chunk {
 	size_t used; /* bytes from the start, this header among them */
 	size_t live; /* bytes of records that were not freed */
 	bool is_open;
+	struct slab_chunk *next; /* empty one */
 	alignas(ALIGNMENT) char records[];
 };
 
@@ -49,14 +50,30 @@ chunk_new(size_t size)
 	return chunk;
 }
 
-/* Frees a chunk that gets no more records once the last is gone. */
+/* Sets a chunk aside that gets no more records once the last is gone. */
 static void
 settle(struct slab *slab, struct slab_chunk *chunk)
 {
 	if (chunk->live || chunk->is_open)
 		return;
+	slab->closed_bytes -= chunk->size;
+	chunk->next = slab->empty;
+	slab->empty = chunk;
+}
+
+struct slab_chunk *
+slab_take_empty(struct slab *slab)
+{
+	struct slab_chunk *chunk = slab->empty;
+	if (chunk)
+		slab->empty = chunk->next;
+	return chunk;
+}
+
+void
+slab_chunk_free(struct slab_chunk *chunk)
+{
 	size_t size = chunk->size;
-	slab->closed_bytes -= size;
 	ASAN_UNPOISON_MEMORY_REGION(chunk, size);
 	xpages_free(chunk, size);
 }
@@ -69,6 +86,18 @@ close_chunk(struct slab *slab, struct slab_chunk *chunk)
 	chunk->is_open = false;
 	slab->closed_bytes += chunk->size;
 	settle(slab, chunk);
+}
+
+/* An empty chunk to be filled: one that is there, or a new one. */
+static struct slab_chunk *
+open_chunk(struct slab *slab)
+{
+	if (!slab->empty || slab->empty->size != CHUNK_SIZE)
+		return chunk_new(CHUNK_SIZE);
+	struct slab_chunk *chunk = slab_take_empty(slab);
+	chunk->used = sizeof(*chunk);
+	chunk->is_open = true;
+	return chunk;
 }
 
 static void *
@@ -95,7 +124,7 @@ slab_alloc(struct slab *slab, enum slab_stream stream, size_t size)
 	struct slab_chunk *chunk = slab->open[stream];
 	if (!chunk || chunk->size - chunk->used < size) {
 		close_chunk(slab, chunk);
-		slab->open[stream] = chunk = chunk_new(CHUNK_SIZE);
+		slab->open[stream] = chunk = open_chunk(slab);
 	}
 	return take(slab, chunk, size);
 }
@@ -124,5 +153,7 @@ slab_fini(struct slab *slab)
 	CHECK(slab->live_bytes == 0);
 	for (unsigned i = 0; i < SLAB_STREAMS; i++)
 		close_chunk(slab, slab->open[i]);
+	for (struct slab_chunk *empty; (empty = slab_take_empty(slab));)
+		slab_chunk_free(empty);
 	*slab = SLAB_INIT;
 }

@@ -255,6 +255,7 @@ test_arrange__churn_leaves_no_holes(void **state)
 				 (MANY + 15) / 16);
 		assert_true(slab->live_bytes < full / 8);
 		assert_true(slab->closed_bytes <= 2 * slab->live_bytes);
+		assert_null(slab->empty);
 	}
 	fixture_close(&fixture);
 }

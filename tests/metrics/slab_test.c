@@ -81,6 +81,39 @@ test_slab__gives_chunks_back(void **state)
 	free(records);
 }
 
+/* Empty chunks are used again, all but those of long records. */
+static void
+test_slab__empty_chunks(void **state)
+{
+	(void)state;
+	struct slab slab = SLAB_INIT;
+	char *first[8], *second[8];
+	for (unsigned i = 0; i < 8; i++)
+		first[i] = slab_alloc(&slab, SLAB_BORN, 30000);
+	assert_null(slab_take_empty(&slab));
+	char *last = slab_alloc(&slab, SLAB_BORN, 30000);
+	for (unsigned i = 0; i < 8; i++)
+		slab_free(&slab, first[i], 30000);
+	assert_non_null(slab.empty);
+	for (unsigned i = 0; i < 8; i++) {
+		second[i] = slab_alloc(&slab, SLAB_ARRANGED, 30000);
+		assert_ptr_equal(second[i], first[i]);
+		memset(second[i], (int)i, 30000);
+	}
+	assert_null(slab.empty);
+	slab_free(&slab, slab_alloc(&slab, SLAB_BORN, 300000), 300000);
+	assert_non_null(slab.empty);
+	char *other = slab_alloc(&slab, SLAB_ARRANGED, 30000);
+	assert_non_null(slab.empty);
+	slab_chunk_free(slab_take_empty(&slab));
+	assert_null(slab_take_empty(&slab));
+	for (unsigned i = 0; i < 8; i++)
+		slab_free(&slab, second[i], 30000);
+	slab_free(&slab, other, 30000);
+	slab_free(&slab, last, 30000);
+	slab_fini(&slab);
+}
+
 /* An open chunk outlives its records: the next go into the rest of it. */
 static void
 test_slab__open_chunk_stays(void **state)
@@ -125,6 +158,7 @@ main(void)
 	    cmocka_unit_test(test_slab__streams_lie_apart),
 	    cmocka_unit_test(test_slab__gives_chunks_back),
 	    cmocka_unit_test(test_slab__open_chunk_stays),
+	    cmocka_unit_test(test_slab__empty_chunks),
 	    cmocka_unit_test(test_slab__long_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
