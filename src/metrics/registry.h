@@ -101,7 +101,7 @@ uint64_t registry_families_count(const struct registry *registry);
 
 /**
  * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
- * point, and frees those that got no sample meanwhile. Each call does a part, in about a millisecond.
+ * point, and frees those that got no sample meanwhile. Each call does a part, in about half a millisecond.
  * Called about once a second, and again soon while it returns true.
  *
  * @tick   now
