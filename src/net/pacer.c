@@ -3,8 +3,8 @@
 /* How long traffic is watched before the pace changes: several wake-ups at any pace. */
 #define WINDOW_US 10000
 
-/* What should gather: two calls of recvmmsg(). More of it falls out of the cache again. */
-#define GATHER 128.
+/* What should gather: a few calls of recvmmsg(). More of it falls out of the cache again. */
+#define GATHER 256.
 
 /* Fewer than this cost no more one by one. */
 #define WORTH_WAITING 8.

@@ -120,8 +120,9 @@ send_stream(struct load *load)
 	return count;
 }
 
+/* @return packets sent: of datagrams no more than `due`, of the other ways as many as fit a system call */
 static unsigned
-send_some(struct load *load)
+send_some(struct load *load, unsigned due)
 {
 	switch (load->way) {
 	case LOAD_SEGMENTS:
@@ -129,7 +130,7 @@ send_some(struct load *load)
 	case LOAD_STREAM:
 		return send_stream(load);
 	default:
-		return send_datagrams(load, BATCH);
+		return send_datagrams(load, due);
 	}
 }
 
@@ -147,7 +148,10 @@ now_s(void)
 	return (double)clock_mono().us / 1e6;
 }
 
-/* Waits without sleeping: the sender has its CPU to itself, and a sleep would gather packets. */
+/*
+ * Waits without sleeping: the sender has its CPU to itself, and a sleep would gather packets. Datagrams
+ * go out when they are due, as from clients of which each sends one.
+ */
 void
 load_run(struct load *load, double rate, double seconds, struct load_sent *sent)
 {
@@ -156,7 +160,8 @@ load_run(struct load *load, double rate, double seconds, struct load_sent *sent)
 	for (double now = start; now - start < seconds; now = now_s()) {
 		if (rate > 0 && now < due)
 			continue;
-		unsigned count = send_some(load);
+		double late = rate > 0 ? (now - due) * rate : BATCH;
+		unsigned count = send_some(load, late < BATCH ? (unsigned)late + 1 : BATCH);
 		advance(load, count, sent);
 		if (rate > 0)
 			due += count / rate;
