@@ -26,8 +26,8 @@
 bool number_parse(struct span text, double *out) MUST_CHECK;
 
 /**
- * Parses what nearly every line carries: one to eight bytes, digits with perhaps one point among them.
- * Every byte is looked at together with the others, so that the length costs no guess.
+ * Parses what nearly every line carries: one to eight bytes, digits with perhaps one point among
+ * them. Every byte is looked at together with the others, so that the length costs no guess.
  *
  * @end    behind the text; the NUMBER_SHORT_MAX bytes before it are readable
  * @len    of the text
@@ -44,14 +44,16 @@ number_parse_short(const char *end, size_t len, double *out)
 		return false;
 	memcpy(&text, end - 8, sizeof(text));
 	text = le64toh(text);
-	/* The last byte is the highest. Bytes before the text become zeros, which count for nothing. */
+	/* The last byte is the highest. Bytes before the text become zeros, which count for
+	 * nothing. */
 	uint64_t outside = (UINT64_C(1) << (64 - 8 * len) % 64) - 1;
 	text = (text & ~outside) | ('0' * ones & outside);
 	uint64_t x = text ^ '.' * ones;
 	uint64_t points = ~(((x & 0x7f * ones) + 0x7f * ones) | x | 0x7f * ones);
 	double divisor = 1;
 	if (points) {
-		unsigned at = (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the first point */
+		unsigned at =
+		    (unsigned)__builtin_ctzll(points) & ~7u; /* bits before the first point */
 		uint64_t before = (UINT64_C(1) << at) - 1;
 		text = (text & ~(before << 8 | 0xff)) | (text & before) << 8 | '0';
 		divisor = power[(56 - at) / 8];
@@ -63,7 +65,8 @@ number_parse_short(const char *end, size_t len, double *out)
 		return false;
 	text = text * 10 + (text >> 8); /* pairs, in every other byte */
 	text = ((text & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
-		(text >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
+		(text >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+	       32;
 	*out = (double)(uint32_t)text / divisor;
 	return true;
 }
@@ -80,7 +83,8 @@ number_parse_short(const char *end, size_t len, double *out)
  */
 size_t number_format(double value, char *out);
 
-/** Writes `value` as plain decimal digits. @out at least 20 bytes. @return bytes written */
+/** Writes `value` as plain decimal digits. @out at least 20 bytes, all of which may be overwritten.
+ * @return bytes written */
 size_t number_format_uint(uint64_t value, char *out);
 
 #endif

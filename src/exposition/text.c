@@ -10,21 +10,26 @@ struct line {
 	struct span extra_value; /* needs no escaping */
 };
 
+#define BLOCK 16
+/* So much is copied here, longer texts by memcpy(), whose call costs more than a few blocks. */
+#define BLOCKS_MAX (16 * BLOCK)
+
 static inline char *
 put(char *to, struct span s)
 {
-	if (s.len)
-		memcpy(to, s.ptr, s.len);
+	if (s.len < BLOCK || s.len > BLOCKS_MAX) {
+		if (s.len)
+			memcpy(to, s.ptr, s.len);
+		return to + s.len;
+	}
+	for (size_t at = 0; at + BLOCK < s.len; at += BLOCK)
+		memcpy(to + at, s.ptr + at, BLOCK);
+	memcpy(to + s.len - BLOCK, s.ptr + s.len - BLOCK, BLOCK);
 	return to + s.len;
 }
 
-/*
- * Writes all before the value. Inlined, so that a counter's line, of which a scrape may have millions,
- * is compiled without the parts it has not.
- *
- * @return where the value goes, or NULL when the buffer is full
- */
-static inline __attribute__((always_inline)) char *
+/* @return where the value goes, or NULL when the buffer is full */
+static char *
 begin_line(struct buf *out, const struct line *line)
 {
 	size_t len = line->name.len + line->suffix.len + line->labels.len + line->extra_name.len +
@@ -59,7 +64,7 @@ end_line(struct buf *out, char *to)
 	out->len = (size_t)(to - out->ptr);
 }
 
-static inline __attribute__((always_inline)) void
+static void
 add_value(struct buf *out, const struct line *line, double value)
 {
 	char *to = begin_line(out, line);
@@ -143,21 +148,49 @@ exposition_text_add_family(struct buf *out, const struct family_view *family)
 	buf_add_byte(out, '\n');
 }
 
+/* Counters and gauges, of which a scrape may have millions: a line is little more than a copy. */
+static void
+add_scalars(struct buf *out, struct span name, const struct series_view *series, size_t count)
+{
+	size_t len = count * (name.len + sizeof("{} \n") + NUMBER_TEXT_MAX);
+	for (size_t i = 0; i < count; i++)
+		len += series[i].labels.len;
+	char *to = buf_reserve(out, len);
+	if (!to)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		to = put(to, name);
+		if (series[i].labels.len) {
+			*to++ = '{';
+			to = put(to, series[i].labels);
+			*to++ = '}';
+		}
+		*to++ = ' ';
+		to += number_format(series[i].value, to);
+		*to++ = '\n';
+	}
+	out->len = (size_t)(to - out->ptr);
+}
+
 void
 exposition_text_add_series(struct buf *out, const struct family_view *family,
-			   const struct series_view *series)
+			   const struct series_view *series, size_t count)
 {
-	struct line line = {
-	    .name = family->name,
-	    .suffix = SPAN(""),
-	    .labels = series->labels,
-	    .extra_name = SPAN(""),
-	    .extra_value = SPAN(""),
-	};
-	if (family->type == METRIC_HISTOGRAM)
-		add_histogram(out, line, series);
-	else if (family->type == METRIC_SUMMARY)
-		add_summary(out, line, series);
-	else
-		add_value(out, &line, series->value);
+	if (family->type != METRIC_HISTOGRAM && family->type != METRIC_SUMMARY) {
+		add_scalars(out, family->name, series, count);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct line line = {
+		    .name = family->name,
+		    .suffix = SPAN(""),
+		    .labels = series[i].labels,
+		    .extra_name = SPAN(""),
+		    .extra_value = SPAN(""),
+		};
+		if (family->type == METRIC_HISTOGRAM)
+			add_histogram(out, line, &series[i]);
+		else
+			add_summary(out, line, &series[i]);
+	}
 }

@@ -13,8 +13,9 @@
 /** Appends the HELP and TYPE lines. */
 void exposition_text_add_family(struct buf *out, const struct family_view *family);
 
-/** Appends all lines of one series of `family`. */
+/** Appends all lines of `count` series of `family`; of counters and gauges all or, over the cap,
+ * none. */
 void exposition_text_add_series(struct buf *out, const struct family_view *family,
-				const struct series_view *series);
+				const struct series_view *series, size_t count);
 
 #endif

@@ -9,7 +9,7 @@ struct format {
 	const char *content_type;
 	void (*add_family)(struct buf *out, const struct family_view *family);
 	void (*add_series)(struct buf *out, const struct family_view *family,
-			   const struct series_view *series);
+			   const struct series_view *series, size_t count);
 	void (*add_end)(struct buf *out); /* NULL = nothing follows the last series */
 };
 
@@ -22,15 +22,14 @@ static const struct format formats[EXPOSITION_FORMATS] = {
 	},
 };
 
-/* Series read at once: enough to make the reader's work cheap, and few enough to stay in the cache. */
+/* Series read at once: enough to make the reader's work cheap, and few enough to stay in the cache.
+ */
 #define BATCH_SERIES 32
 
 struct exposition_writer {
 	const struct format *format;
 	struct reader *reader; /* owned */
 	struct family_view family;
-	struct series_view batch[BATCH_SERIES];
-	size_t batch_next, batch_count; /* those from `next` on are not written yet */
 	bool is_in_family; /* `family` may have more series */
 	bool is_done;
 };
@@ -74,22 +73,14 @@ begin_family(struct exposition_writer *writer, struct buf *out)
 	writer->is_done = true;
 }
 
-/* Writes the series that were read, as many as are wanted. */
-static void
-write_batch(struct exposition_writer *writer, struct buf *out, size_t at_least)
-{
-	while (writer->batch_next < writer->batch_count && out->len < at_least && !buf_failed(out))
-		writer->format->add_series(out, &writer->family,
-					   &writer->batch[writer->batch_next++]);
-}
-
-/* Reads on. @return false behind the family's last series */
+/* Writes the family's next series. @return false behind the last */
 static bool
-read_batch(struct exposition_writer *writer)
+add_batch(struct exposition_writer *writer, struct buf *out)
 {
-	writer->batch_next = 0;
-	writer->batch_count = reader_next_batch(writer->reader, writer->batch, BATCH_SERIES);
-	return writer->batch_count > 0;
+	struct series_view batch[BATCH_SERIES];
+	size_t count = reader_next_batch(writer->reader, batch, BATCH_SERIES);
+	writer->format->add_series(out, &writer->family, batch, count);
+	return count > 0;
 }
 
 bool
@@ -98,10 +89,8 @@ exposition_writer_fill(struct exposition_writer *writer, struct buf *out, size_t
 	while (!writer->is_done && out->len < at_least && !buf_failed(out)) {
 		if (!writer->is_in_family)
 			begin_family(writer, out);
-		else if (writer->batch_next < writer->batch_count)
-			write_batch(writer, out, at_least);
 		else
-			writer->is_in_family = read_batch(writer);
+			writer->is_in_family = add_batch(writer, out);
 	}
 	return writer->is_done || buf_failed(out);
 }

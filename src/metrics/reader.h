@@ -41,14 +41,17 @@ struct series_view {
 	const double *quantile_values;	   /* NaN when the window is empty */
 };
 
+#define READER_BATCH_BYTES 16384
+
 struct reader;
 
 struct reader_ops {
 	/** Moves to the next family that has series. @return false at the end */
 	bool (*next_family)(struct reader *reader, struct family_view *out);
 	/**
-	 * Moves over the next series of this family, at most `max` (above 0) of them. Only counters and
-	 * gauges come several at once; of those only `labels` and `value` are written.
+	 * Moves over the next series of this family, at most `max` (above 0) of them and no more behind
+	 * READER_BATCH_BYTES of labels, so that long ones make no long steps. Only counters and gauges
+	 * come several at once; of those only `labels` and `value` are written.
 	 *
 	 * @return how many were put into `out`, 0 behind the last
 	 */

@@ -1,8 +1,8 @@
 /*
  * Output order and reading, on the control thread.
  *
- * A reader pins the family it is in and holds that family's list; between families it goes by name, so
- * families may come and go while a slow client takes its time.
+ * A reader pins the family it is in and holds that family's list; between families it goes by name,
+ * so families may come and go while a slow client takes its time.
  */
 #include "metrics/registry_private.h"
 
@@ -22,7 +22,7 @@ struct registry_reader {
 	struct reader reader;
 	struct registry *registry;
 	int64_t now_us;
-	struct family *family; /* pinned, or NULL before the first */
+	struct family *family;    /* pinned, or NULL before the first */
 	struct series_list *list; /* referenced */
 	size_t next_series;
 	size_t position; /* of `family` in registry->sorted while the version is the same */
@@ -94,8 +94,7 @@ merge_family_births(struct family *family, struct series **births, size_t count)
 	struct series_list *list = family->list;
 	if (list->count + count > list->capacity) {
 		list->capacity = list->count + count + list->count / 8;
-		list->items =
-		    xreallocarray(list->items, list->capacity, sizeof(struct series *));
+		list->items = xreallocarray(list->items, list->capacity, sizeof(struct series *));
 	}
 	order_merge(list->items, list->count, births, count, compare_series);
 	list->count += count;
@@ -165,44 +164,50 @@ struct shard_range {
 };
 
 static struct shard_range
-shards_of(const struct registry *registry, const struct series *series)
+shards_of(const struct registry *registry, unsigned pool)
 {
-	if (series->pool == POOL_GAUGES)
+	if (pool == POOL_GAUGES)
 		return (struct shard_range){registry->threads, registry->threads + 1};
 	return (struct shard_range){0, registry->threads};
 }
 
 /*
- * Cells lie in memory in the order of births, and so do the records of new series, so in output order
- * each costs cache misses that nobody can foresee. This goes ahead of the work on a batch and touches all that the work will need,
- * in a loop that does nothing else: only the misses of a few hundred instructions overlap.
+ * Cells lie in memory in the order of births, and so do the records of new series, so in output
+ * order each costs cache misses that nobody can foresee. This goes ahead of the work on a batch and
+ * touches all that the work will need, in a loop that does nothing else: only the misses of a few
+ * hundred instructions overlap.
  */
+static inline void
+prefetch_text(const struct series *series)
+{
+	const char *text = series->text;
+	size_t len = series->text_len < PREFETCH_MAX ? series->text_len : PREFETCH_MAX;
+	for (size_t at = 0; at < len; at += CACHE_LINE)
+		__builtin_prefetch(text + at);
+	__builtin_prefetch(text + len);
+}
+
 static void
 prefetch_batch(const struct registry *registry, struct series *const *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct series *series = items[i];
-		struct span text = series_text(series);
-		size_t len = text.len < PREFETCH_MAX ? text.len : PREFETCH_MAX;
-		for (size_t at = 0; at < len; at += CACHE_LINE)
-			__builtin_prefetch(text.ptr + at);
-		__builtin_prefetch(text.ptr + len);
-		struct shard_range range = shards_of(registry, series);
+		prefetch_text(series);
+		struct shard_range range = shards_of(registry, series->pool);
 		for (unsigned t = range.first; t < range.end; t++)
 			__builtin_prefetch(
 			    shard_peek(registry->shards[t], series->pool, series->id));
 	}
 }
 
-static double
-read_scalar(const struct registry *registry, const struct series *series)
+/* The sum of what the shards hold; of a gauge, which has one shard, its value as it is. */
+static inline double
+read_scalar(const struct registry *registry, struct shard_range range, const struct series *series)
 {
-	struct shard_range range = shards_of(registry, series);
 	double sum = 0;
 	for (unsigned i = range.first; i < range.end; i++) {
-		const struct cell *cell =
-		    shard_peek(registry->shards[i], series->pool, series->id);
-		if (cell)
+		const struct cell *cell = shard_peek(registry->shards[i], series->pool, series->id);
+		if (LIKELY(cell))
 			sum += atomic_load_explicit(&((const struct counter_cell *)cell)->value,
 						    memory_order_relaxed);
 	}
@@ -290,32 +295,44 @@ read_set(struct registry_reader *reader, const struct series *series)
 	return distinct_union_count(&reader->members);
 }
 
-/* @return whether the series is one number, of which readers show several at once */
-static bool
+/* Reads a series that is more than one number in a shard. */
+static void
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
 	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
-	out->labels = series_text(series);
-	switch (layout->type) {
-	case METRIC_COUNTER:
-		out->value = value_clamp(read_scalar(reader->registry, series));
-		return true;
-	case METRIC_GAUGE:
-		out->value = layout->is_set ? read_set(reader, series)
-					    : read_scalar(reader->registry, series);
-		return true;
-	case METRIC_HISTOGRAM:
-		*out = (struct series_view){.labels = out->labels};
+	*out = (struct series_view){.labels = series_text(series)};
+	if (layout->type == METRIC_HISTOGRAM)
 		read_histogram(reader, series, layout, out);
-		break;
-	case METRIC_SUMMARY:
-		*out = (struct series_view){.labels = out->labels};
+	else if (layout->type == METRIC_SUMMARY)
 		read_summary(reader, series, layout, out);
-		break;
-	case METRIC_TYPES:
-		break;
+	else
+		out->value = read_set(reader, series);
+}
+
+static bool
+is_dead(const struct series *series)
+{
+	return atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD;
+}
+
+/* Reads the next series, of which the first is in `pool`, up to `end` or one of another pool. */
+static size_t
+read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct series_view *out)
+{
+	const struct registry *registry = reader->registry;
+	struct series *const *items = reader->list->items;
+	struct shard_range range = shards_of(registry, pool);
+	size_t at = reader->next_series, count = 0, bytes = 0;
+	for (; at < end && items[at]->pool == pool && bytes < READER_BATCH_BYTES; at++) {
+		if (UNLIKELY(is_dead(items[at])))
+			continue;
+		double value = read_scalar(registry, range, items[at]);
+		out[count].labels = series_text(items[at]);
+		bytes += out[count].labels.len;
+		out[count++].value = pool == POOL_GAUGES ? value : value_clamp(value);
 	}
-	return false;
+	reader->next_series = at;
+	return count;
 }
 
 /* ---- The reader. ---- */
@@ -389,18 +406,20 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 {
 	struct registry_reader *reader = (struct registry_reader *)base;
 	const struct series_list *list = reader->list;
-	size_t left = list ? list->count - reader->next_series : 0;
-	if (!left)
-		return 0;
 	size_t count = 0;
-	prefetch_batch(reader->registry, list->items + reader->next_series,
-		       left < max ? left : max);
-	while (count < max && reader->next_series < list->count) {
-		const struct series *series = list->items[reader->next_series++];
-		if (atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD)
+	while (list && reader->next_series < list->count && !count) {
+		size_t at = reader->next_series, left = list->count - at;
+		const struct series *series = list->items[at];
+		if (series->pool == POOL_COUNTERS || series->pool == POOL_GAUGES) {
+			left = left < max ? left : max;
+			prefetch_batch(reader->registry, list->items + at, left);
+			count = read_scalars(reader, series->pool, at + left, out);
 			continue;
-		if (!read_series(reader, series, &out[count++]))
-			break;
+		}
+		prefetch_batch(reader->registry, list->items + at, left < 2 ? left : 2);
+		reader->next_series++;
+		if (!is_dead(series))
+			read_series(reader, series, &out[count++]);
 	}
 	return count;
 }

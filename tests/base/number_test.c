@@ -479,6 +479,14 @@ test_format__is_the_shortest_and_closest(void **state)
 }
 
 static void
+check_format_uint(uint64_t value)
+{
+	char text[20], want[24];
+	snprintf(want, sizeof(want), "%llu", (unsigned long long)value);
+	assert_span_equal(span_of(text, number_format_uint(value, text)), want);
+}
+
+static void
 test_format_uint(void **state)
 {
 	(void)state;
@@ -497,10 +505,14 @@ test_format_uint(void **state)
 					 UINT64_C(9999999999999999999),
 					 UINT64_C(10000000000000000000),
 					 UINT64_MAX};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		char text[20], want[24];
-		snprintf(want, sizeof(want), "%llu", (unsigned long long)table[i]);
-		assert_span_equal(span_of(text, number_format_uint(table[i], text)), want);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		check_format_uint(table[i]);
+	/* All groups of four digits, in each place that a group can have. */
+	for (uint64_t value = 0; value < 10000; value++) {
+		check_format_uint(value);
+		check_format_uint(value * 10000 + 1);
+		check_format_uint(value * 100000000 + 2);
+		check_format_uint(value * 1000000000000 + 10003);
 	}
 }
 

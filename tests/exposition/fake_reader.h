@@ -39,11 +39,12 @@ fake_next_batch(struct reader *reader, struct series_view *out, size_t max)
 	bool is_one_number =
 	    family->view.type == METRIC_COUNTER || family->view.type == METRIC_GAUGE;
 	size_t left = family->series_count - fake->next_series;
-	size_t count = is_one_number ? max : 1;
-	if (count > left)
-		count = left;
-	for (size_t i = 0; i < count; i++)
-		out[i] = family->series[fake->next_series++];
+	size_t most = is_one_number ? max : 1;
+	size_t count = 0, bytes = 0;
+	for (; count < most && count < left && bytes < READER_BATCH_BYTES; count++) {
+		out[count] = family->series[fake->next_series++];
+		bytes += out[count].labels.len;
+	}
 	return count;
 }
 
