@@ -73,8 +73,9 @@ def series_name(name, labels):
     return '%s{%s}' % (name, inner) if inner else name
 
 
-def is_own(name):
-    return name.startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))
+def is_own(name, process_metrics=True):
+    """Whether a name is one of the bridge's own, with or without its process metrics."""
+    return name.startswith((PREFIX, 'statsd_metric_mapper_cache_', *(['process_'] if process_metrics else [])))
 
 
 class Scrape:
