@@ -7,14 +7,13 @@
 
 #include "app/options_table.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/utf8.h"
 #include "model/name.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Longest value of a flag, in bytes: what Linux takes for a path. */
 #define VALUE_MAX 4096
@@ -111,31 +110,6 @@ keep_text(struct options *options, char *text)
 	options->texts[options->text_count++] = text;
 }
 
-/* @return the file's content, or NULL with errno; EFBIG when it has more than `limit` bytes */
-static char *
-read_file(const char *path, size_t limit, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	struct buf content;
-	buf_init(&content, limit + 1);
-	ssize_t got;
-	do {
-		size_t room = limit + 1 - content.len;
-		char *to = buf_reserve(&content, room < 4096 ? room : 4096);
-		got = read(fd, to, room < 4096 ? room : 4096);
-		content.len += got > 0 ? (size_t)got : 0;
-	} while ((got > 0 && content.len <= limit) || (got < 0 && errno == EINTR));
-	int error = got < 0 ? errno : content.len > limit ? EFBIG : 0;
-	close(fd);
-	char *text = error ? NULL : xmemdup0(buf_span(&content).ptr, content.len);
-	*len = content.len;
-	buf_fini(&content);
-	errno = error;
-	return text;
-}
-
 static bool
 is_argument_line(const char *line)
 {
@@ -171,19 +145,22 @@ open_source(struct parser *parser, const char *path)
 	if (parser->depth > FILE_DEPTH_MAX)
 		return fail(parser, "'@%s': argument files may be nested %d deep at most",
 			    quote_text(path, &shown), FILE_DEPTH_MAX);
-	size_t len;
-	char *content = read_file(path, FILE_BYTES_MAX - parser->file_bytes, &len);
-	if (!content && errno == EFBIG)
+	struct buf content = BUF_INIT;
+	int error = file_read(path, 0, FILE_BYTES_MAX - parser->file_bytes, &content);
+	size_t len = content.len;
+	char *text = xmemdup0(buf_span(&content).ptr, len);
+	buf_fini(&content);
+	keep_text(parser->options, text);
+	if (error == EFBIG)
 		return fail(parser, "'@%s': argument files may hold %d bytes at most in all",
 			    quote_text(path, &shown), FILE_BYTES_MAX);
-	if (!content)
+	if (error)
 		return fail(parser, "cannot read '@%s': %s", quote_text(path, &shown),
-			    strerror(errno));
-	keep_text(parser->options, content);
-	if (strlen(content) != len)
+			    strerror(error));
+	if (strlen(text) != len)
 		return fail(parser, "'@%s' holds a NUL byte", quote_text(path, &shown));
 	parser->file_bytes += len;
-	parser->sources[parser->depth++] = cut_lines(content);
+	parser->sources[parser->depth++] = cut_lines(text);
 	return OPTIONS_RUN;
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "mapping/excerpt.h"
+#include "base/excerpt.h"
 #include "mapping/rule.h"
 #include "mapping/scalar.h"
 #include "model/name.h"

@@ -1,8 +1,8 @@
 #include "mapping/ynode.h"
 
 #include "base/alloc.h"
+#include "base/excerpt.h"
 #include "base/utf8.h"
-#include "mapping/excerpt.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "mapping/excerpt.h"
+#include "base/excerpt.h"
 
 #include "base/utf8.h"
 
@@ -20,7 +20,8 @@ excerpt_quote(struct span text, char out[EXCERPT_SIZE])
 			break;
 		}
 		unsigned char byte = (unsigned char)text.ptr[i];
-		if (byte < 0x20 || byte == 0x7f) {
+		bool is_invalid = len == 1 && byte >= 0x80;
+		if (byte < 0x20 || byte == 0x7f || is_invalid) {
 			used += (size_t)snprintf(out + used, 5, "\\x%02x", byte);
 		} else {
 			memcpy(out + used, text.ptr + i, len);
