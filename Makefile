@@ -1,7 +1,8 @@
 # statsbridge
 #
 # make run      installs what is missing, builds, serves statsd on 9125 and metrics on 9102
-# make check    installs what is missing, builds, and passes every test
+# make check    installs what is missing, builds, and passes every test but the next one
+# make docker-test  builds the image and starts the stack of docker/, in a Docker engine of its own
 #
 # make              the server, build/statsbridge
 # make unit         unit tests; U=statsd for one folder only
@@ -168,9 +169,15 @@ check:
 	@$(MAKE) --no-print-directory SAN=thread SCANNERS=auto all unit replay conformance e2e
 	@echo "check: every test passed"
 
+# As root. Leaves nothing behind but Debian's packages.
+docker-test:
+	@sh tests/tools/install.sh build check docker
+	@$(MAKE) --no-print-directory all
+	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/docker $(E)
+
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit replay lint conformance e2e books bench fuzz run check clean
+.PHONY: all unit replay lint conformance e2e books bench fuzz run check docker-test clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

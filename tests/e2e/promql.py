@@ -14,35 +14,18 @@ scrape_configs:
 '''
 
 
-class Prometheus:
-    def __init__(self, directory, target_port):
-        self.port = free_port()
-        self._log = directory / 'prometheus.log'
-        config = directory / 'prometheus.yml'
-        config.write_text(CONFIG % target_port)
-        binary = shutil.which('prometheus')
-        assert binary, 'prometheus is not installed'
-        with open(self._log, 'wb') as log:
-            self.process = subprocess.Popen(
-                [binary, '--config.file=%s' % config, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
-                 '--web.listen-address=127.0.0.1:%d' % self.port], stdout=log, stderr=log)
-        try:
-            await_condition(self._is_ready, 'Prometheus to be ready')
-        except AssertionError:
-            self.stop()
-            raise
+class PromApi:
+    """Questions to the Prometheus on a port of this machine."""
 
-    def _is_ready(self):
-        assert self.process.poll() is None, self._log.read_text()
+    def __init__(self, port):
+        self.port = port
+
+    def is_ready(self):
         try:
             with urllib.request.urlopen('http://127.0.0.1:%d/-/ready' % self.port, timeout=PATIENCE) as answer:
                 return answer.status == 200
         except OSError:
             return False
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE)
 
     def get(self, path, **query):
         url = 'http://127.0.0.1:%d/api/v1/%s?%s' % (self.port, path, urllib.parse.urlencode(query))
@@ -56,3 +39,30 @@ class Prometheus:
             labels = {k: v for k, v in row['metric'].items() if k not in ('instance', 'job', '__name__')}
             out[tuple(sorted(labels.items()))] = float(row['value'][1])
         return out
+
+
+class Prometheus(PromApi):
+    def __init__(self, directory, target_port):
+        super().__init__(free_port())
+        self._log = directory / 'prometheus.log'
+        config = directory / 'prometheus.yml'
+        config.write_text(CONFIG % target_port)
+        binary = shutil.which('prometheus')
+        assert binary, 'prometheus is not installed'
+        with open(self._log, 'wb') as log:
+            self.process = subprocess.Popen(
+                [binary, '--config.file=%s' % config, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
+                 '--web.listen-address=127.0.0.1:%d' % self.port], stdout=log, stderr=log)
+        try:
+            await_condition(self._has_started, 'Prometheus to be ready')
+        except AssertionError:
+            self.stop()
+            raise
+
+    def _has_started(self):
+        assert self.process.poll() is None, self._log.read_text()
+        return self.is_ready()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)

@@ -3,6 +3,7 @@
 #
 #	build	the compiler and libraries of the server
 #	check	what the tests need on top: tools, and the clients of other projects (in build/)
+#	docker	what the test of the image needs on top of that: an engine, which is not started
 #
 # Installs only what is missing, as root or with sudo; a second run finds nothing to do.
 set -eu
@@ -16,6 +17,8 @@ CHECK_PACKAGES="libcmocka-dev g++ ca-certificates"
 # Tools may come from elsewhere: command and the package that has it.
 CHECK_COMMANDS="clang:clang python3:python3 node:nodejs npm:npm go:golang-go prometheus:prometheus
 	promtool:prometheus dot:graphviz curl:curl nc:netcat-openbsd"
+# The engine must be Debian's, and is not taken from elsewhere.
+DOCKER_PACKAGES="docker.io docker-compose debootstrap"
 
 die() {
 	echo "install.sh: $*" >&2
@@ -85,6 +88,10 @@ apt() {
 	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"
 }
 
+disable() {
+	as_root systemctl disable --now "$@" >/dev/null 2>&1 || true
+}
+
 # install_packages PACKAGE... - each must exist
 install_packages() {
 	[ $# -gt 0 ] || return 0
@@ -97,7 +104,8 @@ install_packages() {
 	allow_services
 	# Not at the next boot either. Without systemd there is nothing to disable.
 	case " $* " in
-	*" prometheus "*) as_root systemctl disable --now prometheus.service >/dev/null 2>&1 || true ;;
+	*" prometheus "*) disable prometheus.service ;;
+	*" docker.io "*) disable docker.service docker.socket containerd.service ;;
 	esac
 }
 
@@ -187,11 +195,16 @@ install_check() {
 	run_once build/clients/go.stamp prepare_go_clients tests/clients/go/*
 }
 
-[ $# -gt 0 ] || die "usage: install.sh build|check..."
+install_docker() {
+	want $(missing_packages $DOCKER_PACKAGES)
+}
+
+[ $# -gt 0 ] || die "usage: install.sh build|check|docker..."
 for group in "$@"; do
 	case $group in
 	build) install_build ;;
 	check) install_check ;;
+	docker) install_docker ;;
 	*) die "no such group: $group" ;;
 	esac
 done

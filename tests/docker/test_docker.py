@@ -1,0 +1,122 @@
+"""The image, and the stack of docker/compose.yml, in a real Docker engine."""
+import json
+import re
+import socket
+import subprocess
+
+import pytest
+
+from bridge import BINARY, await_condition, await_equal, free_port
+from engine import BASE, services
+from promql import PromApi
+
+IMAGE = 'statsbridge'
+HARDENED = ('--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges:true', '--network=none')
+
+
+@pytest.fixture
+def start(engine, images):
+    """Starts containers of the bridge's image: start(docker's options, the bridge's flags) -> its id"""
+    started = []
+
+    def start(options, flags=()):
+        started.append(engine.docker('run', '--detach', *HARDENED, *options, IMAGE, *flags).strip())
+        return started[-1]
+
+    yield start
+    if started:
+        engine.docker('rm', '--force', *started)
+
+
+def inspect(engine, kind, name):
+    return json.loads(engine.docker('inspect', '--type', kind, name))[0]
+
+
+def state(engine, container):
+    return inspect(engine, 'container', container)['State']
+
+
+def health(engine, container):
+    return state(engine, container)['Health']['Status']
+
+
+def test_image_says_what_it_is(engine, images):
+    config = inspect(engine, 'image', IMAGE)['Config']
+    version = subprocess.check_output([BINARY, '--version'], text=True).split()[2]
+    labels = {name.removeprefix('org.opencontainers.image.'): value for name, value in config['Labels'].items()}
+    assert labels['title'] == 'statsbridge'
+    assert labels['version'] == version
+    assert labels['licenses'] == 'Apache-2.0'
+    assert labels['description'] and labels['base.name']
+    assert sorted(config['ExposedPorts']) == ['9102/tcp', '9125/tcp', '9125/udp']
+    assert config['User'] == '65534:65534'
+    assert config['Entrypoint'] == ['/bin/statsbridge']
+
+
+def test_image_holds_no_tools(engine, images):
+    size = inspect(engine, 'image', IMAGE)['Size'] - inspect(engine, 'image', BASE)['Size']
+    assert 0 < size < 16 << 20
+    present = engine.docker('run', '--rm', *HARDENED, '--entrypoint=bash', IMAGE, '-c',
+                            'for tool in gcc make curl bash; do command -v $tool; done; find / -name "*.deb" 2>/dev/null; :')
+    assert [path.rsplit('/', 1)[1] for path in present.split()] == ['bash']
+
+
+def test_hardened_container_is_healthy_and_ends_in_order(engine, start):
+    container = start(['--health-interval=1s'], ['--statsd.mapping-config=/etc/statsbridge/mappings/example/mapping.yml'])
+    await_equal(lambda: health(engine, container), 'healthy')
+    assert engine.docker('exec', container, 'id', '-u').strip() == '65534'
+    engine.docker('stop', container)
+    assert state(engine, container)['ExitCode'] == 0
+
+
+def test_container_whose_bridge_is_elsewhere_is_unhealthy(engine, start):
+    container = start(['--health-interval=1s', '--health-retries=1', '--health-start-period=0s'],
+                      ['--web.listen-address=127.0.0.1:9999'])
+    await_equal(lambda: health(engine, container), 'unhealthy')
+
+
+def test_health_check_follows_the_port(engine, start):
+    container = start(['--health-interval=1s', '--env=WEB_PORT=9999'], ['--web.listen-address=127.0.0.1:9999'])
+    await_equal(lambda: health(engine, container), 'healthy')
+
+
+def test_container_with_a_wrong_flag_ends_with_1(engine, start):
+    container = start([], ['--statsd.mapping-config=/etc/statsbridge/mappings/nobody/mapping.yml'])
+    await_equal(lambda: state(engine, container)['Status'], 'exited')
+    assert state(engine, container)['ExitCode'] == 1
+
+
+def test_other_name_gives_other_own_metrics(engine, start):
+    read = ['bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/9102 && '
+            'printf "GET /metrics HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n" >&3 && cat <&3']
+    for entry, prefix, other in (('/bin/statsd_exporter', 'statsd_exporter_', 'statsbridge_'),
+                                 ('/bin/statsbridge', 'statsbridge_', 'statsd_exporter_')):
+        container = start(['--entrypoint=' + entry, '--health-interval=1s'])
+        await_equal(lambda: health(engine, container), 'healthy')
+        names = re.findall(r'^# TYPE (\S+)', engine.docker('exec', container, *read), re.MULTILINE)
+        assert prefix + 'lines_total' in names
+        assert not [name for name in names if name.startswith(other)]
+
+
+@pytest.fixture(scope='module')
+def stack(engine, images):
+    """The stack without Grafana, whose image cannot be made of Debian packages. -> its ports by variable"""
+    ports = {name: free_port() for name in ('STATSD_PORT', 'BRIDGE_PORT', 'PROMETHEUS_PORT', 'GRAFANA_PORT')}
+    engine.compose('up', '--detach', '--no-build', *(name for name in services() if name != 'grafana'), **ports)
+    yield ports
+    engine.compose('down', '--volumes', **ports)
+
+
+@pytest.fixture(scope='module')
+def prometheus(stack):
+    api = PromApi(stack['PROMETHEUS_PORT'])
+    await_condition(api.is_ready, 'Prometheus to be ready')
+    return api
+
+
+def test_stack_scrapes_what_is_sent_from_outside(stack, prometheus):
+    await_condition(lambda: prometheus.query('up{job="statsbridge"}') == {(): 1}, 'a scrape')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(b'sent.from.outside:1|c', ('127.0.0.1', stack['STATSD_PORT']))
+    await_condition(lambda: prometheus.query('sent_from_outside') == {(): 1}, 'the sample')
+
