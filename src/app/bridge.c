@@ -4,33 +4,56 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "mapping/config.h"
+#include "mapping/files.h"
 
 #include <stdlib.h>
 
 /* What conflicts of names that have no counter of their own are counted as. */
 #define CONFLICT_NAME_OTHER "other"
 
-/* Reads and compiles all mapping files; @return NULL on any error, with all of them in `diag`. */
-static struct mapper *
-load_mapper(const struct bridge_settings *settings, struct diag *diag)
+/* Reads the mapping files, all that can be read. @return rule sets */
+static size_t
+load_sets(const struct mapping_files *files, struct rule_set **sets, struct diag *diag)
 {
-	size_t count = settings->mapping_file_count ? settings->mapping_file_count : 1;
-	struct rule_set **sets = xcalloc(count, sizeof(*sets));
 	size_t loaded = 0;
-	for (size_t i = 0; i < count; i++) {
-		struct rule_set *set =
-		    settings->mapping_file_count
-			? mapping_config_load(settings->mapping_files[i], diag)
-			: rule_set_new_default();
+	for (size_t i = 0; i < files->count; i++) {
+		struct rule_set *set = mapping_config_load(files->items[i].path, diag);
 		if (set)
 			sets[loaded++] = set;
 	}
-	if (loaded == count)
-		return mapper_new(sets, count, diag);
-	for (size_t i = 0; i < loaded; i++)
-		rule_set_free(&sets[i]);
-	free(sets);
-	return NULL;
+	return loaded;
+}
+
+static struct mapper *
+default_mapper(struct diag *diag)
+{
+	struct rule_set **sets = xcalloc(1, sizeof(*sets));
+	sets[0] = rule_set_new_default();
+	return mapper_new(sets, 1, diag);
+}
+
+/*
+ * Reads and compiles all mapping files; @return NULL on any error, with all of them in `diag`. What
+ * could be read is compiled also when something could not, since that may show more of them.
+ */
+static struct mapper *
+load_mapper(const struct bridge_settings *settings, struct diag *diag)
+{
+	if (!settings->mapping_file_count)
+		return default_mapper(diag);
+	struct mapping_files files;
+	bool is_whole =
+	    mapping_files_list(settings->mapping_files, settings->mapping_file_count, &files, diag);
+	struct rule_set **sets = xcalloc(files.count, sizeof(*sets));
+	size_t loaded = load_sets(&files, sets, diag);
+	is_whole &= loaded == files.count;
+	mapping_files_fini(&files);
+	struct mapper *mapper = loaded ? mapper_new(sets, loaded, diag) : NULL;
+	if (!loaded)
+		free(sets);
+	if (!is_whole)
+		mapper_unref(&mapper);
+	return mapper;
 }
 
 struct bridge *

@@ -21,7 +21,7 @@ struct bridge_settings {
 	struct statsd_options statsd;
 	bool signed_gauges_absolute;
 	const char *prefix; /* of the own metrics, without '_'; borrowed */
-	/* Mapping files, borrowed; none = built-in defaults. */
+	/* Mapping files and directories of them, borrowed; none = built-in defaults. */
 	const char *const *mapping_files;
 	size_t mapping_file_count;
 	const struct span *reserved; /* names of the own metrics; borrowed */

@@ -49,6 +49,14 @@ log_diag(const struct diag *diag)
 }
 
 static void
+log_loaded(const struct daemon *daemon, const char *what)
+{
+	const struct mapper *mapper = atomic_load(&daemon->bridge->mapper);
+	log_info(what, LOG_NUM("files", mapper_set_count(mapper)),
+		 LOG_NUM("rules", mapper_rule_count(mapper)));
+}
+
+static void
 start_grace(struct daemon *daemon)
 {
 	if (!ev_is_active(&daemon->grace))
@@ -69,7 +77,7 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 		daemon->counters.reloads_ok++;
 		daemon->counters.last_success = clock_wall();
 		start_grace(daemon);
-		log_info("mapping reloaded");
+		log_loaded(daemon, "mapping reloaded");
 	} else {
 		daemon->counters.reloads_failed++;
 		log_error("mapping not reloaded; the old rules stay in force");
@@ -229,6 +237,8 @@ make_bridge(struct daemon *daemon)
 	    &diag);
 	log_diag(&diag);
 	diag_fini(&diag);
+	if (daemon->bridge && options->mapping_config.count)
+		log_loaded(daemon, "mapping loaded");
 	return daemon->bridge != NULL;
 }
 

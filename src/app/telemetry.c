@@ -399,8 +399,9 @@ add_configuration(struct gathering *g)
 				     (double)control->reloads_failed);
 	add(g, OWN_CONFIG_RELOAD_OK, control->last_reload_ok);
 	add(g, OWN_CONFIG_RELOAD_TIME, (double)control->last_success.us / 1e6);
-	add(g, OWN_LOADED_MAPPINGS,
-	    g->from->options->mapping_config.count ? (double)mapper_rule_count(mapper) : 0);
+	bool has_files = g->from->options->mapping_config.count;
+	add(g, OWN_LOADED_FILES, has_files ? (double)mapper_set_count(mapper) : 0);
+	add(g, OWN_LOADED_MAPPINGS, has_files ? (double)mapper_rule_count(mapper) : 0);
 	add_match_limit_hits(g, mapper);
 }
 

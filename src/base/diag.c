@@ -11,17 +11,17 @@ static void
 add(struct diag *diag, bool is_error, struct diag_place at, const char *key, const char *format,
     va_list args)
 {
-	diag->errors += is_error;
-	if (diag->count > DIAG_MAX)
+	size_t count = is_error ? ++diag->errors : ++diag->warnings;
+	if (count > DIAG_MAX + 1)
 		return;
 	struct buf text = BUF_INIT;
 	buf_add_text(&text, at.file);
-	if (at.line)
-		buf_printf(&text, ":%u:%u", at.line, at.column);
-	buf_add_text(&text, ": ");
-	if (diag->count == DIAG_MAX) {
-		buf_add_text(&text, "more messages are left out");
+	if (count > DIAG_MAX) {
+		buf_printf(&text, ": more %s are left out", is_error ? "errors" : "warnings");
 	} else {
+		if (at.line)
+			buf_printf(&text, ":%u:%u", at.line, at.column);
+		buf_add_text(&text, ": ");
 		if (key)
 			buf_printf(&text, "%s: ", key);
 		buf_vprintf(&text, format, args);

@@ -1,7 +1,8 @@
 /*
  * base/diag - messages about a file, collected so that its reader sees all of them at once.
  *
- * Each prints as "file:line:column: key: reason". Errors are counted apart from warnings.
+ * Each prints as "file:line:column: key: reason". Errors are counted apart from warnings, and
+ * neither crowds out the other.
  */
 #ifndef BASE_DIAG_H
 #define BASE_DIAG_H
@@ -25,12 +26,12 @@ struct diag_message {
 struct diag {
 	struct diag_message *messages;
 	size_t count, capacity;
-	size_t errors; /* how many of them are errors */
+	size_t errors, warnings; /* those left out, too */
 };
 
 #define DIAG_INIT ((struct diag){0})
 
-/* After this many messages one more says that the rest is left out. */
+/* After this many errors, or warnings, one more message says that the rest of them is left out. */
 #define DIAG_MAX 100
 
 /** @key what it is about, such as "mappings[3].ttl"; NULL leaves it out */

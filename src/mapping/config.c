@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
@@ -584,10 +585,11 @@ struct placed_message {
 	struct diag_message message;
 };
 
-/* @text ":line:column: ..." of a message, or without a place ": ..." */
+/* @text ":line:column: ..." of a message, or ": ..." of one about the file, which stands last */
 static void
 read_place(const char *text, struct placed_message *out)
 {
+	out->line = ULONG_MAX;
 	if (!is_digit(text[1]))
 		return;
 	char *end;
@@ -610,18 +612,15 @@ compare_messages(const void *left, const void *right)
 static void
 sort_messages(struct diag *diag, size_t first, const char *file)
 {
-	/* One behind the cap only tells that there were more. */
-	size_t end = diag->count < DIAG_MAX ? diag->count : DIAG_MAX;
-	if (end <= first)
-		return;
-	struct placed_message *placed = xcalloc(end - first, sizeof(*placed));
-	for (size_t i = 0; i < end - first; i++) {
+	size_t count = diag->count - first;
+	struct placed_message *placed = xcalloc(count, sizeof(*placed));
+	for (size_t i = 0; i < count; i++) {
 		placed[i].order = i;
 		placed[i].message = diag->messages[first + i];
 		read_place(placed[i].message.text + strlen(file), &placed[i]);
 	}
-	qsort(placed, end - first, sizeof(*placed), compare_messages);
-	for (size_t i = 0; i < end - first; i++)
+	qsort(placed, count, sizeof(*placed), compare_messages);
+	for (size_t i = 0; i < count; i++)
 		diag->messages[first + i] = placed[i].message;
 	free(placed);
 }

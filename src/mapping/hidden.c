@@ -1,11 +1,17 @@
 #include "mapping/hidden.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "mapping/hash_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Globs are tried against the regexes of earlier sets for so long: each try may take a millisecond.
+ */
+#define REGEX_SEARCH_US 500000
 
 /* For each kind of event the first rule that takes something. */
 struct takers {
@@ -21,6 +27,9 @@ struct search {
 	const struct compiled_set *sets;
 	struct diag *diag;
 	struct glob_scratch scratch;
+	struct regex_scratch *regex;
+	struct mono regex_deadline;
+	bool is_late;            /* for the regexes, and it was said */
 	struct seen_regex *seen; /* distinct texts so far */
 	size_t seen_count, seen_capacity;
 	struct hash_index index;  /* of `seen` */
@@ -88,15 +97,82 @@ find_glob_taker(struct search *search, size_t set, const struct mapping_rule *ru
 	return match.rule < end ? &in->set->rules[match.rule] : NULL;
 }
 
+/*
+ * Whether a regex that is found in a text is found in every text that begins with it: it does not
+ * ask what comes behind. The end of "x.*$" says nothing more than "x".
+ */
+static bool
+ignores_what_follows(struct span regex)
+{
+	static const struct span ends[] = {{".*$", 3}, {"(.*)$", 5}};
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (span_ends(regex, ends[i]))
+			regex.len -= ends[i].len;
+	for (size_t i = 0; i < regex.len; i++) {
+		if (regex.ptr[i] == '$')
+			return false;
+		if (regex.ptr[i] == '\\' && ++i < regex.len && strchr("bBzZ", regex.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_time_for_regexes(struct search *search, const struct mapping_rule *rule)
+{
+	if (clock_mono().us < search->regex_deadline.us)
+		return true;
+	if (!search->is_late)
+		diag_warn(
+		    search->diag, rule->match_place, NULL,
+		    "from here on it was not looked whether regexes of earlier files hide globs: "
+		    "that takes too long");
+	search->is_late = true;
+	return false;
+}
+
+/*
+ * A regex of an earlier set that takes every name of a glob as this kind. All such names begin with
+ * what stands before the first star.
+ */
+static const struct mapping_rule *
+find_regex_taker(struct search *search, size_t set, const struct mapping_rule *rule,
+		 enum event_kind kind)
+{
+	struct regex_match match;
+	const struct compiled_set *in = &search->sets[set];
+	struct span name = span_text(rule->match);
+	const char *star = span_find(name, '*');
+	if (star)
+		name.len = (size_t)(star - name.ptr);
+	if (!regex_set_find(in->regexes, search->regex, kind, name, &match))
+		return NULL;
+	const struct mapping_rule *taker = &in->set->rules[match.rule];
+	return !star || ignores_what_follows(span_text(taker->match)) ? taker : NULL;
+}
+
+/* The first rule of an earlier set that takes every name of a glob as this kind. */
+static const struct mapping_rule *
+find_earlier_taker(struct search *search, size_t set, const struct mapping_rule *rule,
+		   enum event_kind kind)
+{
+	const struct mapping_rule *taker = find_glob_taker(search, set, rule, kind, SIZE_MAX);
+	if (taker || !regex_set_count(search->sets[set].regexes) ||
+	    !has_time_for_regexes(search, rule))
+		return taker;
+	return find_regex_taker(search, set, rule, kind);
+}
+
 static void
 check_glob(struct search *search, size_t set, size_t number)
 {
 	const struct mapping_rule *rule = &search->sets[set].set->rules[number];
 	struct takers takers = search->everything;
 	for (int kind = 0; kind < EVENT_KINDS; kind++) {
-		for (size_t i = 0; i <= set && !takers.of[kind]; i++)
-			takers.of[kind] = find_glob_taker(search, i, rule, (enum event_kind)kind,
-							  i < set ? SIZE_MAX : number);
+		for (size_t i = 0; i < set && !takers.of[kind]; i++)
+			takers.of[kind] = find_earlier_taker(search, i, rule, kind);
+		if (!takers.of[kind])
+			takers.of[kind] = find_glob_taker(search, set, rule, kind, number);
 	}
 	warn(search, set, number, &takers);
 }
@@ -154,7 +230,8 @@ check_rules(struct search *search, size_t set, enum match_type type)
 void
 hidden_warn(const struct compiled_set *sets, size_t count, struct diag *diag)
 {
-	struct search search = {.sets = sets, .diag = diag};
+	struct search search = {.sets = sets, .diag = diag, .regex = regex_scratch_new()};
+	search.regex_deadline.us = clock_mono().us + REGEX_SEARCH_US;
 	glob_scratch_init(&search.scratch);
 	hash_index_init(&search.index);
 	/* In the order of lookups: a set's globs, then its regexes. */
@@ -163,6 +240,7 @@ hidden_warn(const struct compiled_set *sets, size_t count, struct diag *diag)
 		check_rules(&search, i, MATCH_REGEX);
 	}
 	glob_scratch_fini(&search.scratch);
+	regex_scratch_free(&search.regex);
 	hash_index_fini(&search.index);
 	free(search.seen);
 }

@@ -9,8 +9,9 @@
 
 /**
  * Warns of each rule that, for every kind it takes, is hidden by an earlier one: a glob by an equal
- * one, in ordered sets also by one with more stars, and by any such glob or a regex for everything
- * in an earlier set; a regex by one with the same text or a regex for everything.
+ * one, in ordered sets also by one with more stars, and in an earlier set by any such glob or by a
+ * regex that finds itself in all its names; a regex by one with the same text or a regex for
+ * everything. What is warned of is hidden; there are rules that are hidden and not found.
  */
 void hidden_warn(const struct compiled_set *sets, size_t count, struct diag *diag);
 

@@ -247,6 +247,12 @@ mapper_rule_count(const struct mapper *mapper)
 	return count;
 }
 
+size_t
+mapper_set_count(const struct mapper *mapper)
+{
+	return mapper->set_count;
+}
+
 const struct rule_set *
 mapper_defaults(const struct mapper *mapper)
 {

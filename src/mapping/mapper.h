@@ -39,6 +39,9 @@ void mapper_unref(struct mapper **mapper);
 /** @return rules of all sets, for the loaded_mappings metric */
 size_t mapper_rule_count(const struct mapper *mapper);
 
+/** @return sets, at least 1 */
+size_t mapper_set_count(const struct mapper *mapper);
+
 /** @return the first set, whose defaults hold for names that no rule maps */
 const struct rule_set *mapper_defaults(const struct mapper *mapper);
 

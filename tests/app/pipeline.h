@@ -16,15 +16,18 @@
 #include <string.h>
 #include <unistd.h>
 
-struct pipeline_file {
-	char path[64];
-	const char *list[1]; /* the path; borrowed by the bridge */
+#define PIPELINE_FILES_MAX 3
+
+struct pipeline_files {
+	char paths[PIPELINE_FILES_MAX][64];
+	const char *list[PIPELINE_FILES_MAX]; /* the paths; borrowed by the bridge */
+	size_t count;
 };
 
 /* May be copied. */
 struct pipeline {
 	struct bridge *bridge;
-	struct pipeline_file *mapping; /* owned; NULL = none */
+	struct pipeline_files *mapping; /* owned; NULL = none */
 };
 
 /* statsd_exporter's defaults, as the command line has them. */
@@ -39,40 +42,59 @@ pipeline_defaults(void)
 	};
 }
 
+/** @file number of the mapping file, from 0 */
 static inline void
-pipeline_write_mapping(struct pipeline *p, struct span mapping)
+pipeline_write_mapping(struct pipeline *p, size_t file, struct span mapping)
 {
-	FILE *file = fopen(p->mapping->path, "w");
-	CHECK(file && fwrite(mapping.ptr, 1, mapping.len, file) == mapping.len);
-	CHECK(fclose(file) == 0);
+	CHECK(p->mapping && file < p->mapping->count);
+	FILE *out = fopen(p->mapping->paths[file], "w");
+	CHECK(out && fwrite(mapping.ptr, 1, mapping.len, out) == mapping.len);
+	CHECK(fclose(out) == 0);
 }
 
-/** @mapping text of the mapping file; NULL = none. @return false when it has errors (in `diag`) */
+static inline void
+pipeline_add_mapping(struct pipeline *p, const char *mapping)
+{
+	struct pipeline_files *files = p->mapping;
+	CHECK(files->count < PIPELINE_FILES_MAX);
+	char *path = files->paths[files->count];
+	strcpy(path, "/tmp/statsbridge-test-XXXXXX");
+	int fd = mkstemp(path);
+	CHECK(fd >= 0 && close(fd) == 0);
+	files->list[files->count++] = path;
+	pipeline_write_mapping(p, files->count - 1, span_text(mapping));
+}
+
+/** @mappings texts of the mapping files; @return false when they have errors (in `diag`) */
+static inline bool MUST_CHECK
+pipeline_init_files(struct pipeline *p, struct bridge_settings settings,
+		    const char *const *mappings, size_t count, struct diag *diag)
+{
+	*p = (struct pipeline){0};
+	if (count)
+		p->mapping = xcalloc(1, sizeof(*p->mapping));
+	for (size_t i = 0; i < count; i++)
+		pipeline_add_mapping(p, mappings[i]);
+	settings.mapping_files = count ? p->mapping->list : NULL;
+	settings.mapping_file_count = count;
+	p->bridge = bridge_new(&settings, diag);
+	return p->bridge != NULL;
+}
+
+/** The same with one file. @mapping NULL = none */
 static inline bool MUST_CHECK
 pipeline_init(struct pipeline *p, struct bridge_settings settings, const char *mapping,
 	      struct diag *diag)
 {
-	*p = (struct pipeline){0};
-	if (mapping) {
-		p->mapping = xcalloc(1, sizeof(*p->mapping));
-		strcpy(p->mapping->path, "/tmp/statsbridge-test-XXXXXX");
-		int fd = mkstemp(p->mapping->path);
-		CHECK(fd >= 0 && close(fd) == 0);
-		pipeline_write_mapping(p, span_text(mapping));
-		p->mapping->list[0] = p->mapping->path;
-		settings.mapping_files = p->mapping->list;
-		settings.mapping_file_count = 1;
-	}
-	p->bridge = bridge_new(&settings, diag);
-	return p->bridge != NULL;
+	return pipeline_init_files(p, settings, &mapping, mapping != NULL, diag);
 }
 
 static inline void
 pipeline_fini(struct pipeline *p)
 {
 	bridge_free(&p->bridge);
-	if (p->mapping)
-		unlink(p->mapping->path);
+	for (size_t i = 0; p->mapping && i < p->mapping->count; i++)
+		unlink(p->mapping->paths[i]);
 	free(p->mapping);
 	p->mapping = NULL;
 }

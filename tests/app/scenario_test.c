@@ -9,7 +9,9 @@
  *	OPTIONS key=value ...	threads, max-series, signed-gauges=absolute, container-id=off,
  *				sets=on, reserved=name (a name the bridge itself exposes)
  *	MAPPING			the mapping file: the lines that follow, a tab in front of each
- *	RELOAD			writes the lines that follow into the mapping file and reloads it
+ *	MAPPING n		the n-th mapping file, from 2
+ *	RELOAD			writes the lines that follow into the mapping file and reloads all
+ *	RELOAD n		the same with the n-th
  *	AT seconds		moves time on; whatever the control thread and the ingest threads
  *				do each second is done at each second on the way
  *	SEND payload		one payload for ingest thread 0; \n \r \t \\ and \xHH are bytes
@@ -20,7 +22,7 @@
  *	EXPECT-OWN counter n	an own counter without prefix, `name{label="value"}`; also
  *				series, families, metrics (how many exist) and
  *				conflicts{type,name}
- *	EXPECT-ERROR text	the mapping or the reload before it was refused with this text
+ *	EXPECT-ERROR text	the mapping or the reload before it was refused, also with this text
  *
  * OPTIONS and MAPPING come before all others. At the end of a scenario every line and every sample
  * must be accounted for.
@@ -39,8 +41,9 @@ struct scenario {
 	char title[128];
 	struct bridge_settings settings;
 	struct span reserved;
-	struct buf mapping;
-	bool has_mapping, is_running;
+	struct buf mappings[PIPELINE_FILES_MAX];
+	size_t mapping_count;
+	bool is_started, is_running;
 	bool was_refused; /* the last mapping, and no EXPECT-ERROR has said so yet */
 	struct pipeline pipeline;
 	int64_t now_us;
@@ -69,7 +72,8 @@ begin(struct scenario *s, const char *title)
 	*s = (struct scenario){.file = s->file, .line = s->line, .failures = s->failures};
 	snprintf(s->title, sizeof(s->title), "%s", title);
 	s->settings = pipeline_defaults();
-	s->mapping = BUF_INIT;
+	for (size_t i = 0; i < PIPELINE_FILES_MAX; i++)
+		s->mappings[i] = BUF_INIT;
 	s->diag = DIAG_INIT;
 	clock_fake(0);
 }
@@ -77,14 +81,18 @@ begin(struct scenario *s, const char *title)
 static void
 start(struct scenario *s)
 {
-	if (s->is_running || s->was_refused)
+	if (s->is_started)
 		return;
+	s->is_started = true;
 	if (s->reserved.ptr) {
 		s->settings.reserved = &s->reserved;
 		s->settings.reserved_count = 1;
 	}
-	const char *mapping = s->has_mapping ? buf_text(&s->mapping) : NULL;
-	s->is_running = pipeline_init(&s->pipeline, s->settings, mapping, &s->diag);
+	const char *mappings[PIPELINE_FILES_MAX];
+	for (size_t i = 0; i < s->mapping_count; i++)
+		mappings[i] = buf_text(&s->mappings[i]);
+	s->is_running =
+	    pipeline_init_files(&s->pipeline, s->settings, mappings, s->mapping_count, &s->diag);
 	s->was_refused = !s->is_running;
 }
 
@@ -110,7 +118,8 @@ end(struct scenario *s)
 		free(account);
 	}
 	pipeline_fini(&s->pipeline);
-	buf_fini(&s->mapping);
+	for (size_t i = 0; i < PIPELINE_FILES_MAX; i++)
+		buf_fini(&s->mappings[i]);
 	diag_fini(&s->diag);
 	free((char *)(uintptr_t)s->reserved.ptr);
 	*s->title = '\0';
@@ -198,11 +207,11 @@ do_send(struct scenario *s, const char *how, const char *args)
 }
 
 static void
-do_reload(struct scenario *s, struct buf *mapping)
+do_reload(struct scenario *s, size_t number, struct buf *mapping)
 {
 	diag_fini(&s->diag);
 	s->diag = DIAG_INIT;
-	pipeline_write_mapping(&s->pipeline, buf_span(mapping));
+	pipeline_write_mapping(&s->pipeline, number, buf_span(mapping));
 	s->was_refused = !bridge_reload(s->pipeline.bridge, &s->diag);
 }
 
@@ -306,7 +315,7 @@ do_expect_own(struct scenario *s, const char *args)
 static void
 do_expect_error(struct scenario *s, const char *args)
 {
-	if (!s->was_refused)
+	if (!s->diag.errors)
 		fail_at(s, "the mapping was not refused");
 	s->was_refused = false;
 	for (size_t i = 0; i < s->diag.count; i++) {
@@ -362,21 +371,31 @@ run_statement(struct scenario *s, char *word, char *args)
 	}
 }
 
+/* The mapping file that MAPPING or RELOAD means, from 0. */
+static size_t
+file_number(const char *args)
+{
+	size_t number = *args ? (size_t)atoi(args) : 1;
+	CHECK(number >= 1 && number <= PIPELINE_FILES_MAX);
+	return number - 1;
+}
+
 /* @return whether `line` holds a line that is yet to be read */
 static bool
-run_block_statement(struct scenario *s, FILE *file, char **line, size_t *size, bool is_reload)
+run_block_statement(struct scenario *s, FILE *file, char **line, size_t *size, bool is_reload,
+		    size_t number)
 {
 	struct buf reloaded = BUF_INIT;
 	if (is_reload)
 		start(s);
 	check_refusal_was_expected(s);
-	bool more = read_block(s, file, line, size, is_reload ? &reloaded : &s->mapping);
-	if (!is_reload)
-		s->has_mapping = true;
-	else if (s->is_running && s->has_mapping)
-		do_reload(s, &reloaded);
+	bool more = read_block(s, file, line, size, is_reload ? &reloaded : &s->mappings[number]);
+	if (is_reload && s->is_running && number < s->mapping_count)
+		do_reload(s, number, &reloaded);
+	else if (!is_reload && !s->is_started && number == s->mapping_count)
+		s->mapping_count++;
 	else
-		fail_at(s, "nothing to reload");
+		fail_at(s, "not a mapping file that can be given here");
 	buf_fini(&reloaded);
 	return more;
 }
@@ -400,7 +419,8 @@ run_file(const char *path, size_t *failures)
 		bool is_reload = strcmp(word, "RELOAD") == 0;
 		count += strcmp(word, "SCENARIO") == 0;
 		if (is_reload || strcmp(word, "MAPPING") == 0)
-			have = run_block_statement(&s, file, &line, &size, is_reload);
+			have = run_block_statement(&s, file, &line, &size, is_reload,
+						   file_number(args ? args : ""));
 		else
 			run_statement(&s, word, args ? args : line + strlen(line));
 	}

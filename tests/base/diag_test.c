@@ -47,8 +47,28 @@ test_add__says_what_is_left_out(void **state)
 	assert_int_equal(diag.count, DIAG_MAX + 1);
 	assert_int_equal(diag.errors, DIAG_MAX + 50);
 	assert_string_equal(diag.messages[DIAG_MAX - 1].text, "f:1:1: 99");
-	assert_string_equal(diag.messages[DIAG_MAX].text, "f:1:1: more messages are left out");
+	assert_string_equal(diag.messages[DIAG_MAX].text, "f: more errors are left out");
 	diag_fini(&diag);
+}
+
+/* Many warnings about one file must not hide the error in another. */
+static void
+test_add__warnings_do_not_crowd_out_errors(void **state)
+{
+	(void)state;
+	struct diag diag = DIAG_INIT;
+	for (int i = 0; i < DIAG_MAX + 50; i++)
+		diag_warn(&diag, (struct diag_place){"f", 1, 1}, NULL, "%d", i);
+	diag_error(&diag, (struct diag_place){"g", 2, 3}, NULL, "wrong");
+	assert_int_equal(diag.count, DIAG_MAX + 2);
+	assert_int_equal(diag.warnings, DIAG_MAX + 50);
+	assert_int_equal(diag.errors, 1);
+	assert_string_equal(diag.messages[DIAG_MAX].text, "f: more warnings are left out");
+	assert_false(diag.messages[DIAG_MAX].is_error);
+	assert_string_equal(diag.messages[DIAG_MAX + 1].text, "g:2:3: wrong");
+	assert_true(diag.messages[DIAG_MAX + 1].is_error);
+	diag_fini(&diag);
+	assert_int_equal(diag.warnings, 0);
 }
 
 int
@@ -58,6 +78,7 @@ main(void)
 	    cmocka_unit_test(test_add__places_and_keys),
 	    cmocka_unit_test(test_add__long_reason_is_whole),
 	    cmocka_unit_test(test_add__says_what_is_left_out),
+	    cmocka_unit_test(test_add__warnings_do_not_crowd_out_errors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,7 +143,8 @@ test_find__globs_before_regexes_sets_in_order(void **state)
 	add_rule(second, MATCH_GLOB, "x.y", "second_literal");
 	struct diag diag = DIAG_INIT;
 	struct mapper *mapper = build(two_sets(first, second), 2, &diag);
-	assert_int_equal(diag.count, 0);
+	assert_int_equal(diag.count, 1); /* a.c never gets to the second */
+	diag_fini(&diag);
 	static const struct {
 		const char *name, *want;
 	} table[] = {
@@ -157,6 +158,7 @@ test_find__globs_before_regexes_sets_in_order(void **state)
 		assert_span_equal(match.name, table[i].want);
 	}
 	assert_int_equal(mapper_rule_count(mapper), 5);
+	assert_int_equal(mapper_set_count(mapper), 2);
 	assert_int_equal(mapper_defaults(mapper)->ttl_us, 1);
 	mapping_scratch_free(&scratch);
 	mapper_unref(&mapper);
@@ -298,6 +300,30 @@ static const struct {
     {false, {{MATCH_REGEX, ".*"}, {MATCH_GLOB, "a"}}, 0},
     {false, {{MATCH_GLOB, "a"}, {MATCH_REGEX, "^a$"}}, 0},
     {false, {{MATCH_GLOB, "*"}, {MATCH_REGEX, ".*", 0, true}}, 0},
+    /* Regexes of an earlier file. */
+    {false, {{MATCH_REGEX, "^a\\.b$"}, {MATCH_GLOB, "a.b", 0, true}}, 1},
+    {false, {{MATCH_REGEX, "^a\\.b$"}, {MATCH_GLOB, "a.bc", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "^a\\.b$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "^a\\."}, {MATCH_GLOB, "a.*", 0, true}}, 1},
+    {false,
+     {{MATCH_REGEX, "^a\\."}, {MATCH_GLOB, "a.*", 0, true}, {MATCH_GLOB, "*.a", 0, true}},
+     1},
+    {false, {{MATCH_REGEX, "^a\\..*$"}, {MATCH_GLOB, "a.*", 0, true}}, 1},
+    {false, {{MATCH_REGEX, "^a\\.(.*)$"}, {MATCH_GLOB, "a.*.c", 0, true}}, 1},
+    {false, {{MATCH_REGEX, "^a\\.(.+)$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "^a\\.$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "^a\\.\\B"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "^a\\.\\z"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "(^a|b$)"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "a", COUNTER}, {MATCH_GLOB, "a.*", 0, true}}, 0},
+    {false, {{MATCH_REGEX, "a", COUNTER}, {MATCH_GLOB, "a.*", COUNTER, true}}, 1},
+    {false,
+     {{MATCH_REGEX, "a", COUNTER},
+      {MATCH_GLOB, "a.*", OBSERVER},
+      {MATCH_GLOB, "a.*", COUNTER | OBSERVER, true}},
+     1},
+    {true, {{MATCH_REGEX, "^a"}, {MATCH_GLOB, "a.*", 0, true}}, 1},
+    {false, {{MATCH_REGEX, "b"}, {MATCH_GLOB, "*.b", 0, true}}, 0},
 };
 
 static void
@@ -337,6 +363,48 @@ test_new__names_the_rule_that_hides(void **state)
 	assert_string_equal(diag.messages[0].text,
 			    "rules.yml:4:3: mappings[2].match: never used: the rule \"a.*\" at "
 			    "rules.yml:3 comes first and takes all its names");
+	diag_fini(&diag);
+	mapper_unref(&mapper);
+}
+
+static void
+test_new__names_the_regex_of_an_earlier_file_that_hides(void **state)
+{
+	(void)state;
+	struct rule_set *first = new_rule_set("one.yml", true);
+	struct rule_set *second = new_rule_set("two.yml", true);
+	add_rule(first, MATCH_GLOB, "b", "x");
+	add_rule(first, MATCH_REGEX, "^a", "x")->match_place.file = "one.yml";
+	add_rule(second, MATCH_GLOB, "a.*", "x")->match_place.file = "two.yml";
+	struct diag diag = DIAG_INIT;
+	struct mapper *mapper = build(two_sets(first, second), 2, &diag);
+	assert_int_equal(diag.count, 1);
+	assert_string_equal(diag.messages[0].text,
+			    "two.yml:2:3: mappings[0].match: never used: the rule \"^a\" at "
+			    "one.yml:3 comes first and takes all its names");
+	diag_fini(&diag);
+	mapper_unref(&mapper);
+}
+
+/* A regex that takes a millisecond for each glob must not hold up a load for long. */
+static void
+test_new__search_for_hiding_regexes_ends(void **state)
+{
+	(void)state;
+	struct rule_set *first = new_rule_set("one.yml", true);
+	struct rule_set *second = new_rule_set("two.yml", true);
+	add_rule(first, MATCH_REGEX, "^(a+)+$", "x");
+	char glob[64];
+	memset(glob, 'a', sizeof(glob));
+	for (unsigned i = 0; i < 20000; i++) {
+		snprintf(glob + 40, sizeof(glob) - 40, ".b%u", i);
+		add_rule(second, MATCH_GLOB, glob, "x");
+	}
+	struct diag diag = DIAG_INIT;
+	struct mapper *mapper = build(two_sets(first, second), 2, &diag);
+	assert_int_equal(diag.count, 1);
+	assert_non_null(strstr(diag.messages[0].text, ": from here on it was not looked whether "
+						      "regexes of earlier files hide globs"));
 	diag_fini(&diag);
 	mapper_unref(&mapper);
 }
@@ -545,6 +613,8 @@ main(void)
 	    cmocka_unit_test(test_new__warns_of_dead_references),
 	    cmocka_unit_test(test_new__warns_of_hidden_rules),
 	    cmocka_unit_test(test_new__names_the_rule_that_hides),
+	    cmocka_unit_test(test_new__names_the_regex_of_an_earlier_file_that_hides),
+	    cmocka_unit_test(test_new__search_for_hiding_regexes_ends),
 	    cmocka_unit_test(test_match_limit_hits),
 	    cmocka_unit_test(test_dump_graph__breadth_first),
 	    cmocka_unit_test(test_dump_graph__no_globs),
