@@ -7,10 +7,11 @@ import subprocess
 import pytest
 
 from bridge import BINARY, await_condition, await_equal, free_port
-from engine import BASE, services
+from engine import BASE, DOCKER, services
 from promql import PromApi
 
 IMAGE = 'statsbridge'
+RULES = DOCKER / 'prometheus' / 'rules'
 HARDENED = ('--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges:true', '--network=none')
 
 
@@ -120,3 +121,9 @@ def test_stack_scrapes_what_is_sent_from_outside(stack, prometheus):
         out.sendto(b'sent.from.outside:1|c', ('127.0.0.1', stack['STATSD_PORT']))
     await_condition(lambda: prometheus.query('sent_from_outside') == {(): 1}, 'the sample')
 
+
+def test_stack_has_the_rules_of_the_repository(prometheus):
+    rules = prometheus.get('rules')['groups']
+    assert {group['file'].rsplit('/', 1)[1] for group in rules} == {path.name for path in RULES.glob('*.yml')}
+    await_condition(lambda: all(rule['health'] == 'ok' for group in prometheus.get('rules')['groups']
+                                for rule in group['rules']), 'every rule to be evaluated')
