@@ -21,6 +21,9 @@ PREFIX = 'statsbridge_'
 # test that passes never waits that long.
 PATIENCE = 30
 
+# For programs with a statsd client: what it says there must not change what they send.
+CLIENT_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(('DD_', 'DATADOG_'))}
+
 REPORT = re.compile(r'(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|: check failed:')
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
@@ -158,11 +161,15 @@ def observed(name, values, bounds, labels=(), weight=1):
     return out
 
 
+def differences(got, expected):
+    """-> what is missing, too much or of another value, up to the rounding that adding in another order brings"""
+    return ['%s: want %s, got %s' % (name, expected.get(name), got.get(name))
+            for name in sorted({*expected, *got}) if not _is_same(expected.get(name), got.get(name))]
+
+
 def assert_series(scrape, expected):
-    """The clients' series are exactly these, up to the rounding that adding in another order brings."""
-    got = scrape.users()
-    wrong = ['%s: want %s, got %s' % (name, expected.get(name), got.get(name))
-             for name in sorted({*expected, *got}) if not _is_same(expected.get(name), got.get(name))]
+    """The clients' series are exactly these."""
+    wrong = differences(scrape.users(), expected)
     assert not wrong, '\n'.join(wrong)
 
 

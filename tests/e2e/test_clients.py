@@ -3,22 +3,18 @@
 The programs that send are in tests/clients/. Each sends one fixed set of metrics; here stands what must come
 of it, series by series, and what the bridge must have counted.
 """
-import os
 import subprocess
 import sys
 
 import pytest
 
-from bridge import ROOT, assert_series, await_condition, observed, series_name
+from bridge import CLIENT_ENVIRONMENT, ROOT, assert_series, await_condition, observed, series_name
 
 CLIENTS = ROOT / 'tests' / 'clients'
 BUILT = ROOT / 'build' / 'clients'
 
 BOUNDS = [0.01, 0.1, 1, 10, 100]
 MAPPING = 'defaults: {observer_type: histogram, histogram_options: {buckets: %s}}\n' % BOUNDS
-
-# What the environment says must not change what is sent.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(('DD_', 'DATADOG_'))}
 
 
 def send(command, transport, bridge, mode, **environment):
@@ -29,7 +25,7 @@ def send(command, transport, bridge, mode, **environment):
         'unixstream': str(bridge.stream),
     }[transport]
     done = subprocess.run([*command, transport, address, mode], capture_output=True, text=True, timeout=60,
-                          env={**ENVIRONMENT, **environment})
+                          env={**CLIENT_ENVIRONMENT, **environment})
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 

@@ -1,0 +1,402 @@
+"""The example programs of tests/agents, end to end: program -> bridge with the system's pack -> Prometheus.
+
+Each sends its system's whole catalogue once, with known values, in either form. Here stands what must come of it:
+exactly these series at the bridge, and the same by PromQL. A row of AGENTS is a system.
+"""
+import asyncio
+import runpy
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from bridge import (CLIENT_ENVIRONMENT, LABEL, ROOT, await_condition, await_equal, differences, free_port, observed,
+                    series_name)
+from pack import BOUND_LABEL, PARTS, find_packs
+from promql import Prometheus
+
+pytestmark = pytest.mark.packs
+
+FORMS = ['tags', 'plain']
+PACKS = find_packs()
+PROGRAMS = ROOT / 'tests' / 'agents'
+
+
+class Expected:
+    """The series that must come of a pack's catalogue. `clocked` are those whose value a clock decides."""
+
+    def __init__(self, pack):
+        self.pack, self.series, self.clocked = pack, {}, set()
+
+    def value(self, name, value, **labels):
+        self.series[series_name(name, labels)] = value
+
+    def histogram(self, name, values, **labels):
+        self.series.update(observed(name, values, map(float, self.pack.catalogue[name].bounds), labels))
+
+    def summary(self, name, values, quantiles, **labels):
+        for quantile, value in quantiles.items():
+            self.value(name, value, quantile=quantile, **labels)
+        self.value(name + '_sum', sum(values), **labels)
+        self.value(name + '_count', len(values), **labels)
+
+    def problems(self):
+        """-> where it is not what the catalogue promises"""
+        shown = {}
+        for series in self.series:
+            name, _, rest = series.partition('{')
+            labels = dict(LABEL.findall(rest.rstrip('}')))
+            metric = self.pack.family_of(name)
+            if metric is None:
+                yield 'the catalogue has no %s' % name
+                continue
+            bound = labels.pop(BOUND_LABEL.get(self.pack.catalogue[metric].type), None)
+            shown.setdefault(metric, {}).setdefault(frozenset(labels), set()).add(bound)
+        for metric, entry in self.pack.catalogue.items():
+            bounds = {None, *entry.bounds, *(['+Inf'] if entry.type == 'histogram' else [])}
+            if shown.get(metric) != {entry.labels: bounds}:
+                yield '%s is shown with %s' % (metric, shown.get(metric))
+
+    def differences(self, got):
+        return differences({name: self.series[name] if name in self.clocked else value for name, value in got.items()},
+                           self.series)
+
+    def timed(self, name, **labels):
+        """A histogram with one duration of which only that it was measured is known."""
+        series = observed(name, [0], map(float, self.pack.catalogue[name].bounds), labels)
+        self.series.update(series)
+        known = (series_name(name + '_count', labels), series_name(name + '_bucket', {**labels, 'le': '+Inf'}))
+        self.clocked.update(set(series) - set(known))
+
+
+def python_agent(name, **environment):
+    return [sys.executable, '-m', name], PROGRAMS, environment
+
+
+def agentos(want):
+    want.value('agentos_info', 1, version='v0-2-0', protocols='a2a-0-3-0', service='agentos')
+    want.histogram('a2a_request_duration_seconds', [0.25], agent='navi', operation='query', status='success')
+    want.histogram('a2a_request_duration_seconds', [1.5], agent='navi', operation='run', status='error')
+    want.value('a2a_requests_total', 1, agent='navi', operation='query', status='success')
+    want.value('a2a_requests_total', 1, agent='navi', operation='run', status='error')
+    want.value('a2a_active_tasks', 1, agent='navi')
+    want.histogram('a2a_response_size_bytes', [1024], agent='navi')
+    want.value('cache_operations_total', 1, operation='get', result='hit')
+    want.value('cache_operations_total', 1, operation='get', result='miss')
+    want.histogram('cache_latency_seconds', [0.002, 0.03], operation='get')
+    for result, times in ('allowed', 1), ('denied', 3):
+        want.value('rate_limit_hits_total', times, endpoint='/agents/approval/runs', workspace_id='ws-1', result=result)
+    want.value('ccr_requests_total', 1, provider='claude', task_type='code', status='success')
+    want.histogram('ccr_latency_seconds', [0.5], provider='claude')
+    want.value('ccr_tokens_total', 1500, provider='claude', direction='input')
+    want.value('ccr_tokens_total', 400, provider='claude', direction='output')
+
+
+def gui_agents(want):
+    for status, times in ('pending', 1), ('running', 1), ('completed', 2), ('failed', 1):
+        want.value('agent_tasks_created_total', times, status=status)
+    want.value('agent_tasks_active', 1)
+    want.histogram('agent_task_execution_duration_seconds', [42])
+    want.histogram('agent_task_queue_wait_duration_seconds', [0.75])
+    want.value('agent_task_utilization', 0.25)
+    for method, times in ('QueryTaskStatus', 2), ('CancelTask', 1), ('GetAgentInfo', 1):
+        want.value('agent_grpc_requests_total', times, method=method)
+    want.histogram('agent_grpc_request_duration_seconds', [0.02, 0.3], method='QueryTaskStatus')
+    want.histogram('agent_grpc_request_duration_seconds', [0.004], method='CancelTask')
+    want.timed('agent_grpc_request_duration_seconds', method='GetAgentInfo')
+    want.value('agent_grpc_errors_total', 1, method='CancelTask', status_code='NOT_FOUND')
+    want.value('agent_grpc_stream_connections', 1, method='GetTaskStream')
+    for kind, tokens in ('input', 1500), ('output', 500), ('total', 2000):
+        want.value('agent_tokens_consumed_total', tokens, type=kind)
+    want.value('agent_execution_cost_total', 0.25, currency='USD')
+    want.value('agent_sandbox_created_total', 1, sandbox_type='Linux')
+    want.value('agent_proxy_steps_total', 12)
+    want.histogram('agent_task_steps', [12])
+    want.value('agent_memory_usage_bytes', 268435456)
+    want.value('agent_temp_files_count', 4)
+    want.value('agent_stream_manager_tasks', 2)
+    want.value('agent_task_success_rate', 0.75)
+    want.summary('agent_task_latency_seconds', [1.5, 2.5, 40], {'0.5': 2.5, '0.95': 40, '0.99': 40})
+    want.value('agent_service_uptime_seconds', 3600)
+    want.value('agent_config_updates_total', 1, config_type='global')
+
+
+class Agent(NamedTuple):
+    """A system. `program` is command, working directory and environment; `expect` fills in an Expected; `moved` are the
+    gauges that go up and down."""
+    system: str
+    program: tuple
+    expect: callable
+    moved: tuple = ()
+
+    @property
+    def pack(self):
+        return PACKS[self.system]
+
+    def expected(self):
+        want = Expected(self.pack)
+        self.expect(want)
+        return want
+
+    def start(self, bridge, form, *options, **environment):
+        command, directory, own_environment = self.program
+        return subprocess.Popen([*command, '--form=' + form, '--address=127.0.0.1:%d' % bridge.udp, *options],
+                                cwd=directory, env={**CLIENT_ENVIRONMENT, **own_environment, **environment},
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, bridge, form, **environment):
+        program = self.start(bridge, form, **environment)
+        output, _ = program.communicate(timeout=60)
+        assert program.returncode == 0 and not output, output
+
+
+AGENTS = [
+    Agent('agentos', python_agent('agentos'), agentos, ('a2a_active_tasks',)),
+    Agent('gui-agents', python_agent('gui-agents', ENABLE_PROMETHEUS='true'), gui_agents,
+          ('agent_grpc_stream_connections',)),
+]
+
+each_agent = pytest.mark.parametrize('agent', AGENTS, ids=lambda agent: agent.system)
+each_form = pytest.mark.parametrize('form', FORMS)
+
+
+@pytest.fixture
+def start_with(start_bridge):
+    """Starts a bridge with an agent's pack."""
+    return lambda agent: start_bridge(agent.pack.flag)
+
+
+def assert_nothing_lost(bridge):
+    scrape = bridge.scrape()
+    scrape.assert_books()
+    for name in 'events_unmapped_total', 'samples_dropped_total', 'lines_refused_total', 'tag_errors_total':
+        assert scrape.own_sum(name) == 0, name
+
+
+@each_agent
+@each_form
+def test_catalogue(start_with, tmp_path, agent, form):
+    want = agent.expected()
+    assert list(want.problems()) == []
+    bridge = start_with(agent)
+    agent.run(bridge, form)
+    await_equal(lambda: want.differences(bridge.scrape().users()), [])
+    assert_nothing_lost(bridge)
+
+    prometheus = Prometheus(tmp_path, bridge.web)
+    try:
+        await_equal(lambda: want.differences(by_promql(prometheus, agent.pack)), [])
+        kinds = {name: entries[0]['type'] for name, entries in prometheus.get('metadata').items()}
+    finally:
+        prometheus.stop()
+    assert {name: kinds.get(name) for name in agent.pack.catalogue} == \
+        {name: entry.type for name, entry in agent.pack.catalogue.items()}
+
+
+def by_promql(prometheus, pack):
+    """-> all series of a catalogue, asked for by name"""
+    return {series_name(name + part, dict(labels)): value
+            for name, entry in pack.catalogue.items() for part in PARTS.get(entry.type, ('',))
+            for labels, value in prometheus.query(name + part).items()}
+
+
+@each_agent
+def test_forms_reach_the_same_series(start_with, agent):
+    """Counters and histograms show both, and there is no series that only one form makes."""
+    want = agent.expected()
+    bridge = start_with(agent)
+    for form in FORMS:
+        agent.run(bridge, form)
+    grows = {name for name in want.series if adds_up(agent.pack, name) and name not in want.clocked}
+    assert grows
+    await_equal(lambda: {name: value for name, value in bridge.scrape().users().items() if name in grows},
+                {name: 2 * want.series[name] for name in grows})
+    assert set(bridge.scrape().users()) == set(want.series)
+    assert_nothing_lost(bridge)
+
+
+def adds_up(pack, series):
+    name = series.partition('{')[0]
+    metric = pack.family_of(name)
+    return pack.catalogue[metric].type == 'counter' or name in (metric + '_bucket', metric + '_count')
+
+
+@each_agent
+@each_form
+def test_without_its_pack(start_bridge, agent, form):
+    """It is the pack that makes the catalogue: without it the same lines are counted as unmapped."""
+    bridge = start_bridge()
+    agent.run(bridge, form)
+    scrape = await_condition(lambda: is_at_rest(bridge, len(agent.pack.catalogue)), 'the lines')
+    assert scrape.own('events_unmapped_total') == scrape.own('samples_total')
+    assert agent.expected().differences(scrape.users())
+
+
+def is_at_rest(bridge, least):
+    scrape = bridge.scrape()
+    return scrape.own('samples_total') >= least and scrape.own('samples_total') == scrape.own('samples_applied_total') \
+        and scrape
+
+
+@each_agent
+@each_form
+def test_loop(start_with, agent, form):
+    """Rounds go on until SIGTERM, which ends the program properly; what goes up comes down."""
+    bridge = start_with(agent)
+    program = agent.start(bridge, form, '--loop', '--every=0.01')
+    counter = next(name for name, value in agent.expected().series.items() if adds_up(agent.pack, name) and value == 1)
+    try:
+        scrape = await_condition(lambda: has_reached(bridge.scrape(), counter, 5), 'the fifth round')
+    finally:
+        program.terminate()
+    output, _ = program.communicate(timeout=60)
+    assert program.returncode == 0 and not output, output
+    levels = {name: value for name, value in scrape.users().items() if name.split('{')[0] in agent.moved}
+    assert levels and all(0 <= value <= 2 for value in levels.values()), levels
+
+
+def has_reached(scrape, series, value):
+    return scrape.users().get(series, 0) >= value and scrape
+
+
+@each_agent
+@each_form
+def test_nobody_listens(agent, form):
+    """A program must not suffer from a bridge that is away."""
+    class Nobody:
+        udp = free_port()
+
+    agent.run(Nobody, form)
+
+
+# What the programs are made of.
+
+@pytest.fixture
+def agents_modules(monkeypatch):
+    """-> the module tests/agents/metrics.py"""
+    monkeypatch.syspath_prepend(PROGRAMS)
+    import metrics
+    return metrics
+
+
+def load(system):
+    """-> what a Python program defines"""
+    return runpy.run_path(str(PROGRAMS / system / '__main__.py'))
+
+
+# Where each client looks up the time.
+CLOCKS = {'tags': 'datadog.dogstatsd.context.monotonic', 'plain': 'statsd.client.timer.time_now'}
+
+
+@each_form
+def test_timed__unit(start_with, monkeypatch, agents_modules, form):
+    """The clients' own timers: a quarter of a second is a quarter of a second."""
+    agent = by_system('gui-agents')
+    bridge = start_with(agent)
+    metrics = agents_modules.connect(form, '127.0.0.1:%d' % bridge.udp)
+    monkeypatch.setattr(CLOCKS[form], iter([100, 100.25, 200, 202]).__next__)
+    service = load('gui-agents')['GuiAgents'](metrics)
+    assert service.serve('GetAgentInfo', lambda: 'info') == 'info'
+    with pytest.raises(ConnectionError):
+        service.serve('CancelTask', lambda: (_ for _ in ()).throw(ConnectionError()))
+    metrics.close()
+
+    want = Expected(agent.pack)
+    for method, seconds in ('GetAgentInfo', 0.25), ('CancelTask', 2):
+        want.value('agent_grpc_requests_total', 1, method=method)
+        want.histogram('agent_grpc_request_duration_seconds', [seconds], method=method)
+    want.value('agent_grpc_errors_total', 1, method='CancelTask', status_code='UNKNOWN')
+    await_equal(lambda: want.differences(bridge.scrape().users()), [])
+
+
+def test_timed__wrong_unit(start_with, monkeypatch):
+    """The trap that the READMEs of the packs warn of: seconds, sent as if they were milliseconds."""
+    from datadog.dogstatsd import DogStatsd
+
+    agent = by_system('gui-agents')
+    bridge = start_with(agent)
+    client = DogStatsd(host='127.0.0.1', port=bridge.udp, disable_telemetry=True, origin_detection_enabled=False)
+    monkeypatch.setattr(CLOCKS['tags'], iter([100, 100.25]).__next__)
+    with client.timed('agent_task_latency_seconds'):
+        pass
+    client.close_socket()
+    await_equal(lambda: bridge.scrape().users().get('agent_task_latency_seconds_sum'), 0.00025)
+
+
+@each_form
+def test_request_timer(start_with, agents_modules, form):
+    """With and without await, success and error; a metric without the label `status` gets none."""
+    agent = by_system('agentos')
+    bridge = start_with(agent)
+    metrics = agents_modules.connect(form, '127.0.0.1:%d' % bridge.udp)
+    module = load('agentos')
+    timer, takes, service = module['RequestTimer'], module['takes'], module['AgentOS'](metrics)
+
+    async def work():
+        async with timer(service.duration, takes(0.5), agent='navi', operation='query'):
+            await asyncio.sleep(0)
+        with pytest.raises(KeyError):
+            async with timer(service.duration, takes(2), agent='navi', operation='query'):
+                raise KeyError
+        async with timer(service.ccr_latency, takes(1), provider='claude'):
+            await asyncio.sleep(0)
+
+    asyncio.run(work())
+    with timer(service.duration, takes(3), agent='navi', operation='query'):
+        pass
+    metrics.close()
+
+    want = Expected(agent.pack)
+    labels = {'agent': 'navi', 'operation': 'query'}
+    want.histogram('a2a_request_duration_seconds', [0.5, 3], status='success', **labels)
+    want.histogram('a2a_request_duration_seconds', [2], status='error', **labels)
+    want.histogram('ccr_latency_seconds', [1], provider='claude')
+    await_equal(lambda: want.differences(bridge.scrape().users()), [])
+
+
+@each_form
+def test_values_that_the_form_cannot_carry(start_with, agents_modules, form):
+    agent = by_system('agentos')
+    bridge = start_with(agent)
+    metrics = agents_modules.connect(form, '127.0.0.1:%d' % bridge.udp)
+    metrics.counter('ccr_tokens_total', 'provider', 'direction').add(provider='a.b:c,d|e f', direction='input')
+    metrics.close()
+    provider = {'tags': 'a.b:c_d_e_f', 'plain': 'a_b_c_d_e_f'}[form]
+    await_equal(lambda: bridge.scrape().users(),
+                {series_name('ccr_tokens_total', {'provider': provider, 'direction': 'input'}): 1})
+    assert_nothing_lost(bridge)
+
+
+def test_labels_of_another_metric(agents_modules):
+    counter = agents_modules.Nowhere().counter('ccr_tokens_total', 'provider', 'direction')
+    for labels in ({}, {'provider': 'claude'}, {'provider': 'claude', 'direction': 'input', 'agent': 'navi'}):
+        with pytest.raises(TypeError, match='ccr_tokens_total has the labels'):
+            counter.add(**labels)
+    counter.add(provider='claude', direction='input')
+
+
+@pytest.mark.parametrize('value', ['false', '', 'on', '0'])
+def test_gui_agents__switched_off(start_with, value):
+    """Nothing is sent, and no client is needed: without site packages there is none."""
+    agent = by_system('gui-agents')
+    bridge = start_with(agent)
+    command, directory, environment = agent.program
+    bare = agent._replace(program=([command[0], '-S', *command[1:]], directory, environment))
+    bare.run(bridge, 'tags', ENABLE_PROMETHEUS=value)
+    with pytest.raises(AssertionError, match="No module named 'datadog'"):
+        bare.run(bridge, 'tags', ENABLE_PROMETHEUS='true')
+    bridge.send_udp('last:1|c')
+    bridge.await_users({'last': 1})
+
+
+@pytest.mark.parametrize('address', ['', '127.0.0.1', '127.0.0.1:', ':9125', '127.0.0.1:statsd'])
+def test_address_that_is_none(address):
+    command, directory, environment = by_system('agentos').program
+    done = subprocess.run([*command, '--address=' + address], cwd=directory, env={**CLIENT_ENVIRONMENT, **environment},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and 'expected host:port, got "%s"' % address in done.stderr
+
+
+def by_system(name):
+    return next(agent for agent in AGENTS if agent.system == name)
