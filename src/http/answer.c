@@ -5,7 +5,7 @@
 #include "http/route.h"
 
 /* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). */
-#define STREAM_BLOCK ((size_t)64 << 10)
+#define STREAM_BLOCK ((size_t)256 << 10)
 
 static ssize_t
 read_stream(void *cls, uint64_t position, char *out, size_t max)

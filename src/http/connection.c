@@ -11,7 +11,14 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+
+/* Bytes that a request line and headers may have. Prometheus sends under 1 KiB, browsers with cookies up
+ * to 16 KiB. */
+#define HEAD_BYTES (64 << 10)
 
 static void
 arm(struct connection *connection, int64_t limit_us)
@@ -31,6 +38,19 @@ connection_begin(struct connection *connection)
 	arm(connection, connection->server->limits.request_us);
 }
 
+/* @return bytes that libmicrohttpd has taken from the socket, ever; 0 when the kernel does not tell */
+static uint64_t
+bytes_taken(const struct connection *connection)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int waiting;
+	if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+	    ioctl(connection->fd, FIONREAD, &waiting) != 0)
+		return 0;
+	return info.tcpi_bytes_received - (uint64_t)waiting;
+}
+
 void
 connection_answer(struct connection *connection)
 {
@@ -44,6 +64,7 @@ connection_end(struct connection *connection)
 	connection->is_busy = false;
 	connection->is_ending = false;
 	connection->exchanges++;
+	connection->taken_before = bytes_taken(connection);
 	ev_io_start(server->loop, &connection->arrival);
 	arm(connection, server->limits.idle_us);
 	if (server->listen_fd < 0)
@@ -76,6 +97,29 @@ connection_shutdown(struct connection *connection)
 		log_debug("http shutdown failed", LOG_ERRNO(errno));
 }
 
+static bool
+is_head_too_long(const struct connection *connection)
+{
+	const struct http_request *request = &connection->request;
+	return !(request->mhd && request->is_judged) &&
+	       bytes_taken(connection) > connection->taken_before + HEAD_BYTES;
+}
+
+/* Answers in libmicrohttpd's place, which has nothing to send before a request's headers are whole. */
+static void
+refuse_head(const struct connection *connection)
+{
+#define REST "Connection: close\r\nContent-Length: 0\r\n\r\n"
+	static const char line[] = "HTTP/1.1 414 URI Too Long\r\n" REST;
+	static const char headers[] = "HTTP/1.1 431 Request Header Fields Too Large\r\n" REST;
+#undef REST
+	bool has_line = connection->request.mhd;
+	/* A client that does not read gets no answer, only the end. */
+	if (send(connection->fd, has_line ? headers : line, (has_line ? sizeof(headers) : sizeof(line)) - 1,
+		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("http refusal not sent", LOG_ERRNO(errno));
+}
+
 static void
 on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 {
@@ -84,6 +128,11 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	int found = peek(connection);
 	if (found > 0)
 		connection_begin(connection);
+	if (found > 0 && is_head_too_long(connection)) {
+		refuse_head(connection);
+		ev_io_stop(loop, watcher);
+		connection_shutdown(connection);
+	}
 	if (found != 0)
 		return;
 	/* The daemon may hold a whole request that it has yet to answer: it runs once more. */

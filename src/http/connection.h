@@ -47,6 +47,7 @@ struct connection {
 	bool is_busy;       /* a request has begun and its answer has not ended */
 	bool is_ending;     /* the client has sent its last byte */
 	uint64_t exchanges; /* requests that got an answer, whole or not */
+	uint64_t taken_before; /* bytes that the earlier requests took from the socket */
 	struct http_request request;
 };
 

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Bytes of a connection's memory: request line and headers must fit, and it is the largest chunk of
- * a streamed answer. Prometheus sends under 1 KiB of headers; browsers with cookies up to 16 KiB.
- */
-#define CONNECTION_MEMORY ((size_t)64 << 10)
+/* Bytes of a connection's memory, used as far as needed. It is the largest chunk of a streamed answer,
+ * and a client that is faster than the answer is woken up for each: with 64 KiB that was a sixth of a
+ * large scrape's cost. */
+#define CONNECTION_MEMORY ((size_t)256 << 10)
 
 /* Connections accepted in one go, so that a flood of them does not hold up the loop. */
 #define ACCEPTS_AT_ONCE 32

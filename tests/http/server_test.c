@@ -816,6 +816,24 @@ test_headers__many_and_large_enough(void **state)
 	stop(f);
 }
 
+/* Headers of 50 KiB are large enough for anybody, however many requests a connection has. */
+static void
+test_headers__large_in_every_request(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, request = BUF_INIT;
+	for (int i = 0; i < 5; i++)
+		buf_printf(&request, "GET /hello HTTP/1.1\r\n" H "%sX: %050000d\r\n\r\n",
+			   i == 4 ? "Connection: close\r\n" : "", i);
+	exchange(f, buf_text(&request), &in);
+	assert_int_equal(f->calls, 5);
+	assert_int_equal(stat_of(f, responses[2]), 5);
+	buf_fini(&request);
+	buf_fini(&in);
+	stop(f);
+}
+
 static void
 test_reply__body_over_its_cap(void **state)
 {
@@ -1388,6 +1406,7 @@ main(void)
 	    cmocka_unit_test(test_body__chunked_over_the_limit),
 	    cmocka_unit_test(test_headers__too_large),
 	    cmocka_unit_test(test_headers__many_and_large_enough),
+	    cmocka_unit_test(test_headers__large_in_every_request),
 	    cmocka_unit_test(test_reply__body_over_its_cap),
 	    cmocka_unit_test(test_keep_alive__several_requests),
 	    cmocka_unit_test(test_keep_alive__pipelined),
