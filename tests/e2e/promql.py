@@ -42,16 +42,17 @@ class PromApi:
 
 
 class Prometheus(PromApi):
-    def __init__(self, directory, target_port):
+    def __init__(self, directory, target_port, config=CONFIG):
+        """`config` has a %d where the port of what is scraped belongs."""
         super().__init__(free_port())
         self._log = directory / 'prometheus.log'
-        config = directory / 'prometheus.yml'
-        config.write_text(CONFIG % target_port)
+        path = directory / 'prometheus.yml'
+        path.write_text(config % target_port)
         binary = shutil.which('prometheus')
         assert binary, 'prometheus is not installed'
         with open(self._log, 'wb') as log:
             self.process = subprocess.Popen(
-                [binary, '--config.file=%s' % config, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
+                [binary, '--config.file=%s' % path, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
                  '--web.listen-address=127.0.0.1:%d' % self.port], stdout=log, stderr=log)
         try:
             await_condition(self._has_started, 'Prometheus to be ready')

@@ -1,4 +1,7 @@
-"""What docker/ sets up around the bridge: Prometheus's configuration and alert rules."""
+"""What docker/ sets up around the bridge: Prometheus's configuration, alert rules and dashboards."""
+import itertools
+import json
+import math
 import re
 import shutil
 import subprocess
@@ -6,7 +9,9 @@ import subprocess
 import pytest
 import yaml
 
-from bridge import ROOT
+from bridge import ROOT, Bridge, await_condition
+from pack import find_packs
+from promql import Prometheus
 
 pytestmark = pytest.mark.packs
 
@@ -125,3 +130,233 @@ def test_changed_rules_are_found(tmp_path, path, expression):
     (tmp_path / 'docker' / 'prometheus' / 'rules' / path.name).write_text(yaml.safe_dump(document))
     done = promtool('test', 'rules', tmp_path / 'tests' / 'rules' / path.name)
     assert done.returncode == 1 and 'FAILED' in done.stdout + done.stderr
+
+
+
+# Dashboards: what they look like.
+
+DASHBOARDS = sorted((ROOT / 'docker' / 'grafana' / 'dashboards').glob('*.json'))
+PANELS = ('stat', 'gauge', 'timeseries', 'table')
+UNITS = ('none', 'short', 'percentunit', 's', 'bytes', 'Bps', 'reqps', 'ops', 'cps', 'pps')
+SOURCE = {'type': 'prometheus', 'uid': '${datasource}'}
+# What the document of AgentOS asks for.
+AGENTOS = {
+    'Overview': ['stat A2A Requests (5m)', 'stat A2A p95 Latency', 'stat A2A Error Rate', 'stat Active Tasks',
+                 'stat CCR Tokens (1h)', 'stat Rate Limit Denials'],
+    'A2A Request Metrics': ['timeseries Request Rate by Agent', 'timeseries Request Duration Percentiles',
+                            'timeseries Active Tasks by Agent', 'timeseries Success vs Error Rate'],
+    'CCR Provider Metrics': ['timeseries Request Rate by Provider', 'timeseries Token Usage by Provider',
+                             'timeseries Request Latency by Provider', 'timeseries Requests by Task Type'],
+    'Rate Limiting & Cache': ['timeseries Rate Limit Decisions', 'timeseries Cache Hit/Miss Rate',
+                              'gauge Cache Hit Ratio', 'timeseries Cache Latency by Operation'],
+}
+
+
+def load(path):
+    return json.loads(path.read_text())
+
+
+def panels(dashboard):
+    """Without the headers of rows."""
+    return [panel for panel in dashboard['panels'] if panel['type'] != 'row']
+
+
+def expressions(dashboard):
+    return [target['expr'] for panel in panels(dashboard) for target in panel['targets']]
+
+
+def faults(name, dashboard):
+    """-> what Grafana would stumble over, or show wrongly"""
+    found = [] if dashboard['uid'] == name else ['uid is not "%s"' % name]
+    if dashboard['schemaVersion'] < 36 or '__inputs' in dashboard or 'id' in dashboard:
+        found.append('not to be imported by Grafana 10')
+    source, *others = dashboard['templating']['list']
+    if [source[key] for key in ('name', 'type', 'query')] != ['datasource', 'datasource', 'prometheus']:
+        found.append('the first variable is not the data source')
+    if any(variable.get('datasource') != SOURCE for variable in others):
+        found.append('a variable has a data source of its own')
+    ids = [panel['id'] for panel in dashboard['panels']]
+    if len(ids) != len(set(ids)):
+        found.append('ids are not unique')
+    known = {variable['name'] for variable in dashboard['templating']['list']} | {'__rate_interval'}
+    for panel in panels(dashboard):
+        found += ['%s: %s' % (panel['title'], fault) for fault in faults_of_panel(panel, known)]
+    taken = {}
+    for panel in dashboard['panels']:
+        at = panel['gridPos']
+        cells = itertools.product(range(at['x'], at['x'] + at['w']), range(at['y'], at['y'] + at['h']))
+        over = {taken.setdefault(cell, panel['id']) for cell in cells} - {panel['id']}
+        if over or at['x'] + at['w'] > 24:
+            found.append('%s: overlaps, or leaves the grid' % panel['title'])
+    return found
+
+
+def faults_of_panel(panel, known):
+    if panel['type'] not in PANELS:
+        yield 'unknown type'
+    if panel['datasource'] != SOURCE:
+        yield 'has a data source of its own'
+    if panel['fieldConfig']['defaults']['unit'] not in UNITS:
+        yield 'unknown unit'
+    names = [target['refId'] for target in panel['targets']]
+    if not names or len(names) != len(set(names)):
+        yield 'targets are not told apart'
+    for target in panel['targets']:
+        if set(re.findall(r'\$\{?(\w+)', target['expr'])) - known:
+            yield 'unknown variable'
+        if re.search(r'rate\([^$]*?\[\d', target['expr']) and panel['type'] == 'timeseries':
+            yield 'a fixed window over time'
+
+
+def test_every_system_has_a_dashboard():
+    names = {path.stem for path in DASHBOARDS}
+    assert names == {*SYSTEMS, 'conduit-manager', 'conduit-gateway', 'conduit-agent'} - {'conduit'}
+
+
+@pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
+def test_dashboard_has_no_fault(path):
+    assert faults(path.stem, load(path)) == []
+
+
+def test_dashboard_of_agentos_has_what_its_document_promises():
+    found = {}
+    for panel in load(ROOT / 'docker' / 'grafana' / 'dashboards' / 'agentos.json')['panels']:
+        if panel['type'] == 'row':
+            section = found.setdefault(panel['title'], [])
+        else:
+            section.append('%s %s' % (panel['type'], panel['title']))
+    assert found == AGENTOS
+
+
+def change(dashboard, what):
+    first = panels(dashboard)[0]
+    what(dashboard, first, first['targets'][0])
+
+
+@pytest.mark.parametrize('what, fault', [
+    (lambda dashboard, panel, target: dashboard.update(uid='other'), 'uid is not'),
+    (lambda dashboard, panel, target: dashboard.update(schemaVersion=16), 'not to be imported'),
+    (lambda dashboard, panel, target: dashboard['templating']['list'].reverse(), 'the first variable'),
+    (lambda dashboard, panel, target: dashboard['templating']['list'][1].pop('datasource'), 'a variable has'),
+    (lambda dashboard, panel, target: panel.update(id=1), 'ids are not unique'),
+    (lambda dashboard, panel, target: panel.update(type='graph'), 'unknown type'),
+    (lambda dashboard, panel, target: panel.update(datasource={'type': 'prometheus', 'uid': 'mine'}), 'of its own'),
+    (lambda dashboard, panel, target: panel['gridPos'].update(w=5), 'overlaps'),
+    (lambda dashboard, panel, target: panel['gridPos'].update(y=500, x=22), 'leaves the grid'),
+    (lambda dashboard, panel, target: panel['fieldConfig']['defaults'].update(unit='hours'), 'unknown unit'),
+    (lambda dashboard, panel, target: panel['targets'].append(target), 'not told apart'),
+    (lambda dashboard, panel, target: target.update(expr='x{a="$nobody"}'), 'unknown variable'),
+])
+def test_fault_is_found(what, fault):
+    dashboard = load(ROOT / 'docker' / 'grafana' / 'dashboards' / 'agentos.json')
+    change(dashboard, what)
+    assert any(fault in each for each in faults('agentos', dashboard))
+
+
+# Dashboards and rules: what they ask is there once every pack's tables have been sent.
+
+# What queries ask for and the tables do not have.
+LINES = '''
+this line is refused
+a2a_requests_total:1|c|#agent:navi,operation:query,status:error
+ccr_requests_total:1|c|#provider:claude,task_type:code,status:error
+appproxy_route_requests_total:1|c|#circuit_id:5f0c2a,session_id:a81b,worker_authority:worker-1,code:502
+appproxy_target_updates_total:1|c|#component:worker,operation:register,result:failure
+traefik.service.request.total:1|c|#code:200,method:GET,protocol:http,service:bai_service_5f0c2a@etcd
+manager_auth_requests_total:1|c|#status:failure,method:password
+manager_db_queries_total:1|c|#operation:select,table:servers,status:error
+agent_bmc_operations_total:1|c|#bmc_type:redfish,operation:power,status:failure
+'''
+# What each component of Conduit sends alike.
+CONDUIT = '''
+{0}_http_requests_total:1|c|#method:GET,endpoint:/,status_code:503
+{0}_rpc_calls_total:1|c|#service:Power,method:On,status:error
+go_goroutines:12|g|#component:{0}
+go_threads:7|g|#component:{0}
+go_gc_duration_seconds:0.001|h|#component:{0}
+go_memstats_alloc_bytes:1000000|g|#component:{0}
+go_memstats_heap_inuse_bytes:2000000|g|#component:{0}
+process_cpu_seconds_total:0.5|c|#component:{0}
+process_resident_memory_bytes:9000000|g|#component:{0}
+process_open_fds:9|g|#component:{0}
+process_start_time_seconds:1700000000|g|#component:{0}
+'''
+WORDS = {'or', 'and', 'unless', 'offset', 'bool'}
+SELECTOR = re.compile(r'(?<![\w"$.])([a-z_:][a-z0-9_:]*)\b(?!\s*\()(\{[^}]*\})?')
+GROUPING = re.compile(r'\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)')
+
+
+def filled_in(expression):
+    """An expression of a dashboard with its variables filled in."""
+    return re.sub(r'\$\w+', '.*', expression.replace('$__rate_interval', '1m'))
+
+
+def selectors(expression):
+    """The series that an expression asks for; what recording rules make is left out."""
+    found = {name + (matchers or '') for name, matchers in SELECTOR.findall(GROUPING.sub('', expression)) if name not in WORDS}
+    return {selector for selector in found if ':' not in selector.split('{')[0]}
+
+
+def quick_config():
+    """The stack's own configuration, with the bridge on a port of this machine, and in a hurry."""
+    config = yaml.safe_load((PROMETHEUS / 'prometheus.yml').read_text())
+    config['global'] = {key: '1s' for key in config['global']}
+    config['rule_files'] = [str(PROMETHEUS / pattern) for pattern in config['rule_files']]
+    text = yaml.safe_dump(config)
+    assert text.count('bridge:9102') == 1
+    return text.replace('bridge:9102', '127.0.0.1:%d')
+
+
+@pytest.fixture(scope='module')
+def stack(tmp_path_factory):
+    """-> a Prometheus that has scraped, twice, a bridge that was sent everything, twice"""
+    packs = find_packs().values()
+    directory = tmp_path_factory.mktemp('stack')
+    lines = [line for pack in packs for table in pack.tables for block in table.blocks for line in block.lines]
+    lines += LINES.strip().split('\n')
+    for component in ('manager', 'gateway', 'agent'):
+        lines += CONDUIT.format(component).strip().split('\n')
+    lines.append('everything_sent:1|c')
+    bridge = Bridge(directory, ['--no-web.process-metrics', *(pack.flag for pack in packs)])
+    prometheus = None
+    try:
+        bridge.await_ready()
+        prometheus = Prometheus(directory, bridge.web, quick_config())
+        for turn in range(1, 3):
+            # One connection: what the tables send in the wrong type must come in its turn.
+            bridge.send_tcp('\n'.join(lines) + '\n')
+            await_condition(lambda: prometheus.query('everything_sent') == {(): turn}, 'a scrape of everything')
+        yield prometheus
+    finally:
+        if prometheus:
+            prometheus.stop()
+        bridge.stop()
+
+
+def test_every_rule_can_be_evaluated(stack):
+    def rules():
+        return [rule for group in stack.get('rules')['groups'] for rule in group['rules']]
+
+    await_condition(lambda: all(rule['health'] == 'ok' for rule in rules()), 'every rule to be evaluated')
+    assert len(rules()) == sum(len(group['rules']) for path in RULES for group in groups(path))
+
+
+@pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
+def test_every_query_returns_data(stack, path):
+    dashboard = load(path)
+    without = [expression for expression in expressions(dashboard)
+               if all(map(math.isnan, stack.query(filled_in(expression)).values()))]
+    assert not without, 'no data for\n' + '\n'.join(without)
+    for variable in dashboard['templating']['list'][1:]:
+        metric, label = re.fullmatch(r'label_values\((\w+), (\w+)\)', variable['query']['query']).groups()
+        assert stack.get('label/%s/values' % label, **{'match[]': metric}), variable['name']
+
+
+@pytest.mark.parametrize('path', DASHBOARDS + RULES, ids=lambda path: path.name)
+def test_every_selector_finds_series(stack, path):
+    """Also one whose absence the query would not show."""
+    asked = map(filled_in, expressions(load(path))) if path.suffix == '.json' else \
+        [rule['expr'] for group in groups(path) for rule in group['rules']]
+    wanted = set().union(*map(selectors, asked))
+    absent = sorted(selector for selector in wanted if not stack.query('count(%s)' % selector))
+    assert wanted and not absent, 'not there:\n' + '\n'.join(absent)
