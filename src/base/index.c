@@ -62,18 +62,17 @@ index_prefetch(const struct index *index, uint64_t hash)
 		__builtin_prefetch(&index->slots[home_of(index, hash >> 32)]);
 }
 
+/* Those behind keep their order when all up to the next free slot move on by one. */
 static void
 place(struct index *index, struct index_slot slot)
 {
 	size_t i = home_of(index, slot.hash);
-	for (size_t away = 0; index->slots[i].item; away++) {
-		size_t others = distance(index, i);
-		if (others < away) {
-			struct index_slot other = index->slots[i];
-			index->slots[i] = slot;
-			slot = other;
-			away = others;
-		}
+	for (size_t away = 0; may_follow(index, i, away); away++)
+		i = slot_after(index, i);
+	while (index->slots[i].item) {
+		struct index_slot other = index->slots[i];
+		index->slots[i] = slot;
+		slot = other;
 		i = slot_after(index, i);
 	}
 	index->slots[i] = slot;

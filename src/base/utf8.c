@@ -2,6 +2,10 @@
 
 #include <stdint.h>
 
+#define BLOCK sizeof(uint64_t)
+/* Of eight bytes. */
+#define HIGHEST_BITS UINT64_C(0x8080808080808080)
+
 static bool
 is_tail(unsigned char byte)
 {
@@ -32,18 +36,41 @@ valid_length(const unsigned char *s, size_t left)
 	return 0;
 }
 
+/* Eight bytes at once. */
+static uint64_t
+load(const char *at)
+{
+	uint64_t block;
+	memcpy(&block, at, BLOCK);
+	return block;
+}
+
+bool
+utf8_is_ascii(struct span s)
+{
+	uint64_t all = 0;
+	if (s.len < BLOCK) {
+		for (size_t i = 0; i < s.len; i++)
+			all |= (unsigned char)s.ptr[i];
+		return !(all & HIGHEST_BITS);
+	}
+	for (size_t i = 0; i + BLOCK <= s.len; i += BLOCK)
+		all |= load(s.ptr + i);
+	/* The last bytes, with some that were seen already. */
+	all |= load(s.ptr + s.len - BLOCK);
+	return !(all & HIGHEST_BITS);
+}
+
 bool
 utf8_is_valid(struct span s)
 {
+	if (utf8_is_ascii(s))
+		return true;
 	const unsigned char *p = (const unsigned char *)s.ptr;
 	for (size_t i = 0; i < s.len;) {
-		uint64_t block;
-		if (s.len - i >= sizeof(block)) {
-			memcpy(&block, p + i, sizeof(block));
-			if (!(block & UINT64_C(0x8080808080808080))) {
-				i += sizeof(block);
-				continue;
-			}
+		if (s.len - i >= BLOCK && !(load(s.ptr + i) & HIGHEST_BITS)) {
+			i += BLOCK;
+			continue;
 		}
 		size_t len = valid_length(p + i, s.len - i);
 		if (!len)

@@ -9,6 +9,9 @@
 /** @return whether all of `s` is valid UTF-8; the empty span is */
 bool utf8_is_valid(struct span s);
 
+/** @return whether all of `s` is below 0x80; the empty span is */
+bool utf8_is_ascii(struct span s);
+
 /** @return bytes of the code point that `s` starts with, 1 where it is invalid; `s` is not empty */
 size_t utf8_length(struct span s);
 

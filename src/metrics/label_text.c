@@ -1,5 +1,7 @@
 #include "metrics/label_text.h"
 
+static const bool is_escaped[256] = {['\\'] = true, ['"'] = true, ['\n'] = true};
+
 static char *
 put(char *to, struct span bytes)
 {
@@ -10,9 +12,9 @@ put(char *to, struct span bytes)
 static char *
 put_escaped(char *to, struct span value)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		char byte = value.ptr[i];
-		if (UNLIKELY(byte == '\\' || byte == '"' || byte == '\n')) {
+	for (const char *at = value.ptr, *end = at + value.len; at != end; at++) {
+		char byte = *at;
+		if (UNLIKELY(is_escaped[(unsigned char)byte])) {
 			*to++ = '\\';
 			byte = byte == '\n' ? 'n' : byte;
 		}
@@ -24,13 +26,15 @@ put_escaped(char *to, struct span value)
 void
 label_text_format(const struct labels *labels, struct buf *out)
 {
+	/* With `,`, `=` and the quotes, and every byte of the values escaped. */
+	size_t most = 0;
+	for (size_t i = 0; i < labels->count; i++)
+		most += labels->item[i].name.len + 2 * labels->item[i].value.len + 4;
+	char *start = buf_reserve(out, most), *to = start;
+	if (!start)
+		return;
 	for (size_t i = 0; i < labels->count; i++) {
 		const struct label *label = &labels->item[i];
-		/* With `,`, `=` and the quotes, and every byte of the value escaped. */
-		char *start = buf_reserve(out, label->name.len + 2 * label->value.len + 4);
-		if (!start)
-			return;
-		char *to = start;
 		if (i)
 			*to++ = ',';
 		to = put(to, label->name);
@@ -38,8 +42,8 @@ label_text_format(const struct labels *labels, struct buf *out)
 		*to++ = '"';
 		to = put_escaped(to, label->value);
 		*to++ = '"';
-		out->len += (size_t)(to - start);
 	}
+	out->len += (size_t)(to - start);
 }
 
 bool

@@ -8,39 +8,41 @@ is_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
-static const bool legal[256] = {
-    ['a' ... 'z'] = true,
-    ['A' ... 'Z'] = true,
-    ['0' ... '9'] = true,
-    ['_'] = true,
+#define SAME2(c) [c] = (c), [(c) + 1] = (c) + 1
+#define SAME10(c) SAME2(c), SAME2((c) + 2), SAME2((c) + 4), SAME2((c) + 6), SAME2((c) + 8)
+#define SAME26(c) SAME10(c), SAME10((c) + 10), SAME2((c) + 20), SAME2((c) + 22), SAME2((c) + 24)
+
+/* What an ASCII byte becomes; 0 = not one, or '-', which depends on the byte before. */
+static const char escaped[256] = {
+    [0 ... ','] = '_', ['.' ... '/'] = '_', SAME10('0'), [':' ... '@'] = '_',
+    SAME26('A'),       ['[' ... '`'] = '_', SAME26('a'), ['{' ... 127] = '_',
 };
 
-static bool
-is_legal(char byte)
+static char
+escape_byte(char byte)
 {
-	return legal[(unsigned char)byte];
-}
-
-static bool
-is_ascii(char byte)
-{
-	return (unsigned char)byte < 0x80;
+	return escaped[(unsigned char)byte];
 }
 
 size_t
 name_escape(struct span raw, char *out)
 {
-	size_t len = 0;
+	char *to = out;
 	if (raw.len && is_digit(raw.ptr[0]))
-		out[len++] = '_';
+		*to++ = '_';
 	for (size_t i = 0; i < raw.len;) {
-		char byte = raw.ptr[i];
+		char byte = raw.ptr[i], plain = escape_byte(byte);
+		if (LIKELY(plain)) {
+			*to++ = plain;
+			i++;
+			continue;
+		}
 		bool repeated_dash = byte == '-' && i && raw.ptr[i - 1] == '-';
 		if (!repeated_dash)
-			out[len++] = is_legal(byte) ? byte : '_';
-		i += is_ascii(byte) ? 1 : utf8_length(span_from(raw, i));
+			*to++ = '_';
+		i += byte == '-' ? 1 : utf8_length(span_from(raw, i));
 	}
-	return len;
+	return (size_t)(to - out);
 }
 
 bool
@@ -49,7 +51,7 @@ name_is_legal(struct span name)
 	if (!name.len || is_digit(name.ptr[0]))
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
-		if (!is_legal(name.ptr[i]))
+		if (escape_byte(name.ptr[i]) != name.ptr[i])
 			return false;
 	}
 	return true;

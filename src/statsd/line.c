@@ -4,7 +4,6 @@
 #include "base/utf8.h"
 #include "statsd/tags.h"
 
-#include <stdint.h>
 
 /* A lower rate counts as this one, so that no line can weigh more than a million. */
 #define RATE_MIN 1e-6
@@ -193,19 +192,6 @@ lacks_parts(const struct statsd_cut *cut)
 	       cut->values.ptr == cut->name.ptr + cut->name.len + 1;
 }
 
-static bool
-is_ascii(const char *text, const char *end)
-{
-	uint64_t high = 0, block;
-	for (; distance(text, end) >= sizeof(block); text += sizeof(block)) {
-		memcpy(&block, text, sizeof(block));
-		high |= block;
-	}
-	for (; text < end; text++)
-		high |= (unsigned char)*text & 0x80;
-	return !(high & UINT64_C(0x8080808080808080));
-}
-
 /*
  * Sections that can be left out of the key. Invalid UTF-8 refuses the line wherever it stands, so a
  * section that could hold some stays in.
@@ -232,7 +218,7 @@ is_meaningless(const char *section, const char *end, bool container_id_label)
 	default:
 		return false;
 	}
-	return is_ascii(section, end);
+	return utf8_is_ascii(span_of(section, len));
 }
 
 static char *

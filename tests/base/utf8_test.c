@@ -71,12 +71,33 @@ test_valid__anywhere_in_a_text(void **state)
 	}
 }
 
+/* One byte that is not ASCII, at each place in texts of each length around an 8-byte block. */
+static void
+test_ascii__anywhere_in_a_text(void **state)
+{
+	(void)state;
+	assert_true(utf8_is_ascii((struct span){NULL, 0}));
+	for (size_t len = 0; len <= 40; len++) {
+		char text[41];
+		memset(text, '\x7f', sizeof(text));
+		text[len] = '\x80'; /* behind the text */
+		assert_true(utf8_is_ascii(span_of(text, len)));
+		for (size_t at = 0; at < len; at++) {
+			text[at] = '\x80';
+			assert_false(utf8_is_ascii(span_of(text, len)));
+			text[at] = '\0';
+			assert_true(utf8_is_ascii(span_of(text, len)));
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_valid_and_length),
 	    cmocka_unit_test(test_valid__anywhere_in_a_text),
+	    cmocka_unit_test(test_ascii__anywhere_in_a_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,24 @@ test_escape__table(void **state)
 }
 
 static void
+test_escape__each_byte(void **state)
+{
+	(void)state;
+	static const char legal[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	for (unsigned byte = 0; byte < 256; byte++) {
+		char raw[] = {'a', (char)byte, 'b'}, out[4];
+		char want[] = {'a', '_', 'b', '\0'};
+		bool is_legal = memchr(legal, (char)byte, sizeof(legal) - 1);
+		if (is_legal)
+			want[1] = (char)byte;
+		size_t len = name_escape(span_of(raw, sizeof(raw)), out);
+		assert_span_equal(span_of(out, len), want);
+		assert_int_equal(name_is_legal(span_of(raw, sizeof(raw))), is_legal);
+	}
+}
+
+static void
 test_is_legal__table(void **state)
 {
 	(void)state;
@@ -84,6 +102,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_escape__table),
+	    cmocka_unit_test(test_escape__each_byte),
 	    cmocka_unit_test(test_is_legal__table),
 	    cmocka_unit_test(test_reserved_labels__table),
 	};
