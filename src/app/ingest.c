@@ -212,7 +212,7 @@ run_batch(struct ingest *ingest)
 		if (LIKELY(line->is_plain && line->target.shape && apply_plain(ingest, line)))
 			hits++;
 		else
-			sample_take_line(ingest, line->line);
+			sample_take_line(ingest, line->line, line->is_plain ? &line->key : NULL);
 	}
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, hits);
 	account_add(ingest->account, ACCOUNT_CACHE_HITS, hits);

@@ -68,6 +68,10 @@ struct ingest {
 struct work {
 	struct span line;
 	struct statsd_cut cut;
+	/* Of a single value: what number it is, if any. */
+	bool is_number;
+	double value;
+	const struct hash128 *line_key; /* see sample_take_line() */
 	struct shape shape; /* room for one that is not interned */
 	bool is_first;	    /* sample of the line */
 	struct span key_suffix; /* the part of cut.suffix that has a meaning */
@@ -118,8 +122,13 @@ bool values_count(const struct work *work, const struct shape *shape);
 
 /* ---- sample.c: the long way of a line, whatever is in it. ---- */
 
-/** Takes a line that is not empty, without line end. */
-void sample_take_line(struct ingest *ingest, struct span line);
+/**
+ * Takes a line that is not empty, without line end.
+ *
+ * @key hash_pair128() of what stands before the first ':' and of all from the '|' behind that on;
+ *	NULL = not known
+ */
+void sample_take_line(struct ingest *ingest, struct span line, const struct hash128 *key);
 
 /* ---- resolve.c ---- */
 

@@ -62,14 +62,25 @@ refuse_negative(struct ingest *ingest, const struct work *work, const struct sha
 
 /* ---- Applying values. ---- */
 
+static struct hash128
+key_of(const struct work *work)
+{
+	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
+	const char *end = work->line.ptr + work->line.len;
+	/* Nothing was left out, nor is there a further sample. */
+	bool is_whole = suffix->ptr == work->cut.suffix.ptr && suffix->ptr + suffix->len == end;
+	if (work->line_key && work->is_first && is_whole)
+		return *work->line_key;
+	return hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
+}
+
 /* Finds the meaning of a sample's spelling: remembered, or worked out now. */
 static void
 find_target(struct ingest *ingest, struct work *work, struct target *target)
 {
-	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
 	work->key_suffix = statsd_key_suffix(&work->cut, &ingest->bridge->settings.statsd,
 					     ingest->key_suffix);
-	struct hash128 key = hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
+	struct hash128 key = key_of(work);
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
 	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
 	if (LIKELY(entry != NULL)) {
@@ -181,14 +192,12 @@ take_packed(struct ingest *ingest, const struct work *work, const struct target 
 static void
 take_single(struct ingest *ingest, const struct work *work, const struct target *target)
 {
-	double value = 0;
-	bool number = number_parse(work->cut.values, &value);
-	if (UNLIKELY(!number) && !check_odd_values(ingest, work, target->shape))
+	if (UNLIKELY(!work->is_number) && !check_odd_values(ingest, work, target->shape))
 		return;
 	if (work->is_first)
 		apply_count(ingest, target, 1, 0, 0);
 	if (target->shape->op != SHAPE_REFUSE_LINE)
-		take_value(ingest, work, target, number, value, work->cut.values);
+		take_value(ingest, work, target, work->is_number, work->value, work->cut.values);
 }
 
 /* A set's member is everything between the name and the type, whatever it holds. */
@@ -241,6 +250,8 @@ take_sample(struct ingest *ingest, struct work *work)
 		refuse_further(ingest, work);
 		return true;
 	}
+	work->value = 0;
+	work->is_number = !work->cut.packed && number_parse(work->cut.values, &work->value);
 	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
 	    work->target.shape->op == SHAPE_UNBORN) {
 		find_target(ingest, work, &work->target);
@@ -283,11 +294,12 @@ refuse_uncut(struct ingest *ingest, struct work *work, enum statsd_reason reason
 }
 
 static void
-take_metric(struct ingest *ingest, struct span line)
+take_metric(struct ingest *ingest, struct span line, const struct hash128 *key)
 {
 	struct work work;
 	size_t where = 0;
 	work.line = line;
+	work.line_key = key;
 	work.is_first = true;
 	enum statsd_reason reason = statsd_cut(line, &work.cut, &where);
 	if (UNLIKELY(reason != STATSD_OK)) {
@@ -324,11 +336,11 @@ take_event_or_check(struct ingest *ingest, struct span line, enum statsd_line_cl
 }
 
 void
-sample_take_line(struct ingest *ingest, struct span line)
+sample_take_line(struct ingest *ingest, struct span line, const struct hash128 *key)
 {
 	enum statsd_line_class class = statsd_classify(line);
 	if (LIKELY(class == STATSD_LINE_METRIC))
-		take_metric(ingest, line);
+		take_metric(ingest, line, key);
 	else
 		take_event_or_check(ingest, line, class);
 }
