@@ -11,6 +11,7 @@ table*.txt      lines to send and the series that come of them.
 A table is replayed against the real binary. It holds comments (`# text`), directives, and blocks:
 
     # options: FLAG...      flags to start the bridge with
+    # with: PACK...         further packs to load
     # unmapped: N           at the end so many events had no rule; 0 where this is not given. So with
     # refused: N            lines refused as a whole,
     # dropped: N            samples dropped,
@@ -102,6 +103,10 @@ class Table:
             self.counts[key] = int(value)
         elif key == 'options':
             self.options += shlex.split(value)
+        elif key == 'with':
+            self.options += [flag_of(MAPPINGS / name) for name in value.split()]
+            assert all((MAPPINGS / name).is_dir() for name in value.split()), \
+                '%s:%d: no such pack: %s' % (self.name, number, value)
         elif key == 'linter':
             self.findings.append(value)
         elif key == 'forms':
@@ -141,6 +146,17 @@ def split_sample(line):
     return match[1], dict(LABEL.findall(match[2] or ''))
 
 
+def may_match_any_name(rule):
+    """Whether a rule has no word of its own, or a regex may begin anywhere."""
+    literal = re.sub(r'\\.|\[.*?\]|\(.*?\)', '', rule['match'])
+    anywhere = rule.get('match_type') == 'regex' and not rule['match'].startswith('^')
+    return anywhere or not re.search(r'\w{2}', literal)
+
+
+def flag_of(folder):
+    return '--statsd.mapping-config=%s' % (folder / 'mapping.yml')
+
+
 class Pack:
     """A folder of mappings/."""
 
@@ -153,7 +169,7 @@ class Pack:
 
     @property
     def flag(self):
-        return '--statsd.mapping-config=%s' % self.mapping
+        return flag_of(self.mapping.parent)
 
     def family_of(self, name):
         """The metric of the catalogue that a series of this name belongs to, or None."""
@@ -192,7 +208,7 @@ class Pack:
     def _problems_of_rule(rule, entry):
         if not rule.get('help'):
             yield 'no help'
-        if not re.match(r'\^?\w', rule['match']):
+        if may_match_any_name(rule):
             yield 'it may match any name'
         kind = 'observer' if entry.type in PARTS else entry.type
         if rule.get('match_metric_type') != kind:

@@ -41,7 +41,7 @@ def test_table(start_bridge, pack, table):
 def test_table__beside_all_other_packs(start_bridge, pack, table):
     flags = [each.flag for each in PACKS.values()]
     for chosen in (flags, flags[::-1]):
-        pack.replay(start_bridge(*chosen, *table.options), table)
+        pack.replay(start_bridge(*dict.fromkeys([*chosen, *table.options])), table)
 
 
 # That the checks above can fail: a copy of a pack with one thing changed.
@@ -79,6 +79,8 @@ def changed(tmp_path, file, old, new):
     ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: "*"', 'rule "*": it may match any name'),
     ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: ".*"\n  match_type: regex',
      'rule ".*": it may match any name'),
+    ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: "^(\\\\w+)$"\n  match_type: regex', 'it may match any name'),
+    ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: "gc_errors"\n  match_type: regex', 'it may match any name'),
     ('table.txt', ERRORS + '.connection_refused:6|c\n', '', 'no table shows one series of agentcube_router_proxy_errors'),
     ('table.txt', ERRORS + ':3|c|#category:connection_refused\n', '', 'no table shows one series of agentcube_router_proxy'),
     ('table.txt', 'le="120"} 2\n', 'le="121"} 2\n', 'one series of agentcube_sandbox_create_duration_seconds'),
@@ -112,6 +114,7 @@ def test_failure_of_a_table(start_bridge, tmp_path, file, old, new, failure):
     ('table.txt', '# unmapped: 9', '# unmapped 9', 'other counts'),
     ('table.txt', '# unmapped: 9', '# unmaped: 9', 'unknown directive "unmaped"'),
     ('table.txt', '# unmapped: 9', '# forms: dots', 'forms are plain, tags'),
+    ('table.txt', '# unmapped: 9', '# with: agentcubes', 'no such pack: agentcubes'),
     ('README.md', '## Catalogue', '## Metrics', 'no section'),
     ('README.md', '| buckets |', '| bounds |', 'the catalogue is not'),
     ('README.md', '| counter | kind |', '| counter |', 'not a row of four cells'),
