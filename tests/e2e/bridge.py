@@ -76,15 +76,12 @@ def series_name(name, labels):
     return '%s{%s}' % (name, inner) if inner else name
 
 
-def is_own(name, process_metrics=True):
-    """Whether a name is one of the bridge's own, with or without its process metrics."""
-    return name.startswith((PREFIX, 'statsd_metric_mapper_cache_', *(['process_'] if process_metrics else [])))
-
-
 class Scrape:
-    """A text exposition, taken apart and checked for what every Prometheus insists on."""
+    """A text exposition, taken apart and checked for what every Prometheus insists on. `process_metrics` says whether
+    the bridge shows its own."""
 
-    def __init__(self, text):
+    def __init__(self, text, process_metrics=True):
+        self.process_metrics = process_metrics
         assert text.endswith('\n'), 'the exposition does not end with a line feed'
         self.text = text
         self.series = {}
@@ -116,7 +113,12 @@ class Scrape:
 
     def users(self):
         """The series that clients made."""
-        return {name: value for name, value in self.series.items() if not is_own(name)}
+        return {name: value for name, value in self.series.items() if not self.is_own(name)}
+
+    def is_own(self, name):
+        """Whether a name or line is one of the bridge's own."""
+        own_process = ('process_',) if self.process_metrics else ()
+        return name.startswith((PREFIX, 'statsd_metric_mapper_cache_', *own_process))
 
     def own(self, suffix, **labels):
         """An own metric; 0 when it is not there (yet)."""
@@ -206,6 +208,7 @@ class Bridge:
     def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None):
         """With `defaults` it listens on every transport on loopback; without, `flags` say all but the web port."""
         self.directory = directory
+        self.process_metrics = '--no-web.process-metrics' not in flags
         self.web, self.udp, self.tcp = free_port(), free_port(), free_port()
         self.gram, self.stream = directory / 'gram', directory / 'stream'
         argv = [BINARY, '--web.listen-address=127.0.0.1:%d' % self.web]
@@ -280,7 +283,7 @@ class Bridge:
     def scrape(self):
         response = self.request('GET', '/metrics')
         assert response.status == 200, response.text
-        return Scrape(response.text)
+        return Scrape(response.text, self.process_metrics)
 
     def await_lines(self, count):
         """Waits until `count` lines that were not empty have arrived since the start; no more must have."""

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import yaml
 
-from bridge import LABEL, ROOT, SAMPLE, is_own
+from bridge import LABEL, ROOT, SAMPLE
 
 MAPPINGS = ROOT / 'mappings'
 
@@ -79,11 +79,6 @@ class Table:
         for number, line in enumerate(path.read_text(encoding='utf-8').split('\n'), 1):
             self._take(number, line)
         assert self.blocks, '%s has no blocks' % path
-
-    @property
-    def process_metrics(self):
-        """Whether process_* are the bridge's own."""
-        return '--no-web.process-metrics' not in self.options
 
     def _take(self, number, line):
         directive = DIRECTIVE.fullmatch(line)
@@ -268,12 +263,12 @@ class Pack:
     def replay(self, bridge, table):
         """Sends a table to a bridge with this pack. The bridge may have more packs, and may have seen other tables."""
         base = bridge.scrape()
-        before, lines = clients_lines(base, table), base.lines()
+        before, lines = clients_lines(base), base.lines()
         for block in table.blocks:
             lines += len(block.lines)
             bridge.send_udp('\n'.join(block.lines))
             scrape = bridge.await_lines(lines)
-            now = clients_lines(scrape, table)
+            now = clients_lines(scrape)
             self._compare(table, block, before, now, scrape.text.split('\n'))
             before = now
         counts = {key: scrape.own_sum(name) - base.own_sum(name) for key, name in COUNTS.items()}
@@ -291,31 +286,29 @@ class Pack:
         shown = [line for line in text if line in block.expected]
         assert shown == block.expected, '%snot in the order of /metrics' % where
 
-    def wrong_families(self, scrape, table):
+    def wrong_families(self, scrape):
         """-> families that clients made and that have another type or help than the pack says"""
         helps = {rule['name']: rule['help'] for rule in self.rules['mappings']}
-        return [metric for metric in self._clients_families(scrape, table)
+        return [metric for metric in self._clients_families(scrape)
                 if (scrape.types[metric], scrape.helps[metric]) != (self.catalogue[metric].type, helps[metric])]
 
-    def lint(self, scrape, table):
+    def lint(self, scrape):
         """-> what promtool says about the families of the catalogue"""
         families = {text.split(' ', 3)[2]: text
                     for text in re.split(r'(?=^# HELP )', scrape.text, flags=re.MULTILINE) if text}
-        ours = ''.join(families[metric] for metric in self._clients_families(scrape, table))
+        ours = ''.join(families[metric] for metric in self._clients_families(scrape))
         done = subprocess.run(['promtool', 'check', 'metrics'], input=ours, capture_output=True, text=True, timeout=60)
         assert done.returncode in (0, 3), done.stderr
         return sorted(done.stderr.splitlines())
 
-    def _clients_families(self, scrape, table):
+    def _clients_families(self, scrape):
         """Those of the catalogue."""
-        return [metric for metric in scrape.types
-                if metric in self.catalogue and not is_own(metric, table.process_metrics)]
+        return [metric for metric in scrape.types if metric in self.catalogue and not scrape.is_own(metric)]
 
 
-def clients_lines(scrape, table):
+def clients_lines(scrape):
     """The sample lines of an exposition that clients made."""
-    return [line for line in scrape.text.split('\n')[:-1]
-            if not line.startswith('#') and not is_own(line, table.process_metrics)]
+    return [line for line in scrape.text.split('\n')[:-1] if not line.startswith('#') and not scrape.is_own(line)]
 
 
 def find_packs():

@@ -7,6 +7,7 @@ import asyncio
 import runpy
 import subprocess
 import sys
+import time
 from typing import NamedTuple
 
 import pytest
@@ -62,16 +63,134 @@ class Expected:
         return differences({name: self.series[name] if name in self.clocked else value for name, value in got.items()},
                            self.series)
 
-    def timed(self, name, **labels):
-        """A histogram with one duration of which only that it was measured is known."""
-        series = observed(name, [0], map(float, self.pack.catalogue[name].bounds), labels)
+    def timed(self, name, times=1, **labels):
+        """A histogram with durations of which only that they were measured is known."""
+        series = observed(name, [0] * times, map(float, self.pack.catalogue[name].bounds), labels)
         self.series.update(series)
         known = (series_name(name + '_count', labels), series_name(name + '_bucket', {**labels, 'le': '+Inf'}))
         self.clocked.update(set(series) - set(known))
 
+    def measured(self, name, **labels):
+        """A metric of which only that it is there is known."""
+        entry = self.pack.catalogue[name]
+        if entry.type == 'summary':
+            self.summary(name, [], dict.fromkeys(entry.bounds, 0), **labels)
+        else:
+            self.value(name, 0, **labels)
+        self.clocked.update(series for series in self.series if self.pack.family_of(series.split('{')[0]) == name)
+
 
 def python_agent(name, **environment):
     return [sys.executable, '-m', name], PROGRAMS, environment
+
+
+def go_agent(name):
+    return [ROOT / 'build' / 'agents' / name], PROGRAMS, {}
+
+
+def agentcube(want):
+    want.histogram('agentcube_sandbox_create_duration_seconds', [12], kind='AgentRuntime', status='success')
+    want.histogram('agentcube_sandbox_create_duration_seconds', [45], kind='CodeInterpreter', status='failure')
+    want.value('agentcube_sandbox_create_total', 1, kind='AgentRuntime', status='success')
+    want.value('agentcube_sandbox_create_total', 1, kind='CodeInterpreter', status='failure')
+    want.value('agentcube_sandbox_delete_total', 1, kind='AgentRuntime')
+    want.value('agentcube_sandbox_rollback_total', 1)
+    want.histogram('agentcube_gc_cycle_duration_seconds', [0.25, 2])
+    want.value('agentcube_gc_sandboxes_reclaimed_total', 2, reason='expired')
+    want.value('agentcube_gc_sandboxes_reclaimed_total', 1, reason='inactive')
+    want.value('agentcube_gc_errors_total', 1)
+    want.timed('agentcube_router_request_duration_seconds', times=4, kind='CodeInterpreter')
+    want.timed('agentcube_router_request_duration_seconds', kind='AgentRuntime')
+    for category in 'connection_refused', 'timeout', 'other':
+        want.value('agentcube_router_proxy_errors_total', 1, category=category)
+    want.value('agentcube_router_concurrent_requests', 1)
+    want.value('agentcube_router_session_create_total', 1)
+
+
+def conduit(want):
+    conduit_manager(want)
+    conduit_gateway(want)
+    conduit_agent(want)
+    for component in 'manager', 'gateway', 'agent':
+        for name in want.pack.catalogue:
+            if name.startswith(('go_', 'process_')):
+                want.measured(name, component=component)
+
+
+def conduit_manager(want):
+    for status in 'success', 'failure':
+        want.value('manager_auth_requests_total', 1, status=status, method='password')
+    want.histogram('manager_auth_duration_seconds', [0.08, 3], method='password')
+    want.value('manager_token_validations_total', 2, status='valid')
+    want.value('manager_token_validations_total', 1, status='expired')
+    want.value('manager_active_tokens', 7)
+    want.value('manager_servers_total', 40, customer_id='acme', datacenter='fra-1', status='active')
+    want.value('manager_server_operations_total', 1, operation='create', status='success')
+    want.histogram('manager_server_operation_duration_seconds', [0.12], operation='create')
+    want.value('manager_gateways_total', 2, datacenter='fra-1', status='active')
+    want.value('manager_gateway_registrations_total', 1, status='success')
+    want.value('manager_db_connections', 0)
+    for operation, status, seconds in ('select', 'success', 0.002), ('insert', 'failure', 0.6):
+        want.value('manager_db_queries_total', 1, operation=operation, table='servers', status=status)
+        want.histogram('manager_db_query_duration_seconds', [seconds], operation=operation, table='servers')
+    conduit_server(want, 'manager', ('GET', '/health', '200', 0.001), ('BMCService', 'GetServer', 0.03))
+
+
+def conduit_gateway(want):
+    want.value('gateway_agents_total', 3, datacenter='fra-1', status='connected')
+    want.value('gateway_agent_registrations_total', 1, datacenter='fra-1', status='success')
+    want.value('gateway_agent_heartbeats_total', 1, agent_id='agent-7', status='success')
+    want.value('gateway_agent_last_heartbeat_seconds', 0.5, agent_id='agent-7')
+    for kind, lasted, took in ('sol', 1200, 0.2), ('vnc', 18000, 0.4):
+        want.value('gateway_sessions_total', 0, type=kind, customer_id='acme')
+        want.value('gateway_websocket_connections_total', 0, type=kind)
+        for operation in 'create', 'close':
+            want.value('gateway_session_operations_total', 1, operation=operation, type=kind, status='success')
+        want.histogram('gateway_session_duration_seconds', [lasted], type=kind)
+        want.histogram('gateway_session_creation_duration_seconds', [took], type=kind)
+    for direction, size in ('outbound', 512), ('inbound', 2048):
+        want.value('gateway_websocket_bytes_transmitted_total', size, type='sol', direction=direction)
+        want.value('gateway_websocket_messages_total', 1, type='sol', direction=direction)
+    want.value('gateway_websocket_errors_total', 1, type='vnc', error_type='closed_early')
+    for operation, status, seconds in ('power_on', 'success', 1.5), ('power_off', 'failure', 31):
+        want.value('gateway_bmc_operations_total', 1, operation=operation, status=status)
+        want.histogram('gateway_bmc_operation_duration_seconds', [seconds], operation=operation)
+    want.value('gateway_proxy_errors_total', 1, error_type='agent_unreachable')
+    conduit_server(want, 'gateway', ('POST', '/sessions', '201', 0.02), ('GatewayService', 'CreateSession', 0.21))
+
+
+def conduit_agent(want):
+    want.value('agent_discovery_cycles_total', 1, status='success')
+    want.value('agent_discovery_cycles_total', 1, status='failure')
+    want.histogram('agent_discovery_duration_seconds', [4, 61])
+    want.value('agent_servers_discovered', 12, bmc_type='redfish')
+    want.value('agent_discovery_errors_total', 1, error_type='network')
+    want.value('agent_gateway_registrations_total', 1, status='success')
+    want.histogram('agent_gateway_registration_duration_seconds', [0.04])
+    want.value('agent_heartbeats_sent_total', 1, status='success')
+    want.value('agent_gateway_connection_status', 1)
+    for bmc_type, operation, status, seconds in ('redfish', 'power_on', 'success', 0.8), ('ipmi', 'power_off', 'failure', 30):
+        want.value('agent_bmc_operations_total', 1, bmc_type=bmc_type, operation=operation, status=status)
+        want.histogram('agent_bmc_operation_duration_seconds', [seconds], bmc_type=bmc_type, operation=operation)
+    want.value('agent_bmc_connection_errors_total', 1, bmc_type='ipmi', error_type='timeout')
+    want.value('agent_sol_sessions_total', 0, server_id='srv-42')
+    want.value('agent_sol_bytes_total', 2048, direction='inbound')
+    want.value('agent_sol_bytes_total', 512, direction='outbound')
+    want.value('agent_sol_reconnections_total', 1, server_id='srv-42', status='success')
+    want.value('agent_sol_errors_total', 1, error_type='read')
+    want.value('agent_vnc_sessions_total', 0, server_id='srv-42')
+    want.value('agent_vnc_bytes_total', 65536, direction='inbound')
+    want.value('agent_vnc_connection_errors_total', 1, error_type='refused')
+    conduit_server(want, 'agent', ('GET', '/health', '200', 0.001), ('AgentService', 'ListServers', 0.006))
+
+
+def conduit_server(want, component, request, call):
+    method, endpoint, code, seconds = request
+    want.value(component + '_http_requests_total', 1, method=method, endpoint=endpoint, status_code=code)
+    want.histogram(component + '_http_request_duration_seconds', [seconds], method=method, endpoint=endpoint)
+    service, method, seconds = call
+    want.value(component + '_rpc_calls_total', 1, service=service, method=method, status='success')
+    want.histogram(component + '_rpc_call_duration_seconds', [seconds], service=service, method=method)
 
 
 def agentos(want):
@@ -124,11 +243,12 @@ def gui_agents(want):
 
 class Agent(NamedTuple):
     """A system. `program` is command, working directory and environment; `expect` fills in an Expected; `moved` are the
-    gauges that go up and down."""
+    gauges that go up and down. `flags` are what the bridge needs besides the pack."""
     system: str
     program: tuple
     expect: callable
     moved: tuple = ()
+    flags: tuple = ()
 
     @property
     def pack(self):
@@ -152,7 +272,10 @@ class Agent(NamedTuple):
 
 
 AGENTS = [
+    Agent('agentcube', go_agent('agentcube'), agentcube, ('agentcube_router_concurrent_requests',)),
     Agent('agentos', python_agent('agentos'), agentos, ('a2a_active_tasks',)),
+    Agent('conduit', go_agent('conduit'), conduit,
+          ('gateway_sessions_total', 'manager_db_connections', 'agent_sol_sessions_total'), ('--no-web.process-metrics',)),
     Agent('gui-agents', python_agent('gui-agents', ENABLE_PROMETHEUS='true'), gui_agents,
           ('agent_grpc_stream_connections',)),
 ]
@@ -164,7 +287,7 @@ each_form = pytest.mark.parametrize('form', FORMS)
 @pytest.fixture
 def start_with(start_bridge):
     """Starts a bridge with an agent's pack."""
-    return lambda agent: start_bridge(agent.pack.flag)
+    return lambda agent: start_bridge(agent.pack.flag, *agent.flags)
 
 
 def assert_nothing_lost(bridge):
@@ -226,7 +349,7 @@ def adds_up(pack, series):
 @each_form
 def test_without_its_pack(start_bridge, agent, form):
     """It is the pack that makes the catalogue: without it the same lines are counted as unmapped."""
-    bridge = start_bridge()
+    bridge = start_bridge(*agent.flags)
     agent.run(bridge, form)
     scrape = await_condition(lambda: is_at_rest(bridge, len(agent.pack.catalogue)), 'the lines')
     assert scrape.own('events_unmapped_total') == scrape.own('samples_total')
@@ -247,7 +370,7 @@ def test_loop(start_with, agent, form):
     program = agent.start(bridge, form, '--loop', '--every=0.01')
     counter = next(name for name, value in agent.expected().series.items() if adds_up(agent.pack, name) and value == 1)
     try:
-        scrape = await_condition(lambda: has_reached(bridge.scrape(), counter, 5), 'the fifth round')
+        scrape = await_condition(lambda: has_reached(bridge.scrape(), counter, 5, agent.moved), 'the fifth round')
     finally:
         program.terminate()
     output, _ = program.communicate(timeout=60)
@@ -256,8 +379,9 @@ def test_loop(start_with, agent, form):
     assert levels and all(0 <= value <= 2 for value in levels.values()), levels
 
 
-def has_reached(scrape, series, value):
-    return scrape.users().get(series, 0) >= value and scrape
+def has_reached(scrape, series, value, families):
+    """The families are looked for as well: a client may send its gauges after its counters."""
+    return scrape.users().get(series, 0) >= value and scrape.types.keys() >= set(families) and scrape
 
 
 @each_agent
@@ -390,9 +514,39 @@ def test_gui_agents__switched_off(start_with, value):
     bridge.await_users({'last': 1})
 
 
+def test_conduit__runtime(start_with):
+    """What the program says of itself is of this moment, for each component."""
+    agent = by_system('conduit')
+    bridge = start_with(agent)
+    agent.run(bridge, 'plain')
+    want = agent.expected()
+    await_equal(lambda: want.differences(bridge.scrape().users()), [])
+    series = bridge.scrape().users()
+    for component in 'manager', 'gateway', 'agent':
+        def value(name, **labels):
+            return series[series_name(name, {'component': component, **labels})]
+
+        assert 1 <= value('go_goroutines') < 100 and 1 <= value('go_threads') < 100
+        assert 0 < value('go_memstats_alloc_bytes') <= value('go_memstats_heap_inuse_bytes')
+        assert value('go_memstats_heap_inuse_bytes') < value('process_resident_memory_bytes') < 1e9
+        assert 3 < value('process_open_fds') < 100
+        assert abs(value('process_start_time_seconds') - time.time()) < 3600
+        assert value('process_cpu_seconds_total') < 60
+        assert value('go_gc_duration_seconds_count') >= 1
+        assert 0 < value('go_gc_duration_seconds', quantile='0') <= value('go_gc_duration_seconds', quantile='1') < 10
+
+
+def test_go_packages():
+    """The tests of what the programs in Go are made of."""
+    done = subprocess.run(['sh', '-c', 'go vet ./agents/... && go test ./agents/...'], cwd=ROOT / 'tests',
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize('system', ['agentos', 'agentcube'])
 @pytest.mark.parametrize('address', ['', '127.0.0.1', '127.0.0.1:', ':9125', '127.0.0.1:statsd'])
-def test_address_that_is_none(address):
-    command, directory, environment = by_system('agentos').program
+def test_address_that_is_none(system, address):
+    command, directory, environment = by_system(system).program
     done = subprocess.run([*command, '--address=' + address], cwd=directory, env={**CLIENT_ENVIRONMENT, **environment},
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and 'expected host:port, got "%s"' % address in done.stderr

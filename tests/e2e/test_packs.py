@@ -33,8 +33,8 @@ def test_packs_are_loaded_without_a_warning():
 @pytest.mark.parametrize('pack, table', TABLES, ids=name_of)
 def test_table(start_bridge, pack, table):
     scrape = pack.replay(start_bridge(pack.flag, *table.options), table)
-    assert pack.wrong_families(scrape, table) == []
-    assert pack.lint(scrape, table) == sorted(table.findings)
+    assert pack.wrong_families(scrape) == []
+    assert pack.lint(scrape) == sorted(table.findings)
 
 
 @pytest.mark.parametrize('pack, table', TABLES, ids=name_of)
@@ -132,7 +132,7 @@ def test_wrong_type_is_found(start_bridge, tmp_path):
     pack = changed(tmp_path, 'mapping.yml', 'help: "Sandboxes deleted."', 'help: "Sandboxes lost."')
     original, table = PACKS[MODEL], pack.tables[0]
     scrape = pack.replay(start_bridge(pack.flag), table)
-    assert original.wrong_families(scrape, table) == ['agentcube_sandbox_delete_total']
+    assert original.wrong_families(scrape) == ['agentcube_sandbox_delete_total']
 
 
 def test_finding_of_the_linter(start_bridge, tmp_path):
@@ -143,5 +143,5 @@ def test_finding_of_the_linter(start_bridge, tmp_path):
     pack = Pack(folder)
     assert pack.problems() == []
     scrape = pack.replay(start_bridge(pack.flag), pack.tables[0])
-    assert pack.lint(scrape, pack.tables[0]) == [
+    assert pack.lint(scrape) == [
         'agentcube_router_requests_total non-counter metrics should not have "_total" suffix']

@@ -169,7 +169,9 @@ prepare_node_clients() {
 }
 
 prepare_go_clients() {
-	(cd tests/clients/go && quietly go build -buildvcs=false -o ../../../build/clients/sender .)
+	mkdir -p build/agents
+	(cd tests && quietly go build -buildvcs=false -o ../build/clients/sender ./clients/go &&
+		quietly go build -buildvcs=false -o ../build/agents/ ./agents/agentcube ./agents/conduit)
 }
 
 # check_version NAME VERSION LEAST - whole numbers
@@ -192,7 +194,7 @@ install_check() {
 	versions="node $(node -p 'process.versions.modules')"
 	run_once build/clients/node.stamp prepare_node_clients tests/clients/node/package-lock.json
 	versions="go $go_version"
-	run_once build/clients/go.stamp prepare_go_clients tests/clients/go/*
+	run_once build/clients/go.stamp prepare_go_clients tests/go.* $(find tests/clients/go tests/agents -name '*.go')
 }
 
 install_docker() {

@@ -1,4 +1,4 @@
-module statsbridge-test-senders
+module statsbridge-tests
 
 go 1.19
 
