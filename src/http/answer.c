@@ -1,8 +1,15 @@
 /*
- * The answer to a request: the handler's body or stream, or a short text that refuses it.
+ * The answer to a request: the handler's body or stream, at once or later, or a short text that
+ * refuses it.
+ *
+ * A request whose answer is put off is suspended: libmicrohttpd takes its socket out of the epoll
+ * set. Resumed, it calls the access handler once more, which finds the reply there.
  */
+#include "base/alloc.h"
 #include "http/connection.h"
 #include "http/route.h"
+
+#include <stdlib.h>
 
 /* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). */
 #define STREAM_BLOCK ((size_t)256 << 10)
@@ -132,24 +139,107 @@ make_response(struct http_request *request, struct http_reply *reply)
 	return response;
 }
 
+/* Consumes the reply. */
+static enum MHD_Result
+send_reply(struct http_request *request, struct http_reply *reply)
+{
+	CHECK(reply->status >= 200 && reply->status <= 599);
+	request->stream = reply->stream;
+	request->is_stream_over = request->is_head;
+	request->sent = reply->sent;
+	request->sent_ctx = reply->sent_ctx;
+	if (buf_failed(&reply->body)) {
+		buf_fini(&reply->body);
+		return request_refuse(request, 500);
+	}
+	struct MHD_Response *response = make_response(request, reply);
+	add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+		   reply->content_type ? reply->content_type : "text/plain; charset=utf-8");
+	add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply->content_encoding);
+	add_header(response, MHD_HTTP_HEADER_VARY, reply->vary);
+	add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->www_authenticate);
+	add_header(response, MHD_HTTP_HEADER_ETAG, *reply->etag ? reply->etag : NULL);
+	return queue_response(request, reply->status, response);
+}
+
+static void
+drop_reply(struct http_reply *reply)
+{
+	if (reply->stream.done)
+		reply->stream.done(reply->stream.ctx, false);
+	if (reply->sent)
+		reply->sent(reply->sent_ctx);
+	buf_fini(&reply->body);
+}
+
+struct http_reply
+http_reply_new(void)
+{
+	return (struct http_reply){.status = 200, .body = BUF_INIT};
+}
+
+/* ---- Answers that come later. ---- */
+
+struct http_later {
+	struct http_request *request; /* NULL = nobody waits for the answer any more */
+};
+
+struct http_later *
+http_request_defer(const struct http_request *request)
+{
+	/* Handlers see their request as something to read; it is the server's to write. */
+	struct http_request *own = &connection_of(request->mhd)->request;
+	CHECK(own == request && !own->later && !own->has_reply && !own->is_answered);
+	own->later = xcalloc(1, sizeof(*own->later));
+	own->later->request = own;
+	return own->later;
+}
+
+void
+http_later_answer(struct http_later **slot, struct http_reply *reply)
+{
+	struct http_request *request = (*slot)->request;
+	free(*slot);
+	*slot = NULL;
+	if (!request) {
+		drop_reply(reply);
+		return;
+	}
+	request->later = NULL;
+	request->reply = *reply;
+	request->has_reply = true;
+	if (request->is_suspended)
+		connection_resume(connection_of(request->mhd));
+}
+
+void
+request_abandon(struct http_request *request)
+{
+	request->is_given_up = true;
+	if (request->later)
+		request->later->request = NULL;
+	request->later = NULL;
+	if (request->has_reply)
+		drop_reply(&request->reply);
+	request->has_reply = false;
+}
+
 enum MHD_Result
 request_answer(struct http_request *request)
 {
-	struct http_reply reply = {.status = 200, .body = BUF_INIT};
-	request->route->handler(request->server->ctx, request, &reply);
-	CHECK(reply.status >= 200 && reply.status <= 599);
-	request->stream = reply.stream;
-	request->is_stream_over = request->is_head;
-	request->sent = reply.sent;
-	request->sent_ctx = reply.sent_ctx;
-	if (buf_failed(&reply.body)) {
-		buf_fini(&reply.body);
-		return request_refuse(request, 500);
+	struct http_reply reply = http_reply_new();
+	if (request->is_given_up)
+		return MHD_NO;
+	if (!request->has_reply && !request->later) {
+		request->route->handler(request->server->ctx, request, &reply);
+		if (!request->has_reply && !request->later)
+			return send_reply(request, &reply);
+		drop_reply(&reply);
 	}
-	struct MHD_Response *response = make_response(request, &reply);
-	add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-		   reply.content_type ? reply.content_type : "text/plain; charset=utf-8");
-	add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, reply.content_encoding);
-	add_header(response, MHD_HTTP_HEADER_VARY, reply.vary);
-	return queue_response(request, reply.status, response);
+	if (request->has_reply) {
+		request->has_reply = false;
+		return send_reply(request, &request->reply);
+	}
+	connection_suspend(connection_of(request->mhd));
+	return MHD_YES;
 }

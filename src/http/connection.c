@@ -71,6 +71,23 @@ connection_end(struct connection *connection)
 		connection_shutdown(connection);
 }
 
+/* The client owes nothing until it has its answer, and libmicrohttpd looks at nothing. */
+void
+connection_suspend(struct connection *connection)
+{
+	ev_io_stop(connection->server->loop, &connection->arrival);
+	connection->request.is_suspended = true;
+	MHD_suspend_connection(connection->request.mhd);
+}
+
+void
+connection_resume(struct connection *connection)
+{
+	connection->request.is_suspended = false;
+	MHD_resume_connection(connection->request.mhd);
+	server_run_soon(connection->server);
+}
+
 /* @return what waits in the socket: 1 = bytes, 0 = the client's end, -1 = nothing yet */
 static int
 peek(const struct connection *connection)
@@ -157,6 +174,10 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 			log_debug("http linger failed", LOG_ERRNO(errno));
 	}
 	connection_shutdown(connection);
+	if (connection->request.is_suspended) {
+		request_abandon(&connection->request);
+		connection_resume(connection);
+	}
 }
 
 struct connection *

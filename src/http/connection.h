@@ -29,6 +29,13 @@ struct http_request {
 	bool is_head;
 	bool is_answered; /* an answer was queued */
 
+	/* While the answer is put off. */
+	struct http_later *later; /* the handler's; NULL = the answer was given, or never put off */
+	bool is_suspended;        /* libmicrohttpd leaves the connection alone */
+	bool is_given_up;         /* no answer will be sent any more */
+	bool has_reply;           /* `reply` waits for libmicrohttpd to ask for it */
+	struct http_reply reply;
+
 	/* The answer, when it is a stream. */
 	struct http_stream stream;
 	struct buf piece; /* what fill appended last */
@@ -69,6 +76,9 @@ struct http_server {
 	struct log_gate refused_gate, accept_gate;
 };
 
+/** Lets libmicrohttpd run as soon as the loop comes round. */
+void server_run_soon(struct http_server *server);
+
 /** @return the connection behind libmicrohttpd's, or NULL before its start was told */
 struct connection *connection_of(struct MHD_Connection *mhd);
 
@@ -83,6 +93,10 @@ void connection_answer(struct connection *connection);
 void connection_end(struct connection *connection);
 /** Begins a request if bytes wait in the socket. */
 void connection_look(struct connection *connection);
+/** Lets libmicrohttpd leave the connection alone until its request's answer is there. */
+void connection_suspend(struct connection *connection);
+/** Lets libmicrohttpd go on with a connection whose request was put off. */
+void connection_resume(struct connection *connection);
 /** Makes libmicrohttpd notice that the connection is over. */
 void connection_shutdown(struct connection *connection);
 
@@ -95,8 +109,14 @@ enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char
 /** libmicrohttpd's word of a request's end. @cls the server */
 void request_completed(void *cls, struct MHD_Connection *mhd, void **context,
 		       enum MHD_RequestTerminationCode code);
-/** Lets the handler answer. @return what libmicrohttpd's access handler is to return */
+/**
+ * Lets the handler answer, or gives the answer that it had put off.
+ *
+ * @return what libmicrohttpd's access handler is to return
+ */
 enum MHD_Result request_answer(struct http_request *request);
+/** Gives up on an answer that was put off: lets go of who may give it, or of what was not sent. */
+void request_abandon(struct http_request *request);
 /** Answers with a short text. @status one of those that request_refuse() has a text for */
 enum MHD_Result request_refuse(struct http_request *request, unsigned status);
 /** Ends a request, if there is one: calls what waits for that, and frees it. */

@@ -43,6 +43,38 @@ http_request_query(const struct http_request *request, const char *name)
 	return value ? span_of(value, len) : SPAN("");
 }
 
+struct visit {
+	http_argument_fn *fn;
+	void *ctx;
+};
+
+static enum MHD_Result
+visit_argument(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+	       const char *value, size_t value_len)
+{
+	(void)kind;
+	struct visit *visit = cls;
+	visit->fn(visit->ctx, span_of(name, name_len),
+		  value ? span_of(value, value_len) : SPAN(""));
+	return MHD_YES;
+}
+
+void
+http_request_visit_query(const struct http_request *request, http_argument_fn *visit, void *ctx)
+{
+	struct visit all = {visit, ctx};
+	MHD_get_connection_values_n(request->mhd, MHD_GET_ARGUMENT_KIND, visit_argument, &all);
+}
+
+const struct sockaddr *
+http_request_peer(const struct http_request *request)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	CHECK(info);
+	return info->client_addr;
+}
+
 struct span
 http_request_body(const struct http_request *request)
 {
@@ -223,6 +255,7 @@ request_finish(struct http_request *request, bool complete)
 {
 	if (!request->mhd)
 		return;
+	request_abandon(request);
 	if (request->stream.done)
 		request->stream.done(request->stream.ctx, complete);
 	if (request->sent)

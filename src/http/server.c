@@ -52,6 +52,14 @@ schedule(struct http_server *server)
 	ev_timer_start(server->loop, &server->again);
 }
 
+void
+server_run_soon(struct http_server *server)
+{
+	ev_timer_stop(server->loop, &server->again);
+	ev_timer_set(&server->again, 0., 0.);
+	ev_timer_start(server->loop, &server->again);
+}
+
 static void
 run(struct http_server *server)
 {
@@ -141,8 +149,8 @@ start_daemon(struct http_server *server)
 {
 	const struct http_limits *limits = &server->limits;
 	return MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-	    request_handle, server, MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL,
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
+	    0, NULL, NULL, request_handle, server, MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK,
 	    request_line, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
 	    MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -218,6 +226,19 @@ http_server_busy(const struct http_server *server)
 	return busy;
 }
 
+/* libmicrohttpd stops only when no connection is suspended. Those that were are closed without an
+ * answer. */
+static void
+resume_all(struct http_server *server)
+{
+	struct connection *connection;
+	LIST_FOREACH(connection, &server->connections, link)
+	{
+		if (connection->request.is_suspended)
+			connection_resume(connection);
+	}
+}
+
 void
 http_server_free(struct http_server **server_ptr)
 {
@@ -226,6 +247,7 @@ http_server_free(struct http_server **server_ptr)
 		return;
 	*server_ptr = NULL;
 	http_server_quiesce(server);
+	resume_all(server);
 	ev_timer_stop(server->loop, &server->again);
 	ev_io_stop(server->loop, &server->readable);
 	MHD_stop_daemon(server->daemon);

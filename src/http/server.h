@@ -32,7 +32,7 @@ struct ev_loop;
 #define HTTP_PUT 4u
 #define HTTP_DELETE 8u
 
-struct http_request; /* opaque; valid during the handler only */
+struct http_request; /* opaque; valid during the handler only, also when the answer is put off */
 
 /** @return the value of a header, borrowed, or a span with ptr NULL */
 struct span http_request_header(const struct http_request *request, const char *name);
@@ -40,8 +40,15 @@ struct span http_request_header(const struct http_request *request, const char *
 struct span http_request_path(const struct http_request *request);
 /** @return the decoded value of a query argument, empty without "=", or a span with ptr NULL */
 struct span http_request_query(const struct http_request *request, const char *name);
+/** Tells of a query argument: its decoded name, and its decoded value, empty without "=". */
+typedef void http_argument_fn(void *ctx, struct span name, struct span value);
+/** Calls `visit` for each query argument, in their order. */
+void http_request_visit_query(const struct http_request *request, http_argument_fn *visit,
+			      void *ctx);
 /** @return the body, empty without one */
 struct span http_request_body(const struct http_request *request);
+/** @return the client's address */
+const struct sockaddr *http_request_peer(const struct http_request *request);
 
 /* A body made while it is sent. */
 struct http_stream {
@@ -58,11 +65,16 @@ struct http_stream {
 	void *ctx;
 };
 
+/* Room for an entity tag and its NUL. */
+#define HTTP_ETAG_SIZE 48
+
 struct http_reply {
 	unsigned status;              /* 200 */
 	const char *content_type;     /* constant; NULL = text/plain; charset=utf-8 */
 	const char *content_encoding; /* constant; NULL = none */
 	const char *vary;             /* constant; NULL = none */
+	const char *www_authenticate; /* constant; NULL = none */
+	char etag[HTTP_ETAG_SIZE];    /* with its quotes; "" = none */
 	struct buf body;              /* consumed; used when stream.fill is NULL */
 	struct http_stream stream;
 	/** Called once after the answer was sent or failed; may be NULL. It and stream.done may
@@ -71,7 +83,32 @@ struct http_reply {
 	void *sent_ctx;
 };
 
-/** Fills `reply`, which comes in as 200 with an empty body. */
+/** @return a reply to begin with: 200, no body */
+struct http_reply http_reply_new(void);
+
+/*
+ * An answer that comes later, for a handler that would have to wait for something. Until then the
+ * server does other things; the request's deadline goes on.
+ */
+struct http_later;
+
+/**
+ * Puts the answer off. For handlers; what they fill their reply with is then dropped.
+ *
+ * @return owned by the caller until http_later_answer()
+ */
+struct http_later *http_request_defer(const struct http_request *request) MUST_CHECK;
+/**
+ * Gives the answer, on the loop's thread, in the handler or at any time after it. When the client
+ * or the server is gone meanwhile, the reply is dropped: its stream.done (complete false) and its
+ * sent are called at once.
+ *
+ * @later consumed
+ * @reply consumed
+ */
+void http_later_answer(struct http_later **later, struct http_reply *reply);
+
+/** Fills `reply`, which comes in as http_reply_new() makes it. */
 typedef void http_handler_fn(void *ctx, const struct http_request *request,
 			     struct http_reply *reply);
 
@@ -120,7 +157,7 @@ struct http_server *http_server_new(struct ev_loop *loop, int fd, const struct h
 void http_server_quiesce(struct http_server *server);
 /** @return connections with a request or an answer under way */
 unsigned http_server_busy(const struct http_server *server);
-/** Closes all connections and frees the server. */
+/** Closes all connections and frees the server; answers that were put off may still be given. */
 void http_server_free(struct http_server **server);
 
 const struct http_stats *http_server_stats(const struct http_server *server);

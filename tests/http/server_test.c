@@ -35,6 +35,9 @@ struct fixture {
 	size_t pieces_made;
 	bool fails; /* the body meets its cap */
 	unsigned calls, fills, done_complete, done_broken, sent;
+	/* Answers that were put off, in the order of their requests. */
+	struct http_later *later[4];
+	unsigned laters;
 };
 
 static void
@@ -83,6 +86,64 @@ handle_ask(void *ctx, const struct http_request *request, struct http_reply *rep
 	add_value(&reply->body, http_request_query(request, "q"));
 	reply->content_encoding = "identity";
 	reply->vary = "Accept";
+	reply->www_authenticate = "Bearer";
+	strcpy(reply->etag, "\"e-1\"");
+}
+
+static void
+add_argument(void *ctx, struct span name, struct span value)
+{
+	buf_printf(ctx, "<%.*s=%.*s>", SPAN_ARGS(name), SPAN_ARGS(value));
+}
+
+static void
+handle_list(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	(void)ctx;
+	char host[INET_ADDRSTRLEN];
+	const struct sockaddr_in *peer = (const struct sockaddr_in *)http_request_peer(request);
+	assert_int_equal(peer->sin_family, AF_INET);
+	assert_non_null(inet_ntop(AF_INET, &peer->sin_addr, host, sizeof(host)));
+	buf_add_text(&reply->body, host);
+	http_request_visit_query(request, add_argument, &reply->body);
+}
+
+static struct http_reply
+make_late_reply(struct fixture *f, const char *body)
+{
+	struct http_reply reply = http_reply_new();
+	reply.status = 202;
+	reply.sent = count_sent;
+	reply.sent_ctx = f;
+	buf_add_text(&reply.body, body);
+	return reply;
+}
+
+/* "/later?now" is put off and answered before the handler returns. */
+static void
+handle_later(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct fixture *f = ctx;
+	f->calls++;
+	buf_add_text(&reply->body, "dropped");
+	reply->sent = count_sent;
+	reply->sent_ctx = f;
+	struct http_later *later = http_request_defer(request);
+	if (http_request_query(request, "now").ptr) {
+		struct http_reply late = make_late_reply(f, "now\n");
+		http_later_answer(&later, &late);
+		assert_null(later);
+		return;
+	}
+	assert_true(f->laters < sizeof(f->later) / sizeof(f->later[0]));
+	f->later[f->laters++] = later;
+}
+
+static void
+answer_later(struct fixture *f, unsigned which, const char *body)
+{
+	struct http_reply reply = make_late_reply(f, body);
+	http_later_answer(&f->later[which], &reply);
 }
 
 static void
@@ -126,6 +187,8 @@ static const struct http_route routes[] = {
     {"/echo", HTTP_POST | HTTP_PUT, handle_echo, false},
     {"/ask", HTTP_GET | HTTP_DELETE, handle_ask, false},
     {"/stream", HTTP_GET, handle_stream, false},
+    {"/list", HTTP_GET, handle_list, false},
+    {"/later", HTTP_GET | HTTP_PUT, handle_later, false},
     {"/tree/", HTTP_GET, handle_ask, true},
     {"/tree/hello", HTTP_GET, handle_hello, false},
     {0},
@@ -314,7 +377,8 @@ static const struct {
     {"values",
      "GET /ask?p=1&q=a%20b+c HTTP/1.1\r\n" H "ACCEPT:  x/y \r\nConnection: close\r\n\r\n",
      "HTTP/1.1 200 OK\r\n",
-     {"Content-Encoding: identity\r\n", "Vary: Accept\r\n"},
+     {"Content-Encoding: identity\r\n", "Vary: Accept\r\n", "WWW-Authenticate: Bearer\r\n",
+      "ETag: \"e-1\"\r\n"},
      NULL,
      "</ask><x/y ><a b c>"},
     {"no values", GET("/ask"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</ask>nonenone"},
@@ -324,6 +388,24 @@ static const struct {
      {0},
      NULL,
      "</ask><><>"},
+    {"peer and arguments",
+     GET("/list?a=%20b+c&&a&d=e=f%26"),
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     "ETag",
+     "127.0.0.1<a= b c><=><a=><d=e=f&>"},
+    {"put off, and answered at once",
+     GET("/later?now"),
+     "HTTP/1.1 202 Accepted\r\n",
+     {"Content-Length: 4\r\n"},
+     "WWW-Authenticate",
+     "now\n"},
+    {"put off, and answered at once, head",
+     REQ("HEAD", "/later?now"),
+     "HTTP/1.1 202 Accepted\r\n",
+     {"Content-Length: 4\r\n"},
+     NULL,
+     ""},
     {"subtree", GET("/tree/a/b"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</tree/a/b>nonenone"},
     {"subtree itself", GET("/tree/"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "</tree/>nonenone"},
     {"exact before subtree", GET("/tree/hello"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "hello\n"},
@@ -1305,6 +1387,186 @@ test_quiesce__running_answers_finish(void **state)
 	stop(f);
 }
 
+/* ---- Answers that come later. ---- */
+
+static void
+test_later__comes_when_it_is_given(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, other_in = BUF_INIT;
+	int fd = dial(f), other = dial(f);
+	send_text(f, fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc");
+	await(f, f->laters == 1);
+	/* Meanwhile others are served, also with answers that come later still. */
+	send_text(f, other, "GET /hello HTTP/1.1\r\n" H "\r\n");
+	await(f, (receive(other, &other_in), holds(&other_in, "hello\n")));
+	send_text(f, other, GET("/later"));
+	await(f, f->laters == 2);
+	assert_int_equal(http_server_busy(f->server), 2);
+	assert_false(receive(fd, &in));
+	assert_int_equal(in.len, 0);
+
+	answer_later(f, 1, "second\n");
+	await(f, receive(other, &other_in));
+	assert_true(span_ends(buf_span(&other_in), SPAN("\r\n\r\nsecond\n")));
+	answer_later(f, 0, "first\n");
+	await(f, (receive(fd, &in), holds(&in, "first\n")));
+	assert_true(span_starts(buf_span(&in), SPAN("HTTP/1.1 202 Accepted\r\n")));
+	assert_false(holds(&in, "dropped"));
+
+	/* The connection goes on. */
+	buf_reset(&in);
+	send_text(f, fd, GET("/hello"));
+	await(f, receive(fd, &in));
+	assert_true(span_ends(buf_span(&in), SPAN("hello\n")));
+	await(f, stat_of(f, open) == 0);
+	/* Both replies of each request that was put off, and two others. */
+	assert_int_equal(f->sent, 6);
+	assert_int_equal(stat_of(f, incomplete), 0);
+	assert_int_equal(stat_of(f, responses[2]), 4);
+	close(fd);
+	close(other);
+	buf_fini(&in);
+	buf_fini(&other_in);
+	stop(f);
+}
+
+static void
+test_later__pipelined_requests_keep_their_order(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /later HTTP/1.1\r\n" H "\r\nGET /hello HTTP/1.1\r\n" H "\r\n");
+	await(f, f->laters == 1);
+	send_text(f, fd, GET("/later"));
+	assert_int_equal(f->calls, 1);
+	answer_later(f, 0, "first\n");
+	await(f, f->laters == 2);
+	answer_later(f, 1, "third\n");
+	const char *all = receive_all(f, fd, &in);
+	const char *first = strstr(all, "first\n"), *second = strstr(all, "hello\n");
+	assert_true(first && second && first < second);
+	assert_true(span_ends(buf_span(&in), SPAN("third\n")));
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__stream(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, GET("/later"));
+	await(f, f->laters == 1);
+	struct http_reply reply = http_reply_new();
+	reply.stream = (struct http_stream){fill, done, f};
+	http_later_answer(&f->later[0], &reply);
+	receive_all(f, fd, &in);
+	assert_true(span_ends(buf_span(&in), SPAN("\r\n0\r\n\r\n")));
+	assert_int_equal(f->done_complete, 1);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__client_leaves(void **state)
+{
+	(void)state;
+	static const int ways[] = {0, SHUT_WR};
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct fixture *f = start(ample);
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		send_text(f, fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+		await(f, f->laters == 1);
+		if (ways[i] == SHUT_WR)
+			shutdown(fd, SHUT_WR);
+		else
+			close(fd);
+		answer_later(f, 0, "late\n");
+		if (ways[i] == SHUT_WR) {
+			receive_all(f, fd, &in);
+			assert_true(span_ends(buf_span(&in), SPAN("late\n")));
+		}
+		await(f, stat_of(f, open) == 0);
+		assert_int_equal(f->sent, 2);
+		buf_fini(&in);
+		stop(f);
+	}
+}
+
+static void
+test_later__deadline_goes_on(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.request_us = SOON_US;
+	struct fixture *f = start(limits);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+	await(f, f->laters == 1);
+	receive_all(f, fd, &in);
+	assert_int_equal(in.len, 0);
+	assert_int_equal(stat_of(f, deadlines), 1);
+	assert_int_equal(stat_of(f, incomplete), 1);
+	assert_int_equal(f->sent, 1);
+	answer_later(f, 0, "too late\n");
+	assert_int_equal(f->sent, 2);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__quiesce_waits_for_it(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+	await(f, f->laters == 1);
+	http_server_quiesce(f->server);
+	for (int i = 0; i < 20; i++)
+		step(f);
+	assert_int_equal(http_server_busy(f->server), 1);
+	answer_later(f, 0, "late\n");
+	receive_all(f, fd, &in);
+	assert_true(span_ends(buf_span(&in), SPAN("late\n")));
+	assert_true(holds(&in, "Connection: close\r\n"));
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__server_is_freed(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	int waiting = dial(f), given = dial(f);
+	send_text(f, waiting, GET("/later"));
+	await(f, f->laters == 1);
+	send_text(f, given, GET("/later"));
+	await(f, f->laters == 2);
+	answer_later(f, 1, "given, not sent\n");
+	assert_int_equal(f->sent, 2);
+	http_server_free(&f->server);
+	assert_int_equal(f->sent, 3);
+	struct http_reply reply = http_reply_new();
+	reply.stream = (struct http_stream){fill, done, f};
+	http_later_answer(&f->later[0], &reply);
+	assert_int_equal(f->done_broken, 1);
+	assert_int_equal(f->fills, 0);
+	close(waiting);
+	close(given);
+	stop(f);
+}
+
 static void
 on_rest(struct ev_loop *loop, ev_timer *watcher, int events)
 {
@@ -1326,6 +1588,8 @@ test_loop__rests_while_clients_do(void **state)
 					     "PUT /echo HTTP/1.1\r\n" H
 					     "Content-Length: 2\r\n\r\na",
 					     "GET /hello HTTP/1.1\r\n" H "\r\n",
+					     "GET /later HTTP/1.1\r\n" H "\r\nGET",
+					     "GET /later HTTP/1.1\r\n" H "\r\n",
 					     "GET /stream HTTP/1.1\r\n" H "\r\n"};
 	enum { COUNT = sizeof(starts) / sizeof(starts[0]) };
 	int fds[COUNT];
@@ -1333,6 +1597,9 @@ test_loop__rests_while_clients_do(void **state)
 		fds[i] = dial_from(f, "127.0.0.1", 4096);
 		send_text(f, fds[i], starts[i]);
 	}
+	await(f, f->laters == 2);
+	send_text(f, fds[COUNT - 3], " /hello");
+	shutdown(fds[COUNT - 2], SHUT_WR);
 	for (unsigned quiet = 0, last = 0; quiet < 200; quiet++, step(f)) {
 		quiet = f->fills == last ? quiet : 0;
 		last = f->fills;
@@ -1345,6 +1612,8 @@ test_loop__rests_while_clients_do(void **state)
 	assert_true(ev_iteration(f->loop) - before < 20);
 	for (int i = 0; i < COUNT; i++)
 		close(fds[i]);
+	answer_later(f, 0, "");
+	answer_later(f, 1, "");
 	buf_fini(&in);
 	stop(f);
 }
@@ -1427,6 +1696,13 @@ main(void)
 	    cmocka_unit_test(test_connections__per_address),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
+	    cmocka_unit_test(test_later__comes_when_it_is_given),
+	    cmocka_unit_test(test_later__pipelined_requests_keep_their_order),
+	    cmocka_unit_test(test_later__stream),
+	    cmocka_unit_test(test_later__client_leaves),
+	    cmocka_unit_test(test_later__deadline_goes_on),
+	    cmocka_unit_test(test_later__quiesce_waits_for_it),
+	    cmocka_unit_test(test_later__server_is_freed),
 	    cmocka_unit_test(test_loop__rests_while_clients_do),
 	    cmocka_unit_test(test_free__in_the_middle_of_everything),
 	};
