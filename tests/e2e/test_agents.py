@@ -345,6 +345,26 @@ def adds_up(pack, series):
     return pack.catalogue[metric].type == 'counter' or name in (metric + '_bucket', metric + '_count')
 
 
+@each_form
+@pytest.mark.parametrize('first, second', [('conduit', 'gui-agents'), ('gui-agents', 'conduit')])
+def test_two_systems_with_one_prefix(start_bridge, first, second, form):
+    """agent_ is the prefix of both. At one bridge with both packs each makes its own series, in either order."""
+    agents = [by_system(first), by_system(second)]
+    bridge = start_bridge(*(agent.pack.flag for agent in agents), *(flag for agent in agents for flag in agent.flags))
+    for agent in agents:
+        agent.run(bridge, form)
+    one, other = (agent.expected() for agent in agents)
+    assert not one.series.keys() & other.series.keys()
+
+    def differ():
+        got = bridge.scrape().users()
+        return [*one.differences({name: value for name, value in got.items() if name not in other.series}),
+                *other.differences({name: value for name, value in got.items() if name not in one.series})]
+
+    await_equal(differ, [])
+    assert_nothing_lost(bridge)
+
+
 @each_agent
 @each_form
 def test_without_its_pack(start_bridge, agent, form):

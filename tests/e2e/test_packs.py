@@ -44,6 +44,20 @@ def test_table__beside_all_other_packs(start_bridge, pack, table):
         pack.replay(start_bridge(*dict.fromkeys([*chosen, *table.options])), table)
 
 
+@pytest.mark.parametrize('first, second', [('conduit', 'gui-agents'), ('gui-agents', 'conduit')])
+def test_two_packs_with_one_prefix(start_bridge, first, second):
+    """agent_ is the prefix of both. They share no name, and one bridge serves both, whichever is asked first."""
+    packs = [PACKS[first], PACKS[second]]
+    ours, theirs = ({name for name in pack.catalogue if name.startswith('agent_')} for pack in packs)
+    assert ours and theirs and not ours & theirs
+    tables = [table for pack in packs for table in pack.tables if table.name == 'table.txt']
+    options = {option for table in tables for option in table.options}
+    bridge = start_bridge(*(pack.flag for pack in packs), *options)
+    for pack, table in zip(packs, tables):
+        scrape = pack.replay(bridge, table)
+    assert {name for name in scrape.types if name.startswith('agent_')} >= ours | theirs
+
+
 # That the checks above can fail: a copy of a pack with one thing changed.
 
 MODEL = 'agentcube'
