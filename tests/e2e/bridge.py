@@ -12,6 +12,8 @@ import socket
 import subprocess
 import time
 
+from ports import free_port
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get('STATSBRIDGE', ROOT / 'build' / 'statsbridge')).resolve()
 EXAMPLE = ROOT / 'mappings' / 'example' / 'mapping.yml'
@@ -49,25 +51,6 @@ def await_equal(read, expected, patience=PATIENCE):
             assert last == expected
             return
         time.sleep(0.01)
-
-
-_given_ports = set()
-
-
-def free_port():
-    """A port that is free for UDP and TCP on 127.0.0.1 and was not given out before."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(('127.0.0.1', 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(('127.0.0.1', port))
-            except OSError:
-                continue
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
 
 
 def series_name(name, labels):
