@@ -33,6 +33,9 @@ const char *drop_reason_text(enum drop_reason reason);
 /* Names in events_conflict_total; further ones are counted as "other". */
 #define CONFLICT_NAMES_MAX 1000
 
+/* Labels in label_values_replaced_total; further ones are counted as "other". */
+#define LIMITED_LABELS_MAX 1000
+
 /* Counters of an account. */
 enum account_counter {
 	ACCOUNT_LINES,
@@ -44,7 +47,7 @@ enum account_counter {
 	ACCOUNT_EVENT_REPAIRS = ACCOUNT_LINES_REFUSED + STATSD_REASONS,
 	ACCOUNT_SAMPLES,
 	ACCOUNT_SAMPLES_APPLIED,
-	ACCOUNT_SAMPLES_DROPPED, /* + enum drop_reason */
+	ACCOUNT_SAMPLES_DROPPED,                                        /* + enum drop_reason */
 	ACCOUNT_SAMPLE_ERRORS = ACCOUNT_SAMPLES_DROPPED + DROP_REASONS, /* + enum statsd_reason */
 	ACCOUNT_TAGS = ACCOUNT_SAMPLE_ERRORS + STATSD_REASONS,
 	ACCOUNT_TAG_ERRORS,
@@ -52,12 +55,15 @@ enum account_counter {
 	ACCOUNT_EVENTS_UNMAPPED = ACCOUNT_EVENTS + EVENT_KINDS,
 	ACCOUNT_EVENTS_MAPPED,
 	ACCOUNT_EVENTS_DROPPED,
-	ACCOUNT_EVENTS_ERROR, /* + enum drop_reason: illegal_negative_counter and the two behind it */
+	ACCOUNT_EVENTS_ERROR, /* + enum drop_reason: illegal_negative_counter and the two behind it
+			       */
 	ACCOUNT_CACHE_GETS = ACCOUNT_EVENTS_ERROR + DROP_REASONS,
 	ACCOUNT_CACHE_HITS,
 	ACCOUNT_NOT_REMEMBERED,
 	ACCOUNT_CONFLICTS, /* + kind * (CONFLICT_NAMES_MAX + 1) + name, the last name is "other" */
-	ACCOUNT_COUNTERS = ACCOUNT_CONFLICTS + EVENT_KINDS * (CONFLICT_NAMES_MAX + 1)
+	/* + number of the label in metrics/value_limits, the last is for all others */
+	ACCOUNT_REPLACED_VALUES = ACCOUNT_CONFLICTS + EVENT_KINDS * (CONFLICT_NAMES_MAX + 1),
+	ACCOUNT_COUNTERS = ACCOUNT_REPLACED_VALUES + LIMITED_LABELS_MAX + 1
 };
 
 struct account {

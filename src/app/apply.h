@@ -24,7 +24,8 @@ static inline bool
 apply_is_negative_count(const struct shape *shape, double value)
 {
 	/* What a rule or the parser refuses is refused before the sign matters. */
-	bool is_looked_at = shape->op != SHAPE_REFUSE_SAMPLES || shape->by_registry;
+	bool is_looked_at =
+	    shape->op != SHAPE_REFUSE_SAMPLES || shape->validity == VALID_UNTIL_FREED;
 	return value < 0 && shape->type == STATSD_TYPE_COUNTER && is_looked_at;
 }
 

@@ -11,13 +11,34 @@
 /* What conflicts of names that have no counter of their own are counted as. */
 #define CONFLICT_NAME_OTHER "other"
 
+/* Tells a rule set what its limited labels are known by. @return whether there was room for it */
+static bool
+set_scope(struct value_limits *limits, struct rule_set *set, struct diag *diag)
+{
+	struct span labels[VALUE_LIMITS_MAX];
+	if (!set->limit_count)
+		return true;
+	for (size_t i = 0; i < set->limit_count; i++)
+		labels[i] = span_text(set->limits[i].label);
+	set->scope = value_limits_scope(limits, span_text(set->path), labels, set->limit_count);
+	if (!set->scope)
+		diag_error(diag, (struct diag_place){.file = set->path}, "max_values",
+			   "there were %d files with other labels in it since the bridge started; "
+			   "restart it",
+			   VALUE_SCOPES_MAX);
+	return set->scope;
+}
+
 /* Reads the mapping files, all that can be read. @return rule sets */
 static size_t
-load_sets(const struct mapping_files *files, struct rule_set **sets, struct diag *diag)
+load_sets(const struct mapping_files *files, struct value_limits *limits, struct rule_set **sets,
+	  struct diag *diag)
 {
 	size_t loaded = 0;
 	for (size_t i = 0; i < files->count; i++) {
 		struct rule_set *set = mapping_config_load(files->items[i].path, diag);
+		if (set && !set_scope(limits, set, diag))
+			rule_set_free(&set);
 		if (set)
 			sets[loaded++] = set;
 	}
@@ -37,7 +58,7 @@ default_mapper(struct diag *diag)
  * could be read is compiled also when something could not, since that may show more of them.
  */
 static struct mapper *
-load_mapper(const struct bridge_settings *settings, struct diag *diag)
+load_mapper(const struct bridge_settings *settings, struct value_limits *limits, struct diag *diag)
 {
 	if (!settings->mapping_file_count)
 		return default_mapper(diag);
@@ -45,7 +66,7 @@ load_mapper(const struct bridge_settings *settings, struct diag *diag)
 	bool is_whole =
 	    mapping_files_list(settings->mapping_files, settings->mapping_file_count, &files, diag);
 	struct rule_set **sets = xcalloc(files.count, sizeof(*sets));
-	size_t loaded = load_sets(&files, sets, diag);
+	size_t loaded = load_sets(&files, limits, sets, diag);
 	is_whole &= loaded == files.count;
 	mapping_files_fini(&files);
 	struct mapper *mapper = loaded ? mapper_new(sets, loaded, diag) : NULL;
@@ -56,12 +77,21 @@ load_mapper(const struct bridge_settings *settings, struct diag *diag)
 	return mapper;
 }
 
+static void
+series_left_scope(void *ctx, unsigned scope, struct span labels)
+{
+	value_limits_series_gone(ctx, scope, labels);
+}
+
 struct bridge *
 bridge_new(const struct bridge_settings *settings, struct diag *diag)
 {
-	struct mapper *mapper = load_mapper(settings, diag);
-	if (!mapper)
+	struct value_limits *limits = value_limits_new();
+	struct mapper *mapper = load_mapper(settings, limits, diag);
+	if (!mapper) {
+		value_limits_free(&limits);
 		return NULL;
+	}
 	struct bridge *bridge = xcalloc(1, sizeof(*bridge));
 	bridge->settings = *settings;
 	bridge->start = clock_mono();
@@ -77,7 +107,10 @@ bridge_new(const struct bridge_settings *settings, struct diag *diag)
 	    .grace = bridge->grace,
 	    .reserved = settings->reserved,
 	    .reserved_count = settings->reserved_count,
+	    .left_scope = series_left_scope,
+	    .left_scope_ctx = limits,
 	});
+	bridge->limits = limits;
 	bridge->shapes = shapes_new();
 	atomic_store(&bridge->mapper, mapper);
 	atomic_store(&bridge->rules, 1);
@@ -107,6 +140,7 @@ bridge_free(struct bridge **slot)
 		ingest_free(&bridge->ingests[i]);
 	free(bridge->ingests);
 	registry_free(&bridge->registry);
+	value_limits_free(&bridge->limits);
 	shapes_free(&bridge->shapes);
 	grace_free(&bridge->grace);
 	while (bridge->retired_mappers)
@@ -137,7 +171,7 @@ bridge_collect(struct bridge *bridge)
 bool
 bridge_reload(struct bridge *bridge, struct diag *diag)
 {
-	struct mapper *mapper = load_mapper(&bridge->settings, diag);
+	struct mapper *mapper = load_mapper(&bridge->settings, bridge->limits, diag);
 	if (!mapper)
 		return false;
 	struct retired_mapper *retired = xcalloc(1, sizeof(*retired));

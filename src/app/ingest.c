@@ -29,7 +29,8 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	ingest->hits = shape_hits_new();
 	ingest->scratch = mapping_scratch_new();
 	ingest->text = ingest->name = BUF_INIT;
-	ingest->generation = ingest->refusal_generation = 1;
+	for (unsigned i = 0; i < SHAPE_VALIDITIES; i++)
+		ingest->generations[i] = 1;
 	ingest_begin(ingest);
 	return ingest;
 }
@@ -57,11 +58,12 @@ ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t cou
 	ingest->relay_count = count;
 }
 
-/* Of 31 bits; skips 0, which marks a free slot. */
-static uint32_t
-next_generation(uint32_t generation)
+/* Voids what is known of spellings. Generations have 31 bits; 0 marks a free slot. */
+static void
+next_generation(struct ingest *ingest, enum shape_validity validity)
 {
-	return generation == INT32_MAX ? 1 : generation + 1;
+	uint32_t *generation = &ingest->generations[validity];
+	*generation = *generation == INT32_MAX ? 1 : *generation + 1;
 }
 
 static void
@@ -79,13 +81,17 @@ ingest_begin(struct ingest *ingest)
 	read_clock(ingest);
 	uint64_t rules = atomic_load_explicit(&ingest->bridge->rules, memory_order_acquire);
 	uint64_t frees = registry_frees(ingest->bridge->registry);
-	if (rules == ingest->rules_seen && frees == ingest->frees_seen)
-		return;
-	if (rules != ingest->rules_seen)
-		ingest->generation = next_generation(ingest->generation);
-	ingest->refusal_generation = next_generation(ingest->refusal_generation);
+	uint64_t places = value_limits_freed(ingest->bridge->limits);
+	bool is_reload = rules != ingest->rules_seen;
+	if (is_reload)
+		next_generation(ingest, VALID_UNTIL_RELOAD);
+	if (is_reload || frees != ingest->frees_seen)
+		next_generation(ingest, VALID_UNTIL_FREED);
+	if (is_reload || places != ingest->places_seen)
+		next_generation(ingest, VALID_UNTIL_PLACE);
 	ingest->rules_seen = rules;
 	ingest->frees_seen = frees;
+	ingest->places_seen = places;
 }
 
 void

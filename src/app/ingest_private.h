@@ -52,9 +52,9 @@ struct ingest {
 	struct pending_line pending[BATCH_LINES];
 	unsigned pending_count;
 
-	/* Entries of another generation are void; refusals by the registry have their own. */
-	uint64_t rules_seen, frees_seen;
-	uint32_t generation, refusal_generation;
+	/* Entries of another generation are void; each enum shape_validity has its own. */
+	uint64_t rules_seen, frees_seen, places_seen;
+	uint32_t generations[SHAPE_VALIDITIES];
 
 	/* Working memory of the slow path. */
 	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */
@@ -99,8 +99,7 @@ static inline bool
 ingest_is_fresh(const struct ingest *ingest, const struct raw_entry *entry,
 		const struct shape *shape)
 {
-	return entry->generation ==
-	       (shape->by_registry ? ingest->refusal_generation : ingest->generation);
+	return entry->generation == ingest->generations[shape->validity];
 }
 
 /* ---- values.c ---- */

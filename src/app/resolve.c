@@ -10,8 +10,10 @@ static bool
 is_stale(void *ctx, const struct raw_entry *entry)
 {
 	const struct ingest *ingest = ctx;
-	return entry->generation != ingest->generation &&
-	       entry->generation != ingest->refusal_generation;
+	for (unsigned i = 0; i < SHAPE_VALIDITIES; i++)
+		if (entry->generation == ingest->generations[i])
+			return false;
+	return true;
 }
 
 /* Whole events that a sample which is not applied would have been. */
@@ -95,17 +97,94 @@ set_conversion(const struct statsd_head *head, const struct mapping_rule *rule, 
 	shape->scale = rule && rule->has_scale ? rule->scale : 1;
 }
 
-/* Tags and the rule's labels as one set, in head->labels. */
+/* A label of the mapping, unless a tag of its name is in `tags` and wins. */
+static void
+merge_label(struct labels *labels, const struct mapping_match *match, struct label label)
+{
+	bool tags_win = match->rule && match->rule->honor_labels;
+	if (!tags_win || !labels_find(labels, label.name))
+		CHECK(labels_set(labels, label.name, label.value));
+}
+
+static bool
+has_label(const struct mapping_match *match, struct span name)
+{
+	for (size_t i = 0; i < match->label_count; i++)
+		if (span_equal(match->labels[i].name, name))
+			return true;
+	return false;
+}
+
+/* Tags, the rule's labels and its file's as one set, in head->labels. */
 static void
 merge_labels(struct statsd_head *head, const struct mapping_match *match)
 {
-	for (size_t i = 0; i < match->label_count; i++) {
-		const struct label *label = &match->labels[i];
-		if (match->rule->honor_labels && labels_find(&head->labels, label->name))
-			continue;
-		CHECK(labels_set(&head->labels, label->name, label->value));
+	const struct rule_set *set = match->set;
+	for (size_t i = 0; i < match->label_count; i++)
+		merge_label(&head->labels, match, match->labels[i]);
+	for (size_t i = 0; i < set->label_count; i++) {
+		struct label label = {span_text(set->labels[i].name),
+				      span_text(set->labels[i].value)};
+		if (!has_label(match, label.name))
+			merge_label(&head->labels, match, label);
 	}
 }
+
+/* ---- Limits of label values. ---- */
+
+/* What became of the limited labels of an event; bits by number in the rule set. */
+struct limited {
+	uint32_t taken;    /* has a place, which was taken once more */
+	uint32_t replaced; /* has the value "other" now */
+};
+_Static_assert(VALUE_LIMITS_MAX <= 32, "a bit for each");
+
+static struct limited
+limit_values(struct ingest *ingest, const struct rule_set *set)
+{
+	struct limited limited = {0, 0};
+	struct labels *labels = &ingest->head.labels;
+	for (size_t i = 0; i < set->limit_count; i++) {
+		const struct label *label = labels_find(labels, span_text(set->limits[i].label));
+		if (!label)
+			continue;
+		if (value_limits_take(ingest->bridge->limits, set->scope, i, set->limits[i].max,
+				      label->value)) {
+			limited.taken |= UINT32_C(1) << i;
+			continue;
+		}
+		limited.replaced |= UINT32_C(1) << i;
+		CHECK(labels_set(labels, label->name, VALUE_OTHER));
+	}
+	return limited;
+}
+
+static void
+give_places_back(struct ingest *ingest, const struct rule_set *set, uint32_t taken)
+{
+	for (; taken; taken &= taken - 1) {
+		size_t i = (size_t)__builtin_ctz(taken);
+		const struct label *label =
+		    labels_find(&ingest->head.labels, span_text(set->limits[i].label));
+		value_limits_give_back(ingest->bridge->limits, set->scope, i, label->value);
+	}
+}
+
+static void
+tally_replaced(struct ingest *ingest, const struct rule_set *set, uint32_t replaced,
+	       struct shape *shape)
+{
+	if (replaced)
+		shape->validity = VALID_UNTIL_PLACE;
+	for (; replaced; replaced &= replaced - 1) {
+		size_t i = (size_t)__builtin_ctz(replaced);
+		size_t number = value_limits_number(ingest->bridge->limits, set->scope, i);
+		number = number < LIMITED_LABELS_MAX ? number : LIMITED_LABELS_MAX;
+		shape_tally(shape, ACCOUNT_REPLACED_VALUES + (unsigned)number, TALLY_VALUE, 1);
+	}
+}
+
+/* ---- From an event to its series. ---- */
 
 /* A tag that the family's type keeps for itself is dropped, the sample lives. */
 static void
@@ -140,10 +219,11 @@ op_of(const struct ingest *ingest, const struct series_request *request,
 }
 
 static struct series_request
-make_request(struct ingest *ingest, const struct mapper *mapper, const struct mapping_rule *rule,
-	     const struct shape *shape, struct span name)
+make_request(struct ingest *ingest, const struct mapping_match *match, const struct shape *shape,
+	     struct span name)
 {
-	const struct rule_set *defaults = mapper_defaults(mapper);
+	const struct mapping_rule *rule = match->rule;
+	const struct rule_set *defaults = match->set;
 	static const enum metric_type types[] = {
 	    [EVENT_COUNTER] = METRIC_COUNTER, [EVENT_GAUGE] = METRIC_GAUGE};
 	enum metric_type observer = rule ? rule->observer_type : defaults->observer_type;
@@ -157,6 +237,7 @@ make_request(struct ingest *ingest, const struct mapper *mapper, const struct ma
 	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
 	    .help = span_text(rule && rule->help && *rule->help ? rule->help
 								: ingest->bridge->default_help),
+	    .scope = (uint16_t)match->set->scope,
 	    .rules = ingest->rules_seen,
 	    .tick = ingest->tick,
 	};
@@ -164,30 +245,35 @@ make_request(struct ingest *ingest, const struct mapper *mapper, const struct ma
 
 /* Finds the series of an event; the one place where a series is born. */
 static void
-find_series(struct ingest *ingest, struct series_request *request, const struct mapping_rule *rule,
-	    struct shape *shape, struct series_ref *ref)
+find_series(struct ingest *ingest, struct series_request *request,
+	    const struct mapping_match *match, struct shape *shape, struct series_ref *ref)
 {
-	switch (registry_find_or_create(ingest->bridge->registry, ingest->thread, request,
-					&ingest->text, ref)) {
+	struct limited limited = limit_values(ingest, match->set);
+	enum registry_verdict verdict = registry_find_or_create(
+	    ingest->bridge->registry, ingest->thread, request, &ingest->text, ref);
+	if (verdict != REGISTRY_OK || ref->scope_before == match->set->scope)
+		give_places_back(ingest, match->set, limited.taken);
+	switch (verdict) {
 	case REGISTRY_OK:
 		break;
 	case REGISTRY_CONFLICT:
-		shape->by_registry = true;
+		shape->validity = VALID_UNTIL_FREED;
 		shape_drop(shape, DROP_CONFLICT);
 		shape_tally(shape,
 			    bridge_conflict_counter(ingest->bridge, shape->kind, request->name),
 			    TALLY_VALUE, whole_events(shape));
 		return;
 	case REGISTRY_LIMIT:
-		shape->by_registry = true;
+		shape->validity = VALID_UNTIL_FREED;
 		shape_drop(shape, DROP_SERIES_LIMIT);
 		return;
 	}
-	shape->op = op_of(ingest, request, rule);
+	shape->op = op_of(ingest, request, match->rule);
 	shape->pool = ref->pool;
 	shape->layout = layouts_get(registry_layouts(ingest->bridge->registry), ref->pool);
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
+	tally_replaced(ingest, match->set, limited.replaced, shape);
 }
 
 /* A template may have made the name longer than any line. */
@@ -227,7 +313,8 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
 		return;
 	}
-	struct series_request request = make_request(ingest, mapper, match.rule, shape, name);
+	struct series_request request = make_request(ingest, &match, shape, name);
+	tag_rules_apply(&match.set->tags, &head->labels);
 	drop_reserved_tag(head, request.type, shape);
 	merge_labels(head, &match);
 	if (!values_count(work, shape)) {
@@ -235,7 +322,7 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 		shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
 		return;
 	}
-	find_series(ingest, &request, match.rule, shape, ref);
+	find_series(ingest, &request, &match, shape, ref);
 	bool applied = shape->op >= SHAPE_COUNTER;
 	shape_tally(shape, mapped, applied ? TALLY_EVENT : TALLY_VALUE,
 		    applied ? 1 : whole_events(shape));
@@ -283,7 +370,7 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	    .incarnation = ref.incarnation,
 	    .shape = target->shape_id,
 	    .is_plain = statsd_suffix_is_whole(work->key_suffix),
-	    .generation = shape->by_registry ? ingest->refusal_generation : ingest->generation,
+	    .generation = ingest->generations[shape->validity],
 	};
 	raw_cache_put(ingest->cache, &entry, is_stale, ingest);
 }

@@ -63,7 +63,8 @@ is_unusual(const struct shape *shape)
 	for (unsigned i = 0; i < shape->tally_count; i++) {
 		unsigned counter = shape->tallies[i].counter;
 		unusual |= counter == ACCOUNT_TAG_ERRORS ||
-			   (counter >= ACCOUNT_SAMPLE_ERRORS && counter < ACCOUNT_TAGS);
+			   (counter >= ACCOUNT_SAMPLE_ERRORS && counter < ACCOUNT_TAGS) ||
+			   counter >= ACCOUNT_REPLACED_VALUES;
 	}
 	return unusual;
 }

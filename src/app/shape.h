@@ -11,6 +11,7 @@
 #include "app/account.h"
 #include "base/check.h"
 #include "base/index.h"
+#include "mapping/rule.h"
 #include "metrics/layout.h"
 #include "statsd/line.h"
 
@@ -50,14 +51,22 @@ struct tally {
 	uint32_t times;
 };
 
-#define TALLIES_MAX 16
+#define TALLIES_MAX (12 + VALUE_LIMITS_MAX)
+
+/* Until when what is known of a spelling holds. */
+enum shape_validity {
+	VALID_UNTIL_RELOAD,
+	VALID_UNTIL_FREED, /* a refusal that may be lifted when a name or series is freed */
+	VALID_UNTIL_PLACE, /* a label value that found no place, see metrics/value_limits */
+	SHAPE_VALIDITIES
+};
 
 /* Compared bytewise when interned: zero it whole before filling it. */
 struct shape {
 	uint8_t op;   /* enum shape_op */
 	uint8_t type; /* enum statsd_type */
 	uint8_t kind; /* enum event_kind, with a series */
-	bool by_registry; /* a refusal that may be lifted when a name or series is freed */
+	uint8_t validity; /* enum shape_validity */
 	uint8_t rate_count;
 	uint8_t tally_count;
 	uint32_t pool;	      /* of the series */

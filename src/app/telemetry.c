@@ -386,6 +386,39 @@ add_match_limit_hits(struct gathering *g, const struct mapper *mapper)
 }
 
 static void
+add_limited_label(struct gathering *g, struct labels *labels, struct limited_label limited,
+		  double value)
+{
+	labels->count = 0;
+	CHECK(labels_set(labels, SPAN("file"), limited.path));
+	CHECK(labels_set(labels, SPAN("label"), limited.label));
+	family_list_add(g->list, labels, value);
+}
+
+static void
+add_limited_labels(struct gathering *g)
+{
+	struct value_limits *limits = g->from->bridge->limits;
+	struct labels *labels = xcalloc(1, sizeof(*labels));
+	size_t count = value_limits_labels(limits);
+	begin(g, OWN_LABEL_VALUES);
+	for (size_t i = 0; i < count; i++) {
+		struct limited_label limited = value_limits_label(limits, i);
+		add_limited_label(g, labels, limited, (double)limited.values);
+	}
+	begin(g, OWN_LABEL_VALUES_REPLACED);
+	for (size_t i = 0; i < count && i < LIMITED_LABELS_MAX; i++)
+		add_limited_label(
+		    g, labels, value_limits_label(limits, i),
+		    (double)account_get(g->total, ACCOUNT_REPLACED_VALUES + (unsigned)i));
+	if (count > LIMITED_LABELS_MAX)
+		add_limited_label(
+		    g, labels, (struct limited_label){VALUE_OTHER, VALUE_OTHER, 0},
+		    (double)account_get(g->total, ACCOUNT_REPLACED_VALUES + LIMITED_LABELS_MAX));
+	free(labels);
+}
+
+static void
 add_configuration(struct gathering *g)
 {
 	const struct control_counters *control = g->from->control;
@@ -403,6 +436,7 @@ add_configuration(struct gathering *g)
 	add(g, OWN_LOADED_FILES, has_files ? (double)mapper_set_count(mapper) : 0);
 	add(g, OWN_LOADED_MAPPINGS, has_files ? (double)mapper_rule_count(mapper) : 0);
 	add_match_limit_hits(g, mapper);
+	add_limited_labels(g);
 }
 
 static void

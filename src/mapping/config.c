@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/excerpt.h"
 #include "mapping/draft.h"
+#include "mapping/labelling.h"
 #include "mapping/regex.h"
 #include "mapping/scalar.h"
 #include "model/labels.h"
@@ -371,16 +372,14 @@ resolve_name(struct reader *reader, const struct draft_path *path, const struct 
 		report_fault(reader, path, name, fault, at);
 }
 
-/* Why a rule cannot set this label, or NULL. */
+/* Why a rule cannot set this label, or NULL. @ctx the rule */
 static const char *
-find_label_fault(const struct mapping_rule *rule, struct span name)
+find_label_fault(const void *ctx, struct span name)
 {
-	if (!name_is_legal(name))
-		return "a label name is letters, digits and '_', not starting with a digit";
-	if (label_name_is_reserved(name))
-		return "label names that start with \"__\" are reserved";
-	if (rule->action == ACTION_DROP || !(rule->kinds & KIND_BIT(EVENT_OBSERVER)))
-		return NULL;
+	const struct mapping_rule *rule = ctx;
+	const char *fault = labelling_find_fault(name);
+	if (fault || rule->action == ACTION_DROP || !(rule->kinds & KIND_BIT(EVENT_OBSERVER)))
+		return fault;
 	if (rule->observer_type == METRIC_HISTOGRAM && span_equal(name, SPAN("le")))
 		return "histograms keep the label \"le\" for themselves";
 	if (rule->observer_type == METRIC_SUMMARY && span_equal(name, SPAN("quantile")))
@@ -392,32 +391,10 @@ static void
 resolve_labels(struct reader *reader, const struct draft_path *parent, const struct draft *draft,
 	       struct mapping_rule *rule)
 {
-	if (!draft->labels.value)
-		return;
-	const struct ynode *map = draft->labels.value;
 	struct draft_path path = {parent, draft->labels.key, 0};
-	size_t count = map->map.count;
-	if (count > RULE_LABELS_MAX) {
-		draft_report(&reader->input, &path, map, "%zu labels, %u at most", count,
-			     RULE_LABELS_MAX);
-		return;
-	}
-	rule->labels = xcalloc(count, sizeof(*rule->labels));
-	for (size_t i = 0; i < count; i++) {
-		const struct ynode_pair *pair = &map->map.pairs[i];
-		struct draft_path inner = {&path, pair->key, 0};
-		const char *fault = find_label_fault(rule, pair->key->text);
-		if (fault)
-			draft_report(&reader->input, &inner, pair->key, "%s", fault);
-		if (pair->value->type >= YNODE_LIST) {
-			draft_report_type(&reader->input, &inner, pair->value, "a text");
-			continue;
-		}
-		struct span value = pair->value->type == YNODE_NULL ? SPAN("") : pair->value->text;
-		rule->labels[rule->label_count++] =
-		    (struct rule_label){xmemdup0(pair->key->text.ptr, pair->key->text.len),
-					xmemdup0(value.ptr, value.len)};
-	}
+	if (draft->labels.value)
+		labelling_read_labels(&reader->input, &path, draft->labels.value, RULE_LABELS_MAX,
+				      find_label_fault, rule, &rule->labels, &rule->label_count);
 }
 
 /* Rules: statsd_exporter's resolution of observer options, its odd case included. */
@@ -525,6 +502,7 @@ read_file(struct reader *reader, const struct ynode *root)
 	struct draft draft = {0};
 	draft_read_map(&reader->input, IN_FILE, NULL, root, &draft);
 	read_defaults(reader, &draft.defaults);
+	labelling_read_file(&reader->input, &draft, reader->set);
 	if (!draft.mappings.value)
 		return;
 	struct draft_path path = {NULL, draft.mappings.key, 0};

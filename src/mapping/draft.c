@@ -51,6 +51,7 @@ struct key {
 	size_t offset;            /* of its setting in struct draft */
 	const struct word *words; /* to_word(): what may stand there; a NULL span ends them */
 	uint64_t max;             /* to_count() */
+	enum draft_level nested;  /* to_nested(): of the keys in it */
 	const char *modern;       /* legacy key: what to write today */
 };
 
@@ -199,21 +200,13 @@ to_map(const struct reading *in, struct draft_setting *out)
 	return in->value->type == YNODE_MAP;
 }
 
+/* A map with keys of its own. */
 static bool
-to_histogram(const struct reading *in, struct draft_setting *out)
+to_nested(const struct reading *in, struct draft_setting *out)
 {
 	if (!to_map(in, out))
 		return false;
-	draft_read_map(in->reader, IN_HISTOGRAM, in->path, in->value, in->draft);
-	return true;
-}
-
-static bool
-to_summary(const struct reading *in, struct draft_setting *out)
-{
-	if (!to_map(in, out))
-		return false;
-	draft_read_map(in->reader, IN_SUMMARY, in->path, in->value, in->draft);
+	draft_read_map(in->reader, in->key->nested, in->path, in->value, in->draft);
 	return true;
 }
 
@@ -261,13 +254,15 @@ static const struct word signed_words[] = {
 static const struct key keys[] = {
     {IN_FILE, "defaults", MAP("defaults"), AT(defaults)},
     {IN_FILE, "mappings", LIST("rules"), AT(mappings)},
+    {IN_FILE, "tags", "a mapping of keep, drop and rename", to_nested, AT(tags), .nested = IN_TAGS},
+    {IN_FILE, "max_values", MAP("label names to numbers"), AT(max_values)},
 
     {IN_RULE, "match", TEXT, AT(match)},
     {IN_RULE | IN_DEFAULTS, "match_type", "glob or regex", to_word, AT(match_type), match_words},
     {IN_RULE, "match_metric_type", "counter, gauge or observer", to_kind, AT(match_metric_type),
      kind_words},
     {IN_RULE, "name", TEXT, AT(name)},
-    {IN_RULE, "labels", MAP("label names to texts"), AT(labels)},
+    {IN_RULE | IN_FILE, "labels", MAP("label names to texts"), AT(labels)},
     {IN_RULE, "honor_labels", FLAG, AT(honor_labels)},
     {IN_RULE, "help", TEXT, AT(help)},
     {IN_RULE, "action", "map or drop", to_word, AT(action), action_words},
@@ -275,10 +270,10 @@ static const struct key keys[] = {
     {IN_RULE | IN_DEFAULTS, "ttl", DURATION, AT(ttl)},
     {IN_RULE, "scale", NUMBER, AT(scale)},
     {IN_RULE, "signed_gauges", "relative or absolute", to_word, AT(signed_gauges), signed_words},
-    {IN_RULE | IN_DEFAULTS, "histogram_options", "a mapping of options", to_histogram,
-     AT(histogram_options)},
-    {IN_RULE | IN_DEFAULTS, "summary_options", "a mapping of options", to_summary,
-     AT(summary_options)},
+    {IN_RULE | IN_DEFAULTS, "histogram_options", "a mapping of options", to_nested,
+     AT(histogram_options), .nested = IN_HISTOGRAM},
+    {IN_RULE | IN_DEFAULTS, "summary_options", "a mapping of options", to_nested,
+     AT(summary_options), .nested = IN_SUMMARY},
     {IN_DEFAULTS, "glob_disable_ordering", FLAG, AT(glob_disable_ordering)},
 
     {IN_HISTOGRAM, "buckets", LIST("numbers"), AT(buckets)},
@@ -293,6 +288,10 @@ static const struct key keys[] = {
 
     {IN_QUANTILE, "quantile", NUMBER, AT(quantile)},
     {IN_QUANTILE, "error", NUMBER, AT(error)},
+
+    {IN_TAGS, "keep", LIST("tag names"), AT(keep)},
+    {IN_TAGS, "drop", LIST("tag names"), AT(drop)},
+    {IN_TAGS, "rename", MAP("tag names to label names"), AT(rename)},
 
     {IN_RULE | IN_DEFAULTS, "timer_type", OBSERVER, AT(observer_type), observer_words,
      .modern = "observer_type"},
@@ -321,6 +320,8 @@ level_text(unsigned levels)
 		return "histogram_options";
 	if (levels & IN_SUMMARY)
 		return "summary_options";
+	if (levels & IN_TAGS)
+		return "tags";
 	return levels & IN_FILE ? "the top level" : "an item of quantiles";
 }
 

@@ -42,6 +42,7 @@ struct draft {
 	struct draft_setting histogram_options, buckets, native_bucket_factor, native_max_buckets;
 	struct draft_setting summary_options, quantiles, max_age, age_buckets, buf_cap;
 	struct draft_setting quantile, error;
+	struct draft_setting tags, keep, drop, rename, max_values;
 };
 
 /* Bits of where a key may stand. */
@@ -52,6 +53,7 @@ enum draft_level {
 	IN_HISTOGRAM = 8,
 	IN_SUMMARY = 16,
 	IN_QUANTILE = 32,
+	IN_TAGS = 64,
 };
 
 struct draft_notice;

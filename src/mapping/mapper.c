@@ -253,12 +253,6 @@ mapper_set_count(const struct mapper *mapper)
 	return mapper->set_count;
 }
 
-const struct rule_set *
-mapper_defaults(const struct mapper *mapper)
-{
-	return mapper->sets[0].set;
-}
-
 /* Texts are rendered into one buffer that may move, so their places are taken when it is complete.
  */
 static void
@@ -304,6 +298,7 @@ find_in_set(const struct compiled_set *set, struct mapping_scratch *scratch, enu
 	} else {
 		return false;
 	}
+	out->set = set->set;
 	out->rule = &set->set->rules[number];
 	if (out->rule->action != ACTION_DROP)
 		render(&set->rules[number], captures, scratch, out);
@@ -314,7 +309,7 @@ void
 mapper_find(const struct mapper *mapper, struct mapping_scratch *scratch, enum event_kind kind,
 	    struct span name, struct mapping_match *out)
 {
-	*out = (struct mapping_match){.name = SPAN("")};
+	*out = (struct mapping_match){.set = mapper->sets[0].set, .name = SPAN("")};
 	for (size_t i = 0; i < mapper->set_count; i++)
 		if (find_in_set(&mapper->sets[i], scratch, kind, name, out))
 			return;

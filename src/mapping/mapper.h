@@ -42,11 +42,10 @@ size_t mapper_rule_count(const struct mapper *mapper);
 /** @return sets, at least 1 */
 size_t mapper_set_count(const struct mapper *mapper);
 
-/** @return the first set, whose defaults hold for names that no rule maps */
-const struct rule_set *mapper_defaults(const struct mapper *mapper);
-
 struct mapping_match {
-	const struct mapping_rule *rule; /* lives as long as the mapper; NULL = no rule matched */
+	/* Both live as long as the mapper. */
+	const struct mapping_rule *rule; /* NULL = no rule matched */
+	const struct rule_set *set;      /* the rule's, else the first, which decides such names */
 	struct span name;		 /* rendered, raw (not escaped), may be empty */
 	size_t label_count;
 	const struct label *labels; /* rule->labels rendered, in rule order; values may be empty */

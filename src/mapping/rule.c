@@ -43,16 +43,22 @@ rule_set_new_default(void)
 }
 
 static void
+free_labels(struct rule_label *labels, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(labels[i].name);
+		free(labels[i].value);
+	}
+	free(labels);
+}
+
+static void
 fini_rule(struct mapping_rule *rule, const struct rule_set *set)
 {
 	free(rule->match);
 	free(rule->name);
 	free(rule->help);
-	for (size_t i = 0; i < rule->label_count; i++) {
-		free(rule->labels[i].name);
-		free(rule->labels[i].value);
-	}
-	free(rule->labels);
+	free_labels(rule->labels, rule->label_count);
 	if (rule->histogram.buckets != set->histogram.buckets)
 		free(rule->histogram.buckets);
 	if (rule->summary.quantiles != set->summary.quantiles)
@@ -68,6 +74,11 @@ rule_set_free(struct rule_set **set)
 	for (size_t i = 0; i < old->rule_count; i++)
 		fini_rule(&old->rules[i], old);
 	free(old->rules);
+	free_labels(old->labels, old->label_count);
+	tag_rules_fini(&old->tags);
+	for (size_t i = 0; i < old->limit_count; i++)
+		free(old->limits[i].label);
+	free(old->limits);
 	free(old->histogram.buckets);
 	free(old->summary.quantiles);
 	free(old->path);

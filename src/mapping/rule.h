@@ -6,6 +6,7 @@
 #define MAPPING_RULE_H
 
 #include "base/diag.h"
+#include "mapping/tag_rules.h"
 #include "model/kind.h"
 #include "model/options.h"
 
@@ -55,6 +56,17 @@ struct mapping_rule {
 	struct diag_place name_place;  /* of the text of `name`, else as `place` */
 };
 
+/* Labels of a file whose values may be limited. */
+#define VALUE_LIMITS_MAX 16
+/* More values than any dashboard tells apart. */
+#define LABEL_VALUES_MAX 100000
+
+/* How many values a label may have. */
+struct value_limit {
+	char *label;  /* legal, not reserved; owned */
+	uint32_t max; /* 1 to LABEL_VALUES_MAX */
+};
+
 /* One mapping file: a rule set of its own. */
 struct rule_set {
 	char *path; /* owned; as given to mapping_config_load(), "" for the built-in defaults */
@@ -66,6 +78,14 @@ struct rule_set {
 	struct summary_options summary;
 	struct mapping_rule *rules; /* in file order; owned */
 	size_t rule_count;
+
+	/* Of every metric that the file decides. */
+	struct rule_label *labels; /* values are plain and not empty; owned */
+	size_t label_count;
+	struct tag_rules tags;
+	struct value_limit *limits; /* owned */
+	size_t limit_count;
+	unsigned scope; /* what its limits are known by; whoever keeps account of values sets it */
 };
 
 /** @return the built-in defaults, for a bridge without a mapping file; owned by the caller */

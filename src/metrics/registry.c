@@ -18,6 +18,8 @@ registry_new(const struct registry_settings *settings)
 	registry->threads = settings->threads;
 	registry->max_series = settings->max_series;
 	registry->grace = settings->grace;
+	registry->left_scope = settings->left_scope;
+	registry->left_scope_ctx = settings->left_scope_ctx;
 	registry->layouts = layouts_new();
 	registry->shards = xcalloc(settings->threads + 1, sizeof(struct shard *));
 	for (unsigned i = 0; i <= settings->threads; i++)
@@ -336,6 +338,7 @@ series_new(struct registry *registry, struct family *family, const struct layout
 	series->incarnation = next_incarnation(registry);
 	series->label_count = (uint16_t)request->labels->count;
 	series->text_len = (uint32_t)text.len;
+	series->scope = 0;
 	atomic_init(&series->life, NULL);
 	atomic_init(&series->state, SERIES_LIVE);
 	registry->text_bytes += text.len;
@@ -372,6 +375,14 @@ series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 	life->is_changed = true;
 	life->next_changed = registry->changed;
 	registry->changed = life;
+}
+
+void
+series_set_scope(struct registry *registry, struct series *series, uint16_t scope)
+{
+	if (series->scope)
+		registry->left_scope(registry->left_scope_ctx, series->scope, series_text(series));
+	series->scope = scope;
 }
 
 static bool
@@ -456,7 +467,10 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 		struct cell *cell = shard_touch(registry->shards[owner], series->pool, series->id,
 						series->incarnation);
 		cell_set_tick(cell, request->tick);
-		*ref = (struct series_ref){series->pool, series->id, series->incarnation};
+		*ref = (struct series_ref){series->pool, series->id, series->incarnation,
+					   series->scope};
+		if (series->scope != request->scope)
+			series_set_scope(registry, series, request->scope);
 	}
 	pthread_mutex_unlock(&registry->lock);
 	return verdict;

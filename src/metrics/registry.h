@@ -34,6 +34,12 @@ struct registry_settings {
 	 * borrowed texts. */
 	const struct span *reserved;
 	size_t reserved_count;
+	/*
+	 * Told, under the registry's lock, when a series that has a scope goes or gets another one;
+	 * any thread. NULL when there are no scopes.
+	 */
+	void (*left_scope)(void *ctx, unsigned scope, struct span labels);
+	void *left_scope_ctx; /* borrowed */
 };
 
 struct registry *registry_new(const struct registry_settings *settings);
@@ -50,6 +56,7 @@ struct series_ref {
 	unsigned pool;
 	uint32_t id;
 	uint32_t incarnation;
+	uint32_t scope_before; /* the request; 0 = the series had none, or was not there */
 };
 
 /* What an ingest thread asks for. */
@@ -62,6 +69,7 @@ struct series_request {
 	const struct summary_options *summary;	   /* when type says so */
 	int64_t ttl_us;				   /* 0 = never expires */
 	struct span help;
+	uint16_t scope; /* whoever counts series may number who they belong to; 0 = to nobody */
 	uint64_t rules; /* number of the rule set in force; a higher one may change help */
 	uint32_t tick;	/* now */
 };

@@ -170,6 +170,7 @@ unregister(struct registry *registry, struct series *series)
 		registry->sorted_gone++;
 		registry->text_bytes -= family_bytes(family->name_len);
 	}
+	series_set_scope(registry, series, 0);
 	series->state = SERIES_DEAD;
 	family->dead++;
 	if (family->is_touched)

@@ -41,6 +41,7 @@ struct series {
 	uint32_t text_len;
 	uint16_t pool;
 	uint16_t label_count;
+	uint16_t scope;        /* of the last request; under the lock */
 	_Atomic uint8_t state; /* enum series_state; written under the lock */
 	char text[];	       /* `a="b",c="d"`, escaped */
 };
@@ -107,6 +108,8 @@ struct registry {
 	unsigned threads;
 	uint64_t max_series;
 	struct grace *grace;
+	void (*left_scope)(void *ctx, unsigned scope, struct span labels);
+	void *left_scope_ctx;
 	struct layouts *layouts;
 	struct shard **shards; /* threads + 1: the last holds the gauges */
 	struct index reserved; /* struct span *, owned copies of the pointers only */
@@ -243,6 +246,9 @@ bool registry_arrange(struct registry *registry);
 
 /** Frees a family that nothing refers to any more. */
 void family_free(struct family *family);
+
+/** Gives a series another scope; under the lock. */
+void series_set_scope(struct registry *registry, struct series *series, uint16_t scope);
 
 /** Frees the memory of a series; under the lock. */
 void series_free(struct registry *registry, struct series *series);

@@ -11,9 +11,10 @@
 
 /* Tags a line may carry; a line with more is refused (too_many_tags). */
 #define TAGS_MAX 256
-/* Labels a mapping rule may set, on top of the tags. */
+/* Labels a mapping rule may set, on top of the tags, and its file for all metrics. */
 #define RULE_LABELS_MAX 64
-#define LABELS_MAX (TAGS_MAX + RULE_LABELS_MAX)
+#define FILE_LABELS_MAX 64
+#define LABELS_MAX (TAGS_MAX + RULE_LABELS_MAX + FILE_LABELS_MAX)
 
 struct label {
 	struct span name;  /* legal Prometheus label name */

@@ -17,6 +17,8 @@ static const char mapping[] =
     "defaults:\n"
     "  observer_type: histogram\n"
     "  histogram_options: {buckets: [0.1, 1, 5]}\n"
+    "tags: {drop: [le], rename: {quantile: q}}\n"
+    "max_values: {n: 3}\n"
     "mappings:\n"
     "- {match: 'web.*', name: web, labels: {page: '$1', k: rule}}\n"
     "- {match: 'honor.*', name: honor, labels: {k: rule}, honor_labels: true}\n"
@@ -382,6 +384,76 @@ test_ingest__threads_at_once_count_as_one(void **state)
 	pipeline_fini(&other);
 }
 
+#define LIMITED_VALUES 200
+#define LIMITED_LINES 20000
+
+static void
+send_limited_values(struct pipeline *p, unsigned thread)
+{
+	struct traffic dice = {(thread + 1) * 0x9e3779b97f4a7c15, true};
+	for (unsigned i = 0; i < LIMITED_LINES; i++) {
+		char line[64];
+		int len = snprintf(line, sizeof(line), "c:1|c|#user:u%u",
+				   (unsigned)traffic_below(&dice, LIMITED_VALUES));
+		pipeline_send(p, thread, span_of(line, (size_t)len));
+	}
+}
+
+static void *
+run_limited(void *arg)
+{
+	struct sender *sender = arg;
+	send_limited_values(sender->pipeline, sender->thread);
+	return NULL;
+}
+
+/* The values of the label user that are exposed, and what all series add up to. */
+static unsigned
+count_exposed(struct pipeline *p, double *sum)
+{
+	static const struct span start = {"c{user=\"", 8};
+	struct buf text = BUF_INIT;
+	pipeline_expose(p, &text);
+	unsigned values = 0;
+	const char *at = buf_text(&text);
+	for (; at; at = strchr(at, '\n')) {
+		at += *at == '\n';
+		if (strncmp(at, start.ptr, start.len) != 0)
+			continue;
+		values += strncmp(at + start.len, "other\"", 6) != 0;
+		*sum += strtod(strchr(at, ' '), NULL);
+	}
+	buf_fini(&text);
+	return values;
+}
+
+/* A limit is for all threads together, whoever sees a value first, and nothing is lost. */
+static void
+test_ingest__threads_share_the_places_of_a_label(void **state)
+{
+	(void)state;
+	struct pipeline p;
+	struct diag diag = DIAG_INIT;
+	struct bridge_settings settings = pipeline_defaults();
+	settings.threads = SENDERS;
+	clock_fake(0);
+	assert_true(pipeline_init(&p, settings, "max_values: {user: 50}\n", &diag));
+	diag_fini(&diag);
+	pthread_t handles[SENDERS];
+	struct sender senders[SENDERS];
+	for (unsigned i = 0; i < SENDERS; i++) {
+		senders[i] = (struct sender){.pipeline = &p, .thread = i};
+		assert_int_equal(pthread_create(&handles[i], NULL, run_limited, &senders[i]), 0);
+	}
+	for (unsigned i = 0; i < SENDERS; i++)
+		pthread_join(handles[i], NULL);
+	double sum = 0;
+	assert_int_equal(count_exposed(&p, &sum), 50);
+	assert_true(sum == SENDERS * LIMITED_LINES);
+	assert_int_equal(value_limits_label(p.bridge->limits, 0).values, 50);
+	pipeline_fini(&p);
+}
+
 /* Any traffic, series that come and go all the time: nothing is lost, nothing is counted twice. */
 static void
 test_ingest__accounts_balance_while_series_end(void **state)
@@ -406,6 +478,7 @@ main(void)
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one__corpus),
 	    cmocka_unit_test(test_ingest__split_makes_no_difference),
 	    cmocka_unit_test(test_ingest__threads_at_once_count_as_one),
+	    cmocka_unit_test(test_ingest__threads_share_the_places_of_a_label),
 	    cmocka_unit_test(test_ingest__accounts_balance_while_series_end),
 	};
 	int failed = 0;

@@ -219,7 +219,7 @@ account_format(const struct account *account, struct buf *out)
 			 account_get(account, ACCOUNT_EVENTS_DROPPED));
 	account_add_text(
 	    out, "events_conflict_total", NULL, NULL,
-	    account_sum(account, ACCOUNT_CONFLICTS, ACCOUNT_COUNTERS - ACCOUNT_CONFLICTS));
+	    account_sum(account, ACCOUNT_CONFLICTS, ACCOUNT_REPLACED_VALUES - ACCOUNT_CONFLICTS));
 }
 
 /** @return whether each line and each sample has been counted exactly once */

@@ -21,7 +21,8 @@
  *	EXPECT-NOT start	no line of a scrape starts so; without text: the scrape is empty
  *	EXPECT-OWN counter n	an own counter without prefix, `name{label="value"}`; also
  *				series, families, metrics (how many exist) and
- *				conflicts{type,name}
+ *				conflicts{type,name}, and of the n-th mapping file
+ *				label_values{n,label} and label_values_replaced{n,label}
  *	EXPECT-ERROR text	the mapping or the reload before it was refused, also with this text
  *
  * OPTIONS and MAPPING come before all others. At the end of a scenario every line and every sample
@@ -291,6 +292,25 @@ add_conflicts(const struct scenario *s, const struct account *account, struct bu
 }
 
 static void
+add_limited_labels(const struct scenario *s, const struct account *account, struct buf *out)
+{
+	struct value_limits *limits = s->pipeline.bridge->limits;
+	for (size_t i = 0; i < value_limits_labels(limits); i++) {
+		struct limited_label label = value_limits_label(limits, i);
+		uint64_t replaced = account_get(account, ACCOUNT_REPLACED_VALUES + (unsigned)i);
+		size_t file = 0;
+		while (!span_equal(span_text(s->pipeline.mapping->paths[file]), label.path))
+			file++;
+		if (label.values)
+			buf_printf(out, "label_values{%zu,%.*s}=%llu\n", file + 1,
+				   SPAN_ARGS(label.label), (unsigned long long)label.values);
+		if (replaced)
+			buf_printf(out, "label_values_replaced{%zu,%.*s}=%llu\n", file + 1,
+				   SPAN_ARGS(label.label), (unsigned long long)replaced);
+	}
+}
+
+static void
 do_expect_own(struct scenario *s, const char *args)
 {
 	struct account *account = pipeline_account(&s->pipeline);
@@ -301,6 +321,7 @@ do_expect_own(struct scenario *s, const char *args)
 	account_format(account, &have);
 	add_existing(s, &have);
 	add_conflicts(s, account, &have);
+	add_limited_labels(s, account, &have);
 	bool is_zero = strcmp(number, " 0") == 0;
 	buf_printf(&want, "\n%.*s=", (int)(number - args), args);
 	if (!is_zero)

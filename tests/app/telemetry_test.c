@@ -245,6 +245,7 @@ may_be_absent(struct span name)
 {
 	return span_starts(name, SPAN("statsbridge_relay_")) ||
 	       span_starts(name, SPAN("statsbridge_socket_")) ||
+	       span_starts(name, SPAN("statsbridge_label_values")) ||
 	       span_equal(name, SPAN("statsbridge_events_actions_total")) ||
 	       span_equal(name, SPAN("statsbridge_mapping_match_limit_hits_total"));
 }
@@ -375,6 +376,64 @@ test_scrape__match_limit_hits_of_rules_with_one_match(void **state)
 	parts_fini(&parts);
 }
 
+/* Shows `suffix{file="<the mapping file>",label="label"} value`. */
+static void
+assert_label_shown(struct parts *parts, struct buf *text, const char *suffix, const char *label,
+		   unsigned value)
+{
+	struct buf line = BUF_INIT;
+	buf_printf(&line, "\nstatsbridge_%s{file=\"%s\",label=\"%s\"} %u\n", suffix,
+		   parts->pipeline.mapping->paths[0], label, value);
+	assert_shown(text, buf_text(&line));
+	buf_fini(&line);
+}
+
+static void
+test_scrape__limited_labels(void **state)
+{
+	(void)state;
+	struct parts parts;
+	parts_init_mapped(&parts, "statsbridge", true, "max_values: {user: 1, page: 5}\n");
+	pipeline_send(&parts.pipeline, 0,
+		      SPAN("a:1|c|#user:ann,page:1\na:1|c|#user:bob,page:2\na:1|c|#user:cid"));
+	struct buf text = scrape(&parts);
+	assert_label_shown(&parts, &text, "label_values", "user", 1);
+	assert_label_shown(&parts, &text, "label_values", "page", 2);
+	assert_label_shown(&parts, &text, "label_values_replaced_total", "user", 2);
+	assert_label_shown(&parts, &text, "label_values_replaced_total", "page", 0);
+	buf_fini(&text);
+	parts_fini(&parts);
+}
+
+/* Files come and go with reloads; what they limit is counted apart only so often. */
+static void
+test_scrape__more_limited_labels_than_are_counted_apart(void **state)
+{
+	(void)state;
+	struct parts parts;
+	struct diag diag = DIAG_INIT;
+	parts_init_mapped(&parts, "statsbridge", true, "max_values: {user: 1}\n");
+	struct bridge *bridge = parts.pipeline.bridge;
+	for (unsigned i = 0; i < LIMITED_LABELS_MAX; i++) {
+		char path[16];
+		snprintf(path, sizeof(path), "gone-%u", i);
+		struct span label = SPAN("user");
+		assert_true(value_limits_scope(bridge->limits, span_text(path), &label, 1) > 0);
+	}
+	pipeline_write_mapping(&parts.pipeline, 0, SPAN("max_values: {user: 1, page: 1}\n"));
+	assert_true(bridge_reload(bridge, &diag));
+	pipeline_send(&parts.pipeline, 0,
+		      SPAN("a:1|c|#user:ann,page:1\na:1|c|#user:bob,page:2\na:1|c|#page:3"));
+	struct buf text = scrape(&parts);
+	assert_label_shown(&parts, &text, "label_values", "page", 1);
+	assert_label_shown(&parts, &text, "label_values_replaced_total", "user", 1);
+	assert_shown(&text, "\nstatsbridge_label_values_replaced_total{file=\"other\","
+			    "label=\"other\"} 2\n");
+	buf_fini(&text);
+	diag_fini(&diag);
+	parts_fini(&parts);
+}
+
 int
 main(void)
 {
@@ -388,6 +447,8 @@ main(void)
 	    cmocka_unit_test(test_scrape__values),
 	    cmocka_unit_test(test_scrape__conflict_of_a_metric_named_other),
 	    cmocka_unit_test(test_scrape__match_limit_hits_of_rules_with_one_match),
+	    cmocka_unit_test(test_scrape__limited_labels),
+	    cmocka_unit_test(test_scrape__more_limited_labels_than_are_counted_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

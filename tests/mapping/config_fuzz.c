@@ -99,6 +99,51 @@ check_rule(const struct mapping_rule *rule)
 	check_place(rule->name_place);
 }
 
+static void
+check_file_label_name(const char *text)
+{
+	struct span name = span_text(text);
+	CHECK(name_is_legal(name) && !label_name_is_reserved(name));
+	CHECK(!span_equal(name, SPAN("le")) && !span_equal(name, SPAN("quantile")));
+}
+
+static void
+check_tag_name(const char *name)
+{
+	CHECK(name_is_legal(span_text(name)) && !label_name_is_reserved(span_text(name)));
+}
+
+static void
+check_tags(const struct tag_rules *tags)
+{
+	CHECK(tags->name_count <= TAG_NAMES_MAX && tags->rename_count <= TAG_RENAMES_MAX);
+	for (size_t i = 0; i < tags->name_count; i++) {
+		check_tag_name(tags->names[i]);
+		CHECK(i == 0 || strcmp(tags->names[i - 1], tags->names[i]) < 0);
+	}
+	for (size_t i = 0; i < tags->rename_count; i++) {
+		check_tag_name(tags->renames[i].from);
+		check_file_label_name(tags->renames[i].to);
+		for (size_t j = 0; j < i; j++)
+			CHECK(strcmp(tags->renames[i].from, tags->renames[j].from) != 0);
+	}
+}
+
+static void
+check_labelling(const struct rule_set *set)
+{
+	CHECK(set->label_count <= FILE_LABELS_MAX && set->limit_count <= VALUE_LIMITS_MAX);
+	for (size_t i = 0; i < set->label_count; i++) {
+		check_file_label_name(set->labels[i].name);
+		CHECK(set->labels[i].value[0] && utf8_is_valid(span_text(set->labels[i].value)));
+	}
+	for (size_t i = 0; i < set->limit_count; i++) {
+		check_file_label_name(set->limits[i].label);
+		CHECK(set->limits[i].max >= 1 && set->limits[i].max <= LABEL_VALUES_MAX);
+	}
+	check_tags(&set->tags);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -110,6 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(set->ttl_us >= 0);
 		check_histogram(&set->histogram);
 		check_summary(&set->summary);
+		check_labelling(set);
 		for (size_t i = 0; i < set->rule_count; i++)
 			check_rule(&set->rules[i]);
 	}

@@ -1,8 +1,8 @@
 #include "mapping/config.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "mapping/mapper.h"
+#include "mapping/parsing.h"
 #include "model/labels.h"
 #include "test.h"
 
@@ -14,57 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
-
 /* Rules of one key each, in a mapping that is complete but for that key. */
 #define RULE(text) "mappings:\n- {match: a.b, name: x, " text "}\n"
-
-static void
-render_messages(struct buf *out, const struct diag *diag)
-{
-	for (size_t i = 0; i < diag->count; i++)
-		buf_printf(out, "%s%s%s", i ? "\n" : "",
-			   diag->messages[i].is_error ? "" : "warning: ", diag->messages[i].text);
-}
-
-/* Parses `text` and compares all messages; @return the rule set, NULL where there were errors */
-static struct rule_set *
-check_parse(struct span text, const char *want)
-{
-	struct diag diag = DIAG_INIT;
-	struct buf out = BUF_INIT;
-	struct rule_set *set = mapping_config_parse("f", text, &diag);
-	render_messages(&out, &diag);
-	if (strcmp(buf_text(&out), want) != 0)
-		fail_msg("for \"%.300s\"\ngot:\n%s\nwant:\n%s", text.ptr, buf_text(&out), want);
-	assert_int_equal(!set, diag.errors > 0);
-	buf_fini(&out);
-	diag_fini(&diag);
-	return set;
-}
-
-static struct rule_set *
-parse_valid(const char *text)
-{
-	return check_parse(span_text(text), "");
-}
-
-struct example {
-	struct span text;
-	const char *want;
-};
-
-static void
-check_all(const struct example *examples, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct rule_set *set = check_parse(examples[i].text, examples[i].want);
-		rule_set_free(&set);
-		assert_null(set);
-	}
-}
-
-#define CHECK_ALL(examples) check_all(examples, COUNT_OF(examples))
 
 static void
 test_parse__empty_files(void **state)
@@ -944,6 +895,13 @@ test_parse__counts_at_their_caps(void **state)
 	    {"mappings:\n- {match: a, name: x, summary_options: {quantiles: [", "{quantile: 0.#}",
 	     "]}}", QUANTILES_MAX,
 	     "f:2:52: mappings[0].summary_options.quantiles: 101 quantiles, 100 at most"},
+	    {"labels: {", "l#: v", "}", FILE_LABELS_MAX, "f:1:9: labels: 65 labels, 64 at most"},
+	    {"tags: {keep: [", "t#", "]}", TAG_NAMES_MAX,
+	     "f:1:14: tags.keep: 1001 tags, 1000 at most"},
+	    {"tags: {rename: {", "f#: t", "}}", TAG_RENAMES_MAX,
+	     "f:1:16: tags.rename: 65 tags, 64 at most"},
+	    {"max_values: {", "l#: 5", "}", VALUE_LIMITS_MAX,
+	     "f:1:13: max_values: 17 labels, 16 at most"},
 	};
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		for (size_t over = 0; over < 2; over++) {

@@ -135,7 +135,6 @@ test_find__globs_before_regexes_sets_in_order(void **state)
 	(void)state;
 	struct rule_set *first = new_rule_set("one.yml", true);
 	struct rule_set *second = new_rule_set("two.yml", false);
-	first->ttl_us = 1;
 	add_rule(first, MATCH_REGEX, "a.*", "regex");
 	add_rule(first, MATCH_GLOB, "a.b", "glob");
 	add_rule(second, MATCH_GLOB, "a.c", "second_glob");
@@ -156,10 +155,15 @@ test_find__globs_before_regexes_sets_in_order(void **state)
 		struct mapping_match match;
 		mapper_find(mapper, scratch, EVENT_GAUGE, span_text(table[i].name), &match);
 		assert_span_equal(match.name, table[i].want);
+		bool is_second = span_starts(match.name, SPAN("second"));
+		assert_string_equal(match.set->path, is_second ? "two.yml" : "one.yml");
 	}
+	struct mapping_match match;
+	mapper_find(mapper, scratch, EVENT_GAUGE, SPAN("n"), &match);
+	assert_null(match.rule);
+	assert_string_equal(match.set->path, "one.yml");
 	assert_int_equal(mapper_rule_count(mapper), 5);
 	assert_int_equal(mapper_set_count(mapper), 2);
-	assert_int_equal(mapper_defaults(mapper)->ttl_us, 1);
 	mapping_scratch_free(&scratch);
 	mapper_unref(&mapper);
 }

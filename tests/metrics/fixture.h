@@ -24,12 +24,20 @@ struct fixture {
 	const char *help;
 	const struct histogram_options *histogram;
 	const struct summary_options *summary;
+	uint16_t scope;
+	struct buf left; /* what the registry said of series that left a scope, "1:a="b" " each */
 };
 
 static double fixture_bounds[] = {1, 2, 5};
 static const struct histogram_options fixture_histogram = {3, fixture_bounds, 0, 0};
 static struct quantile fixture_quantiles[] = {{0.5, 0.05}, {0.99, 0.001}};
 static const struct summary_options fixture_summary = {2, fixture_quantiles, 10 * SECOND_US, 5, 0};
+
+static inline void
+fixture_note_left(void *ctx, unsigned scope, struct span labels)
+{
+	buf_printf(ctx, "%u:%.*s ", scope, SPAN_ARGS(labels));
+}
 
 static inline struct fixture
 fixture_open(unsigned threads, uint64_t max_series, const struct span *reserved, size_t count)
@@ -59,6 +67,30 @@ fixture_close(struct fixture *fixture)
 	buf_fini(&fixture->text);
 }
 
+/* Has the registry tell of scopes; instead of fixture_open(). @fixture written; stays where it is
+ */
+static inline void
+fixture_open_scoped(struct fixture *fixture, uint64_t max_series)
+{
+	*fixture = fixture_open(1, max_series, NULL, 0);
+	registry_free(&fixture->registry);
+	fixture->left = BUF_INIT;
+	fixture->registry = registry_new(&(struct registry_settings){
+	    .threads = 1,
+	    .max_series = max_series,
+	    .grace = fixture->grace,
+	    .left_scope = fixture_note_left,
+	    .left_scope_ctx = &fixture->left,
+	});
+}
+
+static inline void
+fixture_close_scoped(struct fixture *fixture)
+{
+	fixture_close(fixture);
+	buf_fini(&fixture->left);
+}
+
 /* `a=1,b=2` as a label set that borrows from the text. */
 static inline void
 labels_parse(const char *text, struct labels *labels)
@@ -86,6 +118,7 @@ fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, con
 	    .histogram = fixture->histogram,
 	    .summary = fixture->summary,
 	    .ttl_us = ttl_us,
+	    .scope = fixture->scope,
 	    .help = span_text(fixture->help),
 	    .rules = fixture->rules,
 	    .tick = fixture->tick,

@@ -373,6 +373,71 @@ test_counts__very_many_label_name_sets(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- Scopes. ---- */
+
+/* Asks for a counter in a scope; @return whether it had another before */
+static bool
+ask_in_scope(struct fixture *fixture, uint16_t scope, const char *name, const char *labels,
+	     int64_t ttl_us)
+{
+	struct series_ref ref;
+	fixture->scope = scope;
+	assert_int_equal(fixture_ask(fixture, 0, METRIC_COUNTER, name, labels, ttl_us, &ref),
+			 REGISTRY_OK);
+	return ref.scope_before != scope;
+}
+
+static void
+test_scope__is_that_of_the_last_request(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	fixture_open_scoped(&fixture, 10);
+	assert_false(ask_in_scope(&fixture, 0, "plain", "a=1", 0));
+	assert_true(ask_in_scope(&fixture, 1, "a", "x=1", 0));
+	assert_false(ask_in_scope(&fixture, 1, "a", "x=1", 0));
+	assert_true(ask_in_scope(&fixture, 1, "a", "x=2", 0));
+	assert_string_equal(buf_text(&fixture.left), "");
+	assert_true(ask_in_scope(&fixture, 2, "a", "x=1", 0));
+	assert_true(ask_in_scope(&fixture, 0, "a", "x=2", 0));
+	assert_true(ask_in_scope(&fixture, 2, "plain", "a=1", 0));
+	assert_string_equal(buf_text(&fixture.left), "1:x=\"1\" 1:x=\"2\" ");
+	fixture_close_scoped(&fixture);
+}
+
+static void
+test_scope__refused_requests_leave_it(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	fixture_open_scoped(&fixture, 1);
+	assert_true(ask_in_scope(&fixture, 1, "a", "x=1", 0));
+	fixture.scope = 2;
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_GAUGE, "a", "x=1", 0, NULL),
+			 REGISTRY_CONFLICT);
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_COUNTER, "a", "x=2", 0, NULL),
+			 REGISTRY_LIMIT);
+	assert_string_equal(buf_text(&fixture.left), "");
+	assert_false(ask_in_scope(&fixture, 1, "a", "x=1", 0));
+	fixture_close_scoped(&fixture);
+}
+
+static void
+test_scope__ends_with_the_series(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	fixture_open_scoped(&fixture, 10);
+	ask_in_scope(&fixture, 3, "a", "x=1,y=q\"", SECOND_US);
+	ask_in_scope(&fixture, 3, "a", "x=2", 100 * SECOND_US);
+	ask_in_scope(&fixture, 0, "a", "x=3", SECOND_US);
+	fixture_expire_at(&fixture, 10);
+	assert_string_equal(buf_text(&fixture.left), "3:x=\"1\",y=\"q\\\"\" ");
+	assert_true(ask_in_scope(&fixture, 3, "a", "x=1,y=q\"", 0));
+	assert_false(ask_in_scope(&fixture, 3, "a", "x=2", 0));
+	fixture_close_scoped(&fixture);
+}
+
 int
 main(void)
 {
@@ -393,6 +458,9 @@ main(void)
 	    cmocka_unit_test(test_limit__layouts),
 	    cmocka_unit_test(test_counts__label_name_sets),
 	    cmocka_unit_test(test_counts__very_many_label_name_sets),
+	    cmocka_unit_test(test_scope__is_that_of_the_last_request),
+	    cmocka_unit_test(test_scope__refused_requests_leave_it),
+	    cmocka_unit_test(test_scope__ends_with_the_series),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
