@@ -5,7 +5,8 @@ A pack is a folder with three things that must agree:
 README.md       its section "## Catalogue" is a table | metric | type | labels | buckets |. Labels have commas between
                 them; buckets (of a summary: quantiles) have blanks. It names every metric of the pack.
 mapping.yml     the rules. Each says `match_metric_type` and `help`, and there are no `defaults`: a pack must not change
-                what becomes of names that it does not know.
+                what becomes of names that it does not know. `tags` may keep those of the catalogue, and others;
+                `max_values` may limit these.
 table*.txt      lines to send and the series that come of them.
 
 A table is replayed against the real binary. It holds comments (`# text`), directives, and blocks:
@@ -180,8 +181,7 @@ class Pack:
         return [*self._problems_of_rules(), *self._problems_of_tables()]
 
     def _problems_of_rules(self):
-        if set(self.rules) != {'mappings'}:
-            yield 'mapping.yml has other keys than "mappings": %s' % ', '.join(sorted(self.rules))
+        yield from self._problems_of_policy()
         helps, named = {}, {}
         for rule in self.rules['mappings']:
             metric = rule.get('name')
@@ -198,6 +198,23 @@ class Pack:
                 yield 'no rule makes %s' % metric
             elif not named[metric] <= entry.labels:
                 yield 'rules give %s the labels %s' % (metric, ', '.join(sorted(named[metric])))
+
+    def _problems_of_policy(self):
+        """What the file says besides rules."""
+        others = set(self.rules) - {'mappings', 'tags', 'max_values'}
+        if others:
+            yield 'mapping.yml has the key "%s"' % '", "'.join(sorted(others))
+        labels = {label for entry in self.catalogue.values() for label in entry.labels}
+        tags = self.rules.get('tags', {'keep': labels})
+        if set(tags) != {'keep'} or not labels <= set(tags['keep']):
+            yield 'tags of the catalogue are not kept'
+        elif not self.limits.keys() <= set(tags['keep']):
+            yield 'max_values has labels that there are not'
+
+    @property
+    def limits(self):
+        """-> {label: how many values it may have}"""
+        return self.rules.get('max_values', {})
 
     @staticmethod
     def _problems_of_rule(rule, entry):

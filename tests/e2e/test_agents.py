@@ -559,7 +559,7 @@ def test_conduit__runtime(start_with):
 def test_go_packages():
     """The tests of what the programs in Go are made of."""
     done = subprocess.run(['sh', '-c', 'go vet ./agents/... && go test ./agents/...'], cwd=ROOT / 'tests',
-                          capture_output=True, text=True)
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from bridge import run_to_end
+from bridge import run_to_end, series_name
 from pack import MAPPINGS, Pack, find_packs
 
 pytestmark = pytest.mark.packs
@@ -42,6 +42,35 @@ def test_table__beside_all_other_packs(start_bridge, pack, table):
     flags = [each.flag for each in PACKS.values()]
     for chosen in (flags, flags[::-1]):
         pack.replay(start_bridge(*dict.fromkeys([*chosen, *table.options])), table)
+
+
+LIMITS = [(pack, label) for pack in PACKS.values() for label in pack.limits]
+
+
+@pytest.mark.parametrize('pack, label', LIMITS, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_limit_of_a_label(start_bridge, pack, label):
+    """As many values as the pack allows are series of their own; those beyond are added up in one."""
+    limit = pack.limits[label]
+    metric, entry = pick(pack, label)
+    change = {'counter': '1|c', 'gauge': '+1|g'}[entry.type]
+    labels = {name: 'x' for name in entry.labels}
+    bridge = start_bridge(pack.flag)
+    lines = [tagged_line(metric, {**labels, label: 'v%d' % i}, change) for i in range(limit + 3)]
+    bridge.send_tcp('\n'.join(lines))
+    scrape = bridge.await_lines(len(lines))
+    want = {series_name(metric, {**labels, label: 'v%d' % i}): 1 for i in range(limit)}
+    assert scrape.users() == {**want, series_name(metric, {**labels, label: 'other'}): 3}
+    assert scrape.own_sum('label_values_replaced_total') == 3
+
+
+def pick(pack, label):
+    """A metric to count in: one that has the label, or, for a label besides those of the catalogue, any."""
+    simple = [(metric, entry) for metric, entry in pack.catalogue.items() if entry.type in ('counter', 'gauge')]
+    return next((pair for pair in simple if label in pair[1].labels), simple[0])
+
+
+def tagged_line(metric, labels, change):
+    return '%s:%s|#%s' % (metric, change, ','.join('%s:%s' % pair for pair in labels.items()))
 
 
 @pytest.mark.parametrize('first, second', [('conduit', 'gui-agents'), ('gui-agents', 'conduit')])
@@ -89,7 +118,10 @@ def changed(tmp_path, file, old, new):
     ('mapping.yml', '  match_metric_type: gauge\n', '', 'match_metric_type is not "gauge"'),
     ('mapping.yml', 'help: "Sandboxes deleted."', 'help: ""', 'no help'),
     ('mapping.yml', '.*.*"\n', '.*.*"\n  help: "Another."\n', 'two help texts'),
-    ('mapping.yml', 'mappings:\n', 'defaults: {ttl: 1h}\nmappings:\n', 'other keys than "mappings": defaults, mappings'),
+    ('mapping.yml', 'mappings:\n', 'defaults: {ttl: 1h}\nmappings:\n', 'mapping.yml has the key "defaults"'),
+    ('mapping.yml', 'mappings:\n', 'tags: {keep: [kind, status, reason]}\nmappings:\n', 'tags of the catalogue are not kept'),
+    ('mapping.yml', 'mappings:\n', 'tags: {drop: [kind]}\nmappings:\n', 'tags of the catalogue are not kept'),
+    ('mapping.yml', 'mappings:\n', 'max_values: {king: 5}\nmappings:\n', 'max_values has labels that there are not'),
     ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: "*"', 'rule "*": it may match any name'),
     ('mapping.yml', '- match: "agentcube_gc_errors_total"', '- match: ".*"\n  match_type: regex',
      'rule ".*": it may match any name'),

@@ -22,7 +22,7 @@ type options struct {
 }
 
 func parse() options {
-	o := options{address: "127.0.0.1:9125"}
+	o := options{address: "127.0.0.1:9125", every: 1}
 	flag.StringVar(&o.form, "form", "tags", "how labels are sent: tags or plain")
 	flag.Func("address", "where the bridge takes lines, over UDP (127.0.0.1:9125)", func(text string) error {
 		host, port, err := net.SplitHostPort(text)
@@ -33,7 +33,14 @@ func parse() options {
 		return nil
 	})
 	flag.BoolVar(&o.loop, "loop", false, "go on until the program is ended")
-	flag.Float64Var(&o.every, "every", 1, "seconds from round to round")
+	flag.Func("every", "seconds from round to round, 0.001 to 3600 (1)", func(text string) error {
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(seconds >= 0.001 && seconds <= 3600) {
+			return fmt.Errorf("expected 0.001 to 3600 seconds, got %q", text)
+		}
+		o.every = seconds
+		return nil
+	})
 	flag.Parse()
 	return o
 }
