@@ -1,3 +1,4 @@
+import concurrent.futures
 import pathlib
 import signal
 
@@ -5,7 +6,7 @@ import pytest
 
 pytest.register_assert_rewrite('bridge', 'promql', 'engine')
 
-from engine import BASE, Engine, base_images, make_base, make_prometheus, services  # noqa: E402
+from engine import BASE, Engine, base_images, builds, make_base, make_prometheus, services  # noqa: E402
 
 
 def pytest_configure():
@@ -31,6 +32,6 @@ def images(engine):
     assert official == {BASE, prometheus, services()['grafana']['image']}, 'a base image that the test cannot make'
     make_base(engine)
     make_prometheus(engine, prometheus)
-    for service in services().values():
-        if 'build' in service:
-            engine.build(service['image'], service['build'])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for built in [pool.submit(engine.build, *each) for each in builds().items()]:
+            built.result()

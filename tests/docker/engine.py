@@ -26,12 +26,15 @@ def services():
     return yaml.safe_load(COMPOSE.read_text())['services']
 
 
+def builds():
+    """-> {image: the `build` section that makes it}"""
+    return {service['image']: service['build'] for service in services().values() if 'build' in service}
+
+
 def base_images():
-    """The images that neither the repository nor this test makes: those the Dockerfiles and the compose file start from."""
-    files = {DOCKER / service['build']['context'] / service['build']['dockerfile']
-             for service in services().values() if 'build' in service}
+    """The images that the repository does not make: those the Dockerfiles and the compose file start from."""
     stages, found = set(), set()
-    for file in sorted(files):
+    for file in {DOCKER / build['context'] / build['dockerfile'] for build in builds().values()}:
         for image, stage in re.findall(r'^FROM (\S+)(?: AS (\S+))?$', file.read_text(), re.MULTILINE):
             found.add(image)
             stages.add(stage)
@@ -107,8 +110,7 @@ class Engine:
     def build(self, image, build):
         """Builds an image as a `build` section of the compose file says."""
         context = DOCKER / build['context']
-        target = ['--target', build['target']] if 'target' in build else []
-        self.docker('build', '--network=host', '--tag', image, '--file', context / build['dockerfile'], *target, context)
+        self.docker('build', '--network=host', '--tag', image, '--file', context / build['dockerfile'], context)
 
 
 def mirror():

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from bridge import BINARY, await_condition, await_equal, free_port
+from bridge import BINARY, PATIENCE, await_condition, await_equal, free_port
 from engine import BASE, DOCKER, services
+from pack import BOUND_LABEL, PARTS, find_packs
 from promql import PromApi
 
 IMAGE = 'statsbridge'
@@ -127,3 +128,38 @@ def test_stack_has_the_rules_of_the_repository(prometheus):
     assert {group['file'].rsplit('/', 1)[1] for group in rules} == {path.name for path in RULES.glob('*.yml')}
     await_condition(lambda: all(rule['health'] == 'ok' for group in prometheus.get('rules')['groups']
                                 for rule in group['rules']), 'every rule to be evaluated')
+
+
+def missing(prometheus, packs):
+    """Entries of the catalogues that Prometheus does not have with exactly their labels and buckets."""
+    found = []
+    for pack in packs:
+        for name, entry in pack.catalogue.items():
+            part = name + PARTS.get(entry.type, ('',))[0]
+            bound = {BOUND_LABEL[entry.type]} if entry.type in PARTS else set()
+            series = [dict(labels) for labels in prometheus.query('%s{job="statsbridge"}' % part)]
+            bounds = {each[label] for each in series for label in bound if label in each}
+            if {frozenset(each) for each in series} != {entry.labels | bound} or \
+                    not {*entry.bounds, *(['+Inf'] if entry.type == 'histogram' else [])} == bounds:
+                found.append(name)
+    return found
+
+
+def test_stack_shows_every_catalogue_at_once(prometheus):
+    packs = find_packs()
+    systems = [packs[name] for name in services() if name in packs]
+    assert len(systems) == 4
+    await_equal(lambda: missing(prometheus, systems), [], 2 * PATIENCE)
+    # Nobody here sends what Envoy does.
+    assert missing(prometheus, [packs['envoy']]) == list(packs['envoy'].catalogue)
+
+
+def test_stack_runs_hardened(engine, stack):
+    containers = engine.compose('ps', '--quiet', **stack).split()
+    assert len(containers) == len(services()) - 1
+    for container in containers:
+        found = inspect(engine, 'container', container)
+        assert found['State']['Status'] == 'running' and found['RestartCount'] == 0, found['Name']
+        assert found['Config']['User'] not in ('', '0', 'root'), found['Name']
+        if 'prometheus' not in found['Name']:
+            assert found['HostConfig']['ReadonlyRootfs'] and found['HostConfig']['CapDrop'] == ['ALL'], found['Name']

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 import yaml
 
-from bridge import ROOT, Bridge, await_condition
-from pack import find_packs
+from bridge import ROOT, Bridge, await_condition, run_to_end
+from pack import MAPPINGS, find_packs
 from promql import Prometheus
 
 pytestmark = pytest.mark.packs
@@ -37,6 +37,14 @@ def groups(path):
 
 def alerts(path):
     return [rule for group in groups(path) for rule in group['rules'] if 'alert' in rule]
+
+
+def test_compose_loads_every_pack():
+    bridge = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']['bridge']
+    flags = [flag.replace('/etc/statsbridge/mappings', str(MAPPINGS)) for flag in bridge['command']]
+    assert [flag for flag in flags if 'mapping-config' in flag] == [pack.flag for pack in find_packs().values()]
+    done = run_to_end('--check-config', *flags)
+    assert done.returncode == 0 and 'level=warn' not in done.stderr, done.stderr
 
 
 def test_configuration_passes_the_check():
