@@ -205,10 +205,11 @@ class Pack:
         if others:
             yield 'mapping.yml has the key "%s"' % '", "'.join(sorted(others))
         labels = {label for entry in self.catalogue.values() for label in entry.labels}
-        tags = self.rules.get('tags', {'keep': labels})
-        if set(tags) != {'keep'} or not labels <= set(tags['keep']):
+        tags = self.rules.get('tags', {})
+        keep = set(tags.get('keep', labels))
+        if not tags.keys() <= {'keep', 'drop'} or not labels <= keep - set(tags.get('drop', ())):
             yield 'tags of the catalogue are not kept'
-        elif not self.limits.keys() <= set(tags['keep']):
+        elif not self.limits.keys() <= keep:
             yield 'max_values has labels that there are not'
 
     @property
