@@ -28,6 +28,7 @@
  *	  daemon, routes  the control thread: HTTP, signals, reload, expiry
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together
+ *	  target_api, target_store, token  what clients register, its file, and who may
  *	  telemetry	  the bridge's own metrics
  */
 #include "app/daemon.h"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "statsd/scan.h"
+#include "targets/state.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -38,13 +39,13 @@ static const struct http_limits http_limits = {
 /* ---- The mapping files. ---- */
 
 static void
-log_diag(const struct diag *diag)
+log_diag(const char *what, const struct diag *diag)
 {
 	for (size_t i = 0; i < diag->count; i++) {
 		if (diag->messages[i].is_error)
-			log_error("mapping", LOG_TEXT("error", diag->messages[i].text));
+			log_error(what, LOG_TEXT("error", diag->messages[i].text));
 		else
-			log_warn("mapping", LOG_TEXT("warning", diag->messages[i].text));
+			log_warn(what, LOG_TEXT("warning", diag->messages[i].text));
 	}
 }
 
@@ -71,7 +72,7 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 		return true;
 	}
 	bool ok = bridge_reload(daemon->bridge, diag);
-	log_diag(diag);
+	log_diag("mapping", diag);
 	daemon->counters.last_reload_ok = ok;
 	if (ok) {
 		daemon->counters.reloads_ok++;
@@ -129,6 +130,7 @@ second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)loop;
 	(void)events;
 	expire(daemon);
+	target_store_expire(daemon->targets);
 	registry_free_retired(daemon->bridge->registry);
 	bridge_collect(daemon->bridge);
 	listeners_poll_drops(&daemon->listeners);
@@ -235,7 +237,7 @@ make_bridge(struct daemon *daemon)
 		.reserved_count = daemon->names.count,
 	    },
 	    &diag);
-	log_diag(&diag);
+	log_diag("mapping", &diag);
 	diag_fini(&diag);
 	if (daemon->bridge && options->mapping_config.count)
 		log_loaded(daemon, "mapping loaded");
@@ -260,6 +262,24 @@ add_relays(struct daemon *daemon)
 				return false;
 		}
 	}
+	return true;
+}
+
+static bool
+open_targets(struct daemon *daemon)
+{
+	const char *path = daemon->options->sd_state_file;
+	struct diag diag = DIAG_INIT;
+	daemon->targets = target_store_new(daemon->loop, path, &diag);
+	log_diag("scrape targets", &diag);
+	diag_fini(&diag);
+	if (!daemon->targets)
+		return false;
+	daemon->target_api =
+	    (struct target_api){.options = daemon->options, .store = daemon->targets};
+	if (*path)
+		log_info("scrape targets loaded", LOG_TEXT("file", path),
+			 LOG_NUM("groups", target_store_set(daemon->targets)->count));
 	return true;
 }
 
@@ -305,16 +325,29 @@ start_watchers(struct daemon *daemon)
 	ev_timer_start(loop, &daemon->second);
 }
 
+static int
+start_workers(struct daemon *daemon)
+{
+	int error = 0;
+	for (unsigned i = 0; !error && i < daemon->worker_count; i++)
+		error = worker_start(daemon->workers[i]);
+	return error;
+}
+
+static int
+start_target_writer(struct daemon *daemon)
+{
+	return target_store_start(daemon->targets);
+}
+
 /* Signals are the control thread's: the others start with all of them blocked. */
 static bool
-start_workers(struct daemon *daemon)
+start_threads(struct daemon *daemon, int (*start)(struct daemon *daemon))
 {
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int error = 0;
-	for (unsigned i = 0; !error && i < daemon->worker_count; i++)
-		error = worker_start(daemon->workers[i]);
+	int error = start(daemon);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		log_error("cannot start a thread", LOG_ERRNO(error));
@@ -346,9 +379,11 @@ start(struct daemon *daemon)
 	    !listeners_open(&daemon->listeners, options, daemon->workers, daemon->worker_count))
 		return false;
 	start_watchers(daemon);
-	if (!open_http(daemon) || !start_workers(daemon))
+	if (!open_targets(daemon) || !open_http(daemon) || !start_threads(daemon, start_workers))
 		return false;
 	step_behind_workers();
+	if (!start_threads(daemon, start_target_writer))
+		return false;
 	daemon->counters.last_reload_ok = true;
 	daemon->counters.last_success = clock_wall();
 	daemon->sources = (struct telemetry_sources){
@@ -360,6 +395,7 @@ start(struct daemon *daemon)
 	    .streams = daemon->streams,
 	    .http = http_server_stats(daemon->http),
 	    .control = &daemon->counters,
+	    .targets = &daemon->target_api,
 	};
 	return true;
 }
@@ -397,6 +433,7 @@ static void
 daemon_fini(struct daemon *daemon)
 {
 	http_server_free(&daemon->http);
+	target_store_free(&daemon->targets);
 	for (unsigned i = 0; daemon->workers && i < daemon->worker_count; i++)
 		worker_free(&daemon->workers[i]);
 	free(daemon->workers);
@@ -440,6 +477,22 @@ check_addresses(const struct options *options)
 	return ok;
 }
 
+/* The state file itself is read when it is needed; --check-config wants to know, too. */
+static bool
+check_targets(const struct options *options)
+{
+	struct diag diag = DIAG_INIT;
+	bool ok = target_api_check(options, &diag);
+	if (*options->sd_state_file && options->check_config) {
+		struct target_set *set = target_state_load(options->sd_state_file, &diag);
+		ok &= set != NULL;
+		target_set_unref(&set);
+	}
+	log_diag("scrape targets", &diag);
+	diag_fini(&diag);
+	return ok;
+}
+
 int
 daemon_run(const struct options *options)
 {
@@ -457,7 +510,7 @@ daemon_run(const struct options *options)
 	if (options->unixsocket_mode < 0)
 		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
 			 LOG_TEXT("value", options->unixsocket_mode_text));
-	bool ok = select_scanner(options->scanner) && check_addresses(options) && make_bridge(&daemon) &&
+	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);

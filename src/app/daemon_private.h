@@ -8,6 +8,7 @@
 #include "app/listeners.h"
 #include "app/options.h"
 #include "app/rendering.h"
+#include "app/target_api.h"
 #include "app/telemetry.h"
 #include "app/worker.h"
 #include "http/server.h"
@@ -28,6 +29,8 @@ struct daemon {
 	struct ev_loop *loop;
 	struct http_route routes[ROUTES_MAX];
 	struct http_server *http;
+	struct target_store *targets;
+	struct target_api target_api;
 	struct control_counters counters;
 	struct telemetry_sources sources;
 	struct renderings renderings; /* empty when the HTTP server is freed */

@@ -58,6 +58,10 @@ struct options {
 	bool web_process_metrics;
 	const char *web_self_metrics_prefix; /* without the final '_' */
 
+	/* Service discovery. */
+	bool web_enable_target_api;
+	const char *sd_token_file, *sd_state_file; /* paths, "" = none */
+
 	/* Logging. */
 	enum log_level log_level;
 	enum log_format log_format;

@@ -1,7 +1,7 @@
 /*
  * app/options_table - the rows of app/options.def as data, and what reads them. Shared by
  * app/options.c, which parses, app/options_help.c, which prints, and app/options_value.c, which
- * knows how single values are written; nobody else needs it.
+ * knows how single values are written. app/target_api.c reads a duration of a client with it.
  */
 #ifndef APP_OPTIONS_TABLE_H
 #define APP_OPTIONS_TABLE_H

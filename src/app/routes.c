@@ -47,6 +47,7 @@ serve_landing(void *ctx, const struct http_request *request, struct http_reply *
 	buf_add_text(&reply->body, "\">Metrics</a></li>\n"
 				   "<li><a href=\"/-/healthy\">Healthy</a></li>\n"
 				   "<li><a href=\"/-/ready\">Ready</a></li>\n"
+				   "<li><a href=\"/api/v1/targets\">Scrape targets</a></li>\n"
 				   "</ul>\n</body>\n</html>\n");
 }
 
@@ -115,6 +116,27 @@ serve_quit(void *ctx, const struct http_request *request, struct http_reply *rep
 	reply->sent_ctx = ctx;
 }
 
+static void
+serve_sd(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	target_api_sd(&daemon->target_api, request, reply);
+}
+
+static void
+serve_target_list(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	target_api_list(&daemon->target_api, request, reply);
+}
+
+static void
+serve_target_group(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	target_api_group(&daemon->target_api, request, reply);
+}
+
 void
 daemon_set_routes(struct daemon *daemon)
 {
@@ -130,6 +152,11 @@ daemon_set_routes(struct daemon *daemon)
 	routes[count++] = (struct http_route){"/-/healthy", HTTP_GET, serve_healthy};
 	routes[count++] = (struct http_route){"/-/ready", HTTP_GET, serve_ready};
 	routes[count++] = (struct http_route){"/health", HTTP_GET, serve_healthy};
+	routes[count++] = (struct http_route){TARGET_API_SD, HTTP_GET, serve_sd};
+	routes[count++] = (struct http_route){TARGET_API_LIST, HTTP_GET, serve_target_list};
+	routes[count++] =
+	    (struct http_route){TARGET_API_GROUP, HTTP_GET | HTTP_PUT | HTTP_DELETE,
+				serve_target_group, .subtree = true};
 	if (options->web_enable_lifecycle) {
 		routes[count++] =
 		    (struct http_route){"/-/reload", HTTP_POST | HTTP_PUT, serve_reload};

@@ -462,6 +462,27 @@ add_web(struct gathering *g)
 }
 
 static void
+add_targets(struct gathering *g)
+{
+	const struct target_api *api = g->from->targets;
+	const struct target_set *set = target_store_set(api->store);
+	const struct target_store_stats *stats = target_store_stats(api->store);
+	add(g, OWN_SD_GROUPS, (double)set->count);
+	add(g, OWN_SD_TARGETS, (double)set->targets);
+	begin(g, OWN_SD_CHANGES);
+	family_list_add_with(g->list, "operation", SPAN("put"), (double)stats->puts);
+	family_list_add_with(g->list, "operation", SPAN("delete"), (double)stats->removals);
+	add(g, OWN_SD_EXPIRED, (double)stats->expired);
+	begin(g, OWN_SD_REFUSED);
+	for (unsigned i = 0; i < TARGET_REFUSALS; i++)
+		family_list_add_with(g->list, "reason", span_text(target_refusal_text(i)),
+				     (double)api->refused[i]);
+	begin(g, OWN_SD_WRITES);
+	family_list_add_with(g->list, "outcome", SPAN("success"), (double)stats->writes_ok);
+	family_list_add_with(g->list, "outcome", SPAN("failure"), (double)stats->writes_failed);
+}
+
+static void
 add_build_info(struct gathering *g)
 {
 	struct labels *labels = xcalloc(1, sizeof(*labels));
@@ -514,6 +535,7 @@ telemetry_reader_new(const struct telemetry_sources *sources)
 	add_relays(&g);
 	add_configuration(&g);
 	add_web(&g);
+	add_targets(&g);
 	add_build_info(&g);
 	add_process(&g);
 	buf_fini(&g.name);

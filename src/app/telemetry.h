@@ -6,6 +6,7 @@
 
 #include "app/bridge.h"
 #include "app/listeners.h"
+#include "app/target_api.h"
 #include "app/worker.h"
 #include "http/server.h"
 #include "metrics/reader.h"
@@ -30,6 +31,7 @@ struct telemetry_sources {
 	const struct stream_limit *streams;
 	const struct http_stats *http;
 	const struct control_counters *control;
+	const struct target_api *targets;
 };
 
 /* The names of all own metrics, reserved against clients. */

@@ -1,6 +1,9 @@
 #include "base/clock.h"
 
+#include "base/check.h"
+
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 
 static _Atomic int64_t fake_us = -1;
@@ -26,6 +29,17 @@ struct wall
 clock_wall(void)
 {
 	return (struct wall){read_clock(CLOCK_REALTIME)};
+}
+
+void
+wall_format(struct wall wall, char out[WALL_TEXT_SIZE])
+{
+	time_t seconds = (time_t)(wall.us / 1000000);
+	struct tm utc;
+	gmtime_r(&seconds, &utc);
+	size_t len = strftime(out, WALL_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+	CHECK(len > 0);
+	snprintf(out + len, WALL_TEXT_SIZE - len, ".%03dZ", (int)(wall.us / 1000 % 1000));
 }
 
 void

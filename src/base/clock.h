@@ -22,6 +22,12 @@ struct mono clock_mono(void);
 /** CLOCK_REALTIME, or the fake time. Safe from any thread. */
 struct wall clock_wall(void);
 
+/* Room for a date and its NUL. */
+#define WALL_TEXT_SIZE 48
+
+/** Writes "2023-11-14T22:13:20.000Z" (RFC 3339, UTC). @wall from 1970 on; cut to milliseconds */
+void wall_format(struct wall wall, char out[WALL_TEXT_SIZE]);
+
 /**
  * Tests only: freezes both clocks at `us` until called again; a negative value gives real time back.
  */

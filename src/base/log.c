@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Bytes of a peer that a message shows. */
@@ -170,15 +169,9 @@ add_peer_bytes(struct buf *line, const char *key, struct span text)
 static void
 add_time(struct buf *line)
 {
-	int64_t ms = clock_wall().us / 1000;
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm utc;
-	gmtime_r(&seconds, &utc);
-	char date[40], text[48];
-	size_t len = strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-	CHECK(len > 0);
-	int text_len = snprintf(text, sizeof(text), "%s.%03dZ", date, (int)(ms % 1000));
-	add_pair(line, "time", span_of(text, (size_t)text_len));
+	char text[WALL_TEXT_SIZE];
+	wall_format(clock_wall(), text);
+	add_pair(line, "time", span_text(text));
 }
 
 static void

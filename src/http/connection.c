@@ -20,6 +20,9 @@
  * to 16 KiB. */
 #define HEAD_BYTES (64 << 10)
 
+/* How often counts that do not belong together are read again. */
+#define LOOKS_MAX 16
+
 static void
 arm(struct connection *connection, int64_t limit_us)
 {
@@ -38,16 +41,26 @@ connection_begin(struct connection *connection)
 	arm(connection, connection->server->limits.request_us);
 }
 
-/* @return bytes that libmicrohttpd has taken from the socket, ever; 0 when the kernel does not tell */
+/*
+ * The kernel's two counts belong together only when nothing arrived while they were read.
+ *
+ * @return bytes that libmicrohttpd has taken from the socket, ever; 0 when the kernel does not tell
+ */
 static uint64_t
 bytes_taken(const struct connection *connection)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	int waiting;
-	if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
-	    ioctl(connection->fd, FIONREAD, &waiting) != 0)
-		return 0;
+	int before, waiting = -1;
+	for (int i = 0; i < LOOKS_MAX; i++) {
+		before = waiting;
+		if (ioctl(connection->fd, FIONREAD, &waiting) != 0)
+			return 0;
+		if (waiting == before)
+			break;
+		if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+			return 0;
+	}
 	return info.tcpi_bytes_received - (uint64_t)waiting;
 }
 

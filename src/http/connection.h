@@ -23,6 +23,7 @@ struct http_request {
 	struct buf location;            /* where a redirect leads */
 	struct buf body;
 	uint64_t body_seen;  /* bytes, also of those that were dropped */
+	unsigned method;     /* HTTP_GET and so on; 0 = another */
 	unsigned status;     /* what to refuse the request with; 0 = let the handler answer */
 	bool target_is_good; /* path and query could be read */
 	bool is_judged;      /* the headers were looked at */

@@ -26,6 +26,12 @@ http_request_header(const struct http_request *request, const char *name)
 	return value ? span_of(value, len) : SPAN("");
 }
 
+unsigned
+http_request_method(const struct http_request *request)
+{
+	return request->method;
+}
+
 struct span
 http_request_path(const struct http_request *request)
 {
@@ -201,6 +207,7 @@ judge(struct http_request *request, const char *method, const char *version)
 	struct framing framing = {0};
 	MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, take_header, &framing);
 	request->is_head = strcmp(method, "HEAD") == 0;
+	request->method = http_method_bit(method);
 	request->status = check_framing(&framing, strcmp(version, "HTTP/1.0") == 0);
 	if (!request->status && !request->target_is_good)
 		request->status = 400;

@@ -11,8 +11,8 @@ static const struct {
 };
 #define METHOD_COUNT (sizeof(methods) / sizeof(methods[0]))
 
-static unsigned
-method_bit(const char *method)
+unsigned
+http_method_bit(const char *method)
 {
 	for (size_t i = 0; i < METHOD_COUNT; i++)
 		if (strcmp(method, methods[i].name) == 0)
@@ -67,7 +67,7 @@ http_route_find(const struct http_route *routes, struct span path, const char *m
 		status = 307;
 	} else if (found) {
 		*route = found;
-		status = found->methods & method_bit(method) ? 0 : 405;
+		status = found->methods & http_method_bit(method) ? 0 : 405;
 	}
 	buf_fini(&clean);
 	return status;

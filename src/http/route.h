@@ -20,6 +20,9 @@
 unsigned http_route_find(const struct http_route *routes, struct span path, const char *method,
 			 const struct http_route **route, struct buf *location);
 
+/** @return HTTP_GET and so on, HTTP_GET for HEAD, or 0. @method as in the request line */
+unsigned http_method_bit(const char *method);
+
 /** Appends the value of the Allow header: "GET, HEAD". */
 void http_route_allow(const struct http_route *route, struct buf *out);
 

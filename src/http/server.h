@@ -36,6 +36,8 @@ struct http_request; /* opaque; valid during the handler only, also when the ans
 
 /** @return the value of a header, borrowed, or a span with ptr NULL */
 struct span http_request_header(const struct http_request *request, const char *name);
+/** @return one of the bits above */
+unsigned http_request_method(const struct http_request *request);
 /** @return the path, without query */
 struct span http_request_path(const struct http_request *request);
 /** @return the decoded value of a query argument, empty without "=", or a span with ptr NULL */

@@ -208,6 +208,23 @@ format_unix(const struct sockaddr *address, socklen_t len, char out[ADDRESS_TEXT
 	snprintf(out, ADDRESS_TEXT_MAX, "%.*s", (int)used, name.sun_path);
 }
 
+bool
+address_is_loopback(const struct address *address)
+{
+	if (address->storage.ss_family == AF_INET) {
+		struct sockaddr_in ipv4;
+		memcpy(&ipv4, &address->storage, sizeof(ipv4));
+		return ntohl(ipv4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	if (address->storage.ss_family != AF_INET6)
+		return false;
+	struct sockaddr_in6 ipv6;
+	memcpy(&ipv6, &address->storage, sizeof(ipv6));
+	const uint8_t *bytes = ipv6.sin6_addr.s6_addr;
+	return IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr) && bytes[12] == IN_LOOPBACKNET);
+}
+
 void
 address_format(const struct sockaddr *address, socklen_t len, char out[ADDRESS_TEXT_MAX])
 {

@@ -34,6 +34,9 @@ int address_parse(const char *text, bool listening, struct address *out,
 /** @return 0, or -1 with *error when the path is empty or too long for a socket address */
 int address_parse_unix(const char *path, struct address *out, const char **error) MUST_CHECK;
 
+/** @return whether only this machine can reach it: 127.0.0.0/8 or ::1; Unix paths are none */
+bool address_is_loopback(const struct address *address);
+
 /* Room for any address as text. */
 #define ADDRESS_TEXT_MAX 160
 

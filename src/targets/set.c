@@ -197,7 +197,7 @@ target_set_remove(struct target_set *set, struct span name)
 size_t
 target_set_expire(struct target_set *set, struct mono now)
 {
-	size_t kept = 0, count = set->count;
+	size_t kept = 0, expired = 0, count = set->count;
 	if (now.us < set->next_expiry.us)
 		return 0;
 	set->next_expiry = (struct mono){INT64_MAX};
@@ -205,6 +205,8 @@ target_set_expire(struct target_set *set, struct mono now)
 		struct target_group *group = set->groups[i];
 		if (group->expires.us <= now.us) {
 			count_out(set, group);
+			expired += !group->has_expired;
+			group->has_expired = true;
 			target_group_unref(&group);
 			continue;
 		}
@@ -213,5 +215,5 @@ target_set_expire(struct target_set *set, struct mono now)
 		set->groups[kept++] = group;
 	}
 	set->count = kept;
-	return count - kept;
+	return expired;
 }

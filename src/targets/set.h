@@ -1,7 +1,7 @@
 /*
  * targets/set - the groups that are registered.
  *
- * A group never changes once it is made; replacing it puts another one into its place. So a set is
+ * What a group says never changes once it is made; replacing it puts another one into its place. So a set is
  * copied cheaply, and a copy stays what it was: one is being written to disk or sent to a client
  * while the next one is made. Counting references is for one thread only; another one may read a
  * set that is held for it.
@@ -32,6 +32,7 @@ struct target_group {
 	struct wall registered; /* when */
 	struct wall expires_at; /* the date to show and to store; 0 without a time to live */
 	struct mono expires;    /* what counts in this process; INT64_MAX without one */
+	bool has_expired;       /* a set has let go of it for that */
 };
 
 /** @return whether `name` has 1 to GROUP_NAME_BYTES_MAX bytes of [A-Za-z0-9._:@~-], and is neither
@@ -87,7 +88,7 @@ struct target_group *target_set_find(const struct target_set *set, struct span n
 enum set_outcome target_set_put(struct target_set *set, struct target_group *group) MUST_CHECK;
 /** @return whether there was such a group */
 bool target_set_remove(struct target_set *set, struct span name);
-/** Takes out the groups whose time is over. @return how many */
+/** Takes out the groups whose time is over. @return how many, each counted in one set only */
 size_t target_set_expire(struct target_set *set, struct mono now);
 
 #endif

@@ -18,6 +18,7 @@ struct parts {
 	struct listeners listeners;
 	struct http_stats http;
 	struct control_counters control;
+	struct target_api targets;
 	struct telemetry_sources sources;
 };
 
@@ -42,6 +43,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	parts->limit = stream_limit_new(10);
 	parts->worker = worker_new(parts->pipeline.bridge, parts->limit, &parts->options, 0);
 	parts->control = (struct control_counters){.reloads_ok = 1, .reloads_failed = 2};
+	parts->targets.store = target_store_new(NULL, "", &diag);
 	parts->sources = (struct telemetry_sources){
 	    .bridge = parts->pipeline.bridge,
 	    .options = &parts->options,
@@ -51,6 +53,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	    .streams = parts->limit,
 	    .http = &parts->http,
 	    .control = &parts->control,
+	    .targets = &parts->targets,
 	};
 }
 
@@ -63,6 +66,7 @@ parts_init(struct parts *parts, const char *prefix, bool process)
 static void
 parts_fini(struct parts *parts)
 {
+	target_store_free(&parts->targets.store);
 	worker_free(&parts->worker);
 	stream_limit_free(&parts->limit);
 	pipeline_fini(&parts->pipeline);

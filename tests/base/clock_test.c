@@ -30,11 +30,32 @@ test_real__follows_the_system(void **state)
 	assert_true(first.us > 0 && second.us >= first.us);
 }
 
+static void
+test_format__table(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t us;
+		const char *want;
+	} cases[] = {
+	    {0, "1970-01-01T00:00:00.000Z"},
+	    {1700000000 * INT64_C(1000000) + 7999, "2023-11-14T22:13:20.007Z"},
+	    {1709251199 * INT64_C(1000000) + 999999, "2024-02-29T23:59:59.999Z"},
+	    {INT64_C(100000000000000000), "5138-11-16T09:46:40.000Z"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[WALL_TEXT_SIZE];
+		wall_format((struct wall){cases[i].us}, text);
+		assert_string_equal(text, cases[i].want);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fake__freezes_both_clocks),
+	    cmocka_unit_test(test_format__table),
 	    cmocka_unit_test(test_real__follows_the_system),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,11 +188,14 @@ class Response:
 class Bridge:
     """One running bridge. `web`, `udp` and `tcp` are ports; `gram` and `stream` are socket paths."""
 
-    def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None):
-        """With `defaults` it listens on every transport on loopback; without, `flags` say all but the web port."""
+    def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None, web=None):
+        """With `defaults` it listens on every transport on loopback; without, `flags` say all but the web port.
+
+        `web` is that port, for a bridge that takes the place of another.
+        """
         self.directory = directory
         self.process_metrics = '--no-web.process-metrics' not in flags
-        self.web, self.udp, self.tcp = free_port(), free_port(), free_port()
+        self.web, self.udp, self.tcp = web or free_port(), free_port(), free_port()
         self.gram, self.stream = directory / 'gram', directory / 'stream'
         argv = [BINARY, '--web.listen-address=127.0.0.1:%d' % self.web]
         if defaults:

@@ -104,7 +104,7 @@ handle_list(void *ctx, const struct http_request *request, struct http_reply *re
 	const struct sockaddr_in *peer = (const struct sockaddr_in *)http_request_peer(request);
 	assert_int_equal(peer->sin_family, AF_INET);
 	assert_non_null(inet_ntop(AF_INET, &peer->sin_addr, host, sizeof(host)));
-	buf_add_text(&reply->body, host);
+	buf_printf(&reply->body, "%s %u ", host, http_request_method(request));
 	http_request_visit_query(request, add_argument, &reply->body);
 }
 
@@ -187,7 +187,7 @@ static const struct http_route routes[] = {
     {"/echo", HTTP_POST | HTTP_PUT, handle_echo, false},
     {"/ask", HTTP_GET | HTTP_DELETE, handle_ask, false},
     {"/stream", HTTP_GET, handle_stream, false},
-    {"/list", HTTP_GET, handle_list, false},
+    {"/list", HTTP_GET | HTTP_DELETE, handle_list, false},
     {"/later", HTTP_GET | HTTP_PUT, handle_later, false},
     {"/tree/", HTTP_GET, handle_ask, true},
     {"/tree/hello", HTTP_GET, handle_hello, false},
@@ -393,7 +393,8 @@ static const struct {
      "HTTP/1.1 200 OK\r\n",
      {0},
      "ETag",
-     "127.0.0.1<a= b c><=><a=><d=e=f&>"},
+     "127.0.0.1 1 <a= b c><=><a=><d=e=f&>"},
+    {"method of its own", REQ("DELETE", "/list"), "HTTP/1.1 200 OK\r\n", {0}, NULL, "127.0.0.1 8 "},
     {"put off, and answered at once",
      GET("/later?now"),
      "HTTP/1.1 202 Accepted\r\n",

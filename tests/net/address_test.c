@@ -179,6 +179,34 @@ test_format__strange(void **state)
 	assert_string_equal(text, "unknown");
 }
 
+static void
+test_is_loopback__table(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool is_loopback;
+	} cases[] = {
+	    {"127.0.0.1:1", true},   {"127.255.255.254:1", true},
+	    {"[::1]:1", true},       {"[::ffff:127.0.0.1]:1", true},
+	    {":1", false},           {"0.0.0.0:1", false},
+	    {"[::]:1", false},       {"128.0.0.1:1", false},
+	    {"10.127.0.1:1", false}, {"[::2]:1", false},
+	    {"[127::1]:1", false},   {"[::ffff:10.0.0.1]:1", false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address address;
+		const char *error;
+		assert_int_equal(address_parse(cases[i].text, true, &address, &error), 0);
+		if (address_is_loopback(&address) != cases[i].is_loopback)
+			fail_msg("%s", cases[i].text);
+	}
+	struct address path;
+	const char *error;
+	assert_int_equal(address_parse_unix("/127.0.0.1", &path, &error), 0);
+	assert_false(address_is_loopback(&path));
+}
+
 int
 main(void)
 {
@@ -190,6 +218,7 @@ main(void)
 	    cmocka_unit_test(test_parse_unix),
 	    cmocka_unit_test(test_parse_unix__longest_and_longer),
 	    cmocka_unit_test(test_format__strange),
+	    cmocka_unit_test(test_is_loopback__table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

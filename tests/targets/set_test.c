@@ -143,7 +143,8 @@ test_set__expiry(void **state)
 	assert_int_equal(target_set_expire(set, clock_mono()), 1);
 	assert_names(set, "forever late renewed");
 	assert_int_equal(set->next_expiry.us, 1002 * MINUTE_US - 1);
-	assert_int_equal(target_set_expire(copy, (struct mono){1003 * MINUTE_US}), 3);
+	/* The one that has expired in the other set is not counted again. */
+	assert_int_equal(target_set_expire(copy, (struct mono){1003 * MINUTE_US}), 2);
 	assert_names(copy, "forever");
 	assert_int_equal(copy->next_expiry.us, INT64_MAX);
 	assert_int_equal(target_set_expire(copy, (struct mono){2000 * MINUTE_US}), 0);

@@ -1,0 +1,355 @@
+#include "app/target_store.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "targets/state.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+struct target_change {
+	STAILQ_ENTRY(target_change) link;
+	struct target_group *group; /* one reference; NULL = a removal */
+	char *name;                 /* owned; of a removal */
+	enum target_outcome outcome;
+	target_done_fn *done;
+	void *ctx;
+};
+
+STAILQ_HEAD(change_list, target_change);
+
+struct target_store {
+	struct target_set *set; /* in force */
+	uint64_t version;
+	struct target_store_stats stats;
+	struct change_list waiting; /* for the next set */
+	struct change_list writing; /* what makes `next` another set than `set` */
+	struct target_set *next;    /* NULL = nothing is being written */
+
+	const char *path; /* "" = no file */
+	int lock_fd;
+	struct log_gate failed_gate;
+	struct ev_loop *loop;
+	ev_async written;
+	pthread_t writer;
+	bool is_started;
+
+	/* Between the control thread and the writer, under the mutex. */
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	const struct target_set *job; /* NULL = none; held by `next` */
+	bool is_ending;
+	int error; /* of the last job */
+};
+
+static int
+write_set(const char *path, const struct target_set *set)
+{
+	struct buf text = BUF_INIT;
+	target_state_format(set, &text);
+	int error = file_replace(path, buf_span(&text));
+	buf_fini(&text);
+	return error;
+}
+
+/* A job that was given is done, also when the end has come. */
+static void *
+run_writer(void *arg)
+{
+	struct target_store *store = arg;
+	pthread_mutex_lock(&store->mutex);
+	for (;;) {
+		while (!store->job && !store->is_ending)
+			pthread_cond_wait(&store->wake, &store->mutex);
+		const struct target_set *set = store->job;
+		if (!set)
+			break;
+		pthread_mutex_unlock(&store->mutex);
+		int error = write_set(store->path, set);
+		pthread_mutex_lock(&store->mutex);
+		store->job = NULL;
+		store->error = error;
+		ev_async_send(store->loop, &store->written);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return NULL;
+}
+
+static void
+give_job(struct target_store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	store->job = store->next;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+}
+
+/* @return whether the job is done. *error: of the job */
+static bool
+take_result(struct target_store *store, int *error)
+{
+	pthread_mutex_lock(&store->mutex);
+	bool is_done = !store->job;
+	*error = store->error;
+	pthread_mutex_unlock(&store->mutex);
+	return is_done;
+}
+
+/* Frees the change; the one who made it is told first. */
+static void
+end_change(struct target_change *change, enum target_outcome outcome, int error)
+{
+	change->done(change->ctx, outcome, error);
+	target_group_unref(&change->group);
+	free(change->name);
+	free(change);
+}
+
+static void
+end_changes(struct change_list *list, int error)
+{
+	while (!STAILQ_EMPTY(list)) {
+		struct target_change *change = STAILQ_FIRST(list);
+		STAILQ_REMOVE_HEAD(list, link);
+		end_change(change, error ? TARGET_NOT_WRITTEN : change->outcome, error);
+	}
+}
+
+static void
+count_in_force(struct target_store *store)
+{
+	const struct target_change *change;
+	STAILQ_FOREACH(change, &store->writing, link)
+	{
+		store->stats.puts += change->group != NULL;
+		store->stats.removals += change->group == NULL;
+	}
+}
+
+/* Puts the next set in force, or drops it when it could not be written. */
+static void
+end_batch(struct target_store *store, int error)
+{
+	struct change_list ended = STAILQ_HEAD_INITIALIZER(ended);
+	uint64_t held_back;
+	if (error) {
+		if (log_gate_open(&store->failed_gate, &held_back))
+			log_error("scrape targets not written; they stay as they were",
+				  LOG_TEXT("file", store->path), LOG_ERRNO(error),
+				  LOG_NUM("held_back", held_back));
+		target_set_unref(&store->next);
+	} else {
+		count_in_force(store);
+		target_set_unref(&store->set);
+		store->set = store->next;
+		store->next = NULL;
+		store->version++;
+	}
+	STAILQ_CONCAT(&ended, &store->writing);
+	end_changes(&ended, error);
+}
+
+static enum target_outcome
+apply(struct target_set *set, const struct target_change *change)
+{
+	static const enum target_outcome outcomes[] = {
+	    [SET_ADDED] = TARGET_ADDED,
+	    [SET_REPLACED] = TARGET_REPLACED,
+	    [SET_TOO_MANY_GROUPS] = TARGET_TOO_MANY_GROUPS,
+	    [SET_TOO_MANY_TARGETS] = TARGET_TOO_MANY_TARGETS,
+	    [SET_TOO_MANY_BYTES] = TARGET_TOO_MANY_BYTES,
+	};
+	if (change->group)
+		return outcomes[target_set_put(set, change->group)];
+	return target_set_remove(set, span_text(change->name)) ? TARGET_REMOVED : TARGET_UNKNOWN;
+}
+
+/* Makes the next set of all changes that wait, and has it written. */
+static void
+begin_batch(struct target_store *store)
+{
+	if (store->next || STAILQ_EMPTY(&store->waiting))
+		return;
+	target_store_expire(store);
+	store->next = target_set_copy(store->set);
+	while (!STAILQ_EMPTY(&store->waiting)) {
+		struct target_change *change = STAILQ_FIRST(&store->waiting);
+		STAILQ_REMOVE_HEAD(&store->waiting, link);
+		change->outcome = apply(store->next, change);
+		if (change->outcome <= TARGET_REMOVED)
+			STAILQ_INSERT_TAIL(&store->writing, change, link);
+		else
+			end_change(change, change->outcome, 0);
+	}
+	if (STAILQ_EMPTY(&store->writing))
+		target_set_unref(&store->next);
+	else if (*store->path)
+		give_job(store);
+	else
+		end_batch(store, 0);
+}
+
+static void
+written_cb(struct ev_loop *loop, ev_async *watcher, int events)
+{
+	struct target_store *store = watcher->data;
+	int error;
+	(void)loop;
+	(void)events;
+	if (!store->next || !take_result(store, &error))
+		return;
+	store->stats.writes_ok += error == 0;
+	store->stats.writes_failed += error != 0;
+	end_batch(store, error);
+	begin_batch(store);
+}
+
+/* @return whether the file could be taken, read and written */
+static bool
+open_file(struct target_store *store, struct diag *diag)
+{
+	store->lock_fd = target_state_lock(store->path, diag);
+	if (store->lock_fd < 0)
+		return false;
+	store->set = target_state_load(store->path, diag);
+	if (!store->set)
+		return false;
+	int error = write_set(store->path, store->set);
+	if (error)
+		diag_error(diag, (struct diag_place){.file = store->path}, NULL,
+			   "cannot be replaced: %s; its folder must be writable, and it must not "
+			   "be a mount of its own",
+			   strerror(error));
+	return !error;
+}
+
+struct target_store *
+target_store_new(struct ev_loop *loop, const char *path, struct diag *diag)
+{
+	struct target_store *store = xcalloc(1, sizeof(*store));
+	store->path = path;
+	store->lock_fd = -1;
+	store->version = (uint64_t)clock_wall().us; /* another one than before a restart */
+	store->loop = loop;
+	STAILQ_INIT(&store->waiting);
+	STAILQ_INIT(&store->writing);
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_cond_init(&store->wake, NULL);
+	ev_async_init(&store->written, written_cb);
+	store->written.data = store;
+	if (!*path)
+		store->set = target_set_new();
+	else if (!open_file(store, diag))
+		target_store_free(&store);
+	return store;
+}
+
+int
+target_store_start(struct target_store *store)
+{
+	if (!*store->path)
+		return 0;
+	int error = pthread_create(&store->writer, NULL, run_writer, store);
+	if (error)
+		return error;
+	store->is_started = true;
+	ev_async_start(store->loop, &store->written);
+	return 0;
+}
+
+static void
+stop_writer(struct target_store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	store->is_ending = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+	pthread_join(store->writer, NULL);
+	ev_async_stop(store->loop, &store->written);
+	if (store->next)
+		end_batch(store, store->error);
+}
+
+void
+target_store_free(struct target_store **slot)
+{
+	struct target_store *store = *slot;
+	if (!store)
+		return;
+	*slot = NULL;
+	if (store->is_started)
+		stop_writer(store);
+	end_changes(&store->waiting, ECANCELED);
+	target_set_unref(&store->set);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	pthread_mutex_destroy(&store->mutex);
+	pthread_cond_destroy(&store->wake);
+	free(store);
+}
+
+static void
+add_change(struct target_store *store, struct target_change change)
+{
+	struct target_change *added = xcalloc(1, sizeof(*added));
+	*added = change;
+	STAILQ_INSERT_TAIL(&store->waiting, added, link);
+	begin_batch(store);
+}
+
+void
+target_store_put(struct target_store *store, struct target_group **group, target_done_fn *done,
+		 void *ctx)
+{
+	add_change(store, (struct target_change){.group = *group, .done = done, .ctx = ctx});
+	*group = NULL;
+}
+
+void
+target_store_remove(struct target_store *store, struct span name, target_done_fn *done, void *ctx)
+{
+	add_change(store, (struct target_change){
+			      .name = xmemdup0(name.ptr, name.len), .done = done, .ctx = ctx});
+}
+
+void
+target_store_expire(struct target_store *store)
+{
+	struct mono now = clock_mono();
+	if (now.us < store->set->next_expiry.us)
+		return;
+	/* Somebody may be reading the one in force. */
+	struct target_set *set = target_set_copy(store->set);
+	size_t expired = target_set_expire(set, now);
+	store->version += set->count != store->set->count;
+	target_set_unref(&store->set);
+	store->set = set;
+	store->stats.expired += expired;
+	if (expired)
+		log_info("groups of scrape targets expired", LOG_NUM("groups", expired),
+			 LOG_NUM("left", set->count));
+}
+
+struct target_set *
+target_store_set(struct target_store *store)
+{
+	target_store_expire(store);
+	return store->set;
+}
+
+uint64_t
+target_store_version(const struct target_store *store)
+{
+	return store->version;
+}
+
+const struct target_store_stats *
+target_store_stats(const struct target_store *store)
+{
+	return &store->stats;
+}
