@@ -21,6 +21,9 @@ BASE = 'debian:bookworm-slim'
 # Seconds that one step of a build may take on a busy machine.
 BUILD_PATIENCE = 900
 
+# Debian's tools, whatever others there are.
+PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
+
 
 def services():
     return yaml.safe_load(COMPOSE.read_text())['services']
@@ -50,14 +53,14 @@ def run(argv, timeout=BUILD_PATIENCE, **how):
 
 
 class Engine:
-    def __init__(self):
+    def __init__(self, path=PATH):
         assert os.geteuid() == 0, 'the Docker engine needs root: run this as root or with sudo'
         # Its sockets live here, and a socket's path has at most 107 bytes.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='statsbridge-docker-'))
         self.socket = self.directory / 'socket'
         self._log = self.directory / 'log'
-        # Debian's tools, whatever others there are, and no settings of whoever runs this.
-        self.environment = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'DOCKER_HOST': 'unix://%s' % self.socket,
+        # No settings of whoever runs this.
+        self.environment = {'PATH': path, 'DOCKER_HOST': 'unix://%s' % self.socket,
                             'DOCKER_CONFIG': str(self.directory / 'config'), 'DOCKER_BUILDKIT': '0',
                             'COMPOSE_DOCKER_CLI_BUILD': '0', 'HOME': str(self.directory)}
         with open(self._log, 'wb') as log:

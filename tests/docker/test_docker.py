@@ -1,13 +1,15 @@
 """The image, and the stack of docker/compose.yml, in a real Docker engine."""
 import json
+import pathlib
 import re
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
 from bridge import BINARY, PATIENCE, await_condition, await_equal, free_port
-from engine import BASE, DOCKER, services
+from engine import BASE, DOCKER, PATH, Engine, services
 from pack import BOUND_LABEL, PARTS, find_packs
 from promql import PromApi
 
@@ -40,6 +42,15 @@ def state(engine, container):
 
 def health(engine, container):
     return state(engine, container)['Health']['Status']
+
+
+def test_engine_that_cannot_start_is_a_failure(tmp_path):
+    (tmp_path / 'dockerd').write_text('#!/bin/sh\necho "no storage driver" >&2\nexit 1\n')
+    (tmp_path / 'dockerd').chmod(0o755)
+    before = set(pathlib.Path(tempfile.gettempdir()).glob('statsbridge-docker-*'))
+    with pytest.raises(AssertionError, match=r'cannot start:\s+no storage driver'):
+        Engine('%s:%s' % (tmp_path, PATH))
+    assert set(pathlib.Path(tempfile.gettempdir()).glob('statsbridge-docker-*')) == before
 
 
 def test_image_says_what_it_is(engine, images):

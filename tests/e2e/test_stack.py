@@ -47,6 +47,21 @@ def test_compose_loads_every_pack():
     assert done.returncode == 0 and 'level=warn' not in done.stderr, done.stderr
 
 
+def test_grafana_needs_no_click():
+    """Its data source is the stack's Prometheus, and its dashboards are those of the repository."""
+    stack = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
+    provisioning = ROOT / 'docker' / 'grafana' / 'provisioning'
+    (source,) = yaml.safe_load((provisioning / 'datasources' / 'prometheus.yml').read_text())['datasources']
+    assert source['isDefault'] and source['type'] == 'prometheus'
+    assert source['url'] in ['http://%s:9090' % name for name in stack]
+    (provider,) = yaml.safe_load((provisioning / 'dashboards' / 'statsbridge.yml').read_text())['providers']
+    mounts = dict(volume.split(':')[:2] for volume in stack['grafana']['volumes'])
+    assert mounts['./grafana/dashboards'] == provider['options']['path']
+    assert mounts['./grafana/provisioning'] == '/etc/grafana/provisioning'
+    assert stack['grafana']['environment']['GF_AUTH_ANONYMOUS_ENABLED'] == 'true'
+    assert (ROOT / 'docker' / 'grafana' / 'dashboards').is_dir()
+
+
 def test_configuration_passes_the_check():
     done = promtool('check', 'config', PROMETHEUS / 'prometheus.yml')
     assert done.returncode == 0, done.stdout + done.stderr
