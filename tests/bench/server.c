@@ -72,6 +72,22 @@ add_argument(struct arguments *arguments, const char *format, ...)
 	arguments->list[arguments->count++] = buf_text(text);
 }
 
+/*
+ * Goes before all other processes on its CPU. Where the kernel shares a CPU out to sessions first, niceness
+ * counts within one only; so this becomes one, with a niceness of its own.
+ */
+static void
+become_urgent(void)
+{
+	setpriority(PRIO_PROCESS, 0, -20);
+	setsid();
+	FILE *file = fopen("/proc/self/autogroup", "w");
+	if (file) {
+		fputs("-20", file);
+		fclose(file);
+	}
+}
+
 /* Never returns; what it allocates goes with the process's image. */
 static void
 exec_server(const struct server *server, const struct server_plan *plan)
@@ -95,7 +111,7 @@ exec_server(const struct server *server, const struct server_plan *plan)
 	if (plan->is_pinned && sched_setaffinity(0, sizeof(set), &set))
 		give_up("sched_setaffinity");
 	if (plan->is_urgent)
-		setpriority(PRIO_PROCESS, 0, -20);
+		become_urgent();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execv(plan->binary, (char *const *)(uintptr_t)arguments.list);
 	give_up(plan->binary);

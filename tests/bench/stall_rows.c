@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -25,21 +26,68 @@
 #define SOCKETS_MAX 8
 #define PERIOD_US 50 /* between two looks at the queues */
 #define PACKETS 5    /* of one line, in each period: 100,000 a second */
+#define QUIET_US 2000000
 #define TTL_S 2
+#define EXPIRY_MAX_S 20 /* until a million series have ended */
+#define THREADS_MAX 9
 
-/* ---- The server's own sockets, seen from here. ---- */
+/* ---- The server's own sockets and threads, seen from here. ---- */
 
 struct queue {
 	int fd; /* owned */
 	uint32_t bytes;
-	int64_t moved_us; /* when it was last seen empty or shrinking */
+	int64_t moved_us;  /* when it was last seen empty or shrinking */
+	int64_t others_us; /* see others_us(), at that time */
 };
 
 struct watcher {
 	struct queue queues[SOCKETS_MAX];
 	unsigned count;
+	int threads[THREADS_MAX]; /* the kernel's accounts of them, the control thread's first; owned */
+	unsigned thread_count;
 	struct load loads[SENDERS];
 };
+
+/* The kernel lists threads in the order they were made; without such accounts there are none. */
+static void
+open_threads(struct watcher *watcher, const struct server *server)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)server->pid);
+	DIR *directory = opendir(path);
+	if (!directory)
+		give_up(path);
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		char name[sizeof(entry->d_name) + sizeof("/schedstat")];
+		snprintf(name, sizeof(name), "%s/schedstat", entry->d_name);
+		int fd = *entry->d_name == '.' || watcher->thread_count == THREADS_MAX
+			     ? -1
+			     : openat(dirfd(directory), name, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			watcher->threads[watcher->thread_count++] = fd;
+	}
+	closedir(directory);
+}
+
+/*
+ * How long the thread of a queue has ever waited for a CPU, less all that the server's other threads ran
+ * meanwhile or at other times. What this grows by was certainly taken by other processes.
+ */
+static int64_t
+others_us(const struct watcher *watcher, const struct queue *queue)
+{
+	unsigned own = (unsigned)(queue - watcher->queues) + 1;
+	int64_t sum_ns = 0;
+	for (unsigned i = 0; i < watcher->thread_count; i++) {
+		char text[128];
+		long long ran_ns, waited_ns;
+		ssize_t len = pread(watcher->threads[i], text, sizeof(text) - 1, 0);
+		text[len > 0 ? len : 0] = '\0';
+		if (sscanf(text, "%lld %lld", &ran_ns, &waited_ns) == 2)
+			sum_ns += i == own ? waited_ns : -ran_ns;
+	}
+	return sum_ns / 1000;
+}
 
 static bool
 is_statsd_socket(int fd, uint16_t port)
@@ -73,6 +121,7 @@ watcher_open(struct watcher *watcher, const struct server *server, const struct 
 	}
 	closedir(directory);
 	close(pidfd);
+	open_threads(watcher, server);
 	for (int i = 0; i < SENDERS; i++)
 		load_open(&watcher->loads[i], LOAD_DATAGRAMS, packets, server);
 	return watcher->count > 0;
@@ -83,6 +132,8 @@ watcher_close(struct watcher *watcher)
 {
 	for (unsigned i = 0; i < watcher->count; i++)
 		close(watcher->queues[i].fd);
+	for (unsigned i = 0; i < watcher->thread_count; i++)
+		close(watcher->threads[i]);
 	for (int i = 0; i < SENDERS; i++)
 		load_close(&watcher->loads[i]);
 }
@@ -99,19 +150,48 @@ queued_bytes(const struct queue *queue)
 
 /* ---- Watching for stalls. ---- */
 
-/* Looks before anything more is sent. @return for how long nothing was taken, in microseconds */
-static int64_t
-look(struct queue *queue, int64_t now_us)
+static void
+start_clock(const struct watcher *watcher, struct queue *queue)
 {
-	uint32_t bytes = queued_bytes(queue);
-	if (!bytes || bytes < queue->bytes)
-		queue->moved_us = now_us;
-	return now_us - queue->moved_us;
+	queue->moved_us = clock_mono().us;
+	queue->others_us = others_us(watcher, queue);
+}
+
+/* Ends the time in which the server took nothing from a queue. @return how long it was, in microseconds */
+static int64_t
+end_stall(const struct watcher *watcher, struct queue *queue)
+{
+	struct queue before = *queue;
+	start_clock(watcher, queue);
+	int64_t others = queue->others_us - before.others_us;
+	return queue->moved_us - before.moved_us - (others > 0 ? others : 0);
+}
+
+static int64_t
+longer(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* @return the longest stall that has ended since the last look, in microseconds */
+static int64_t
+look(struct watcher *watcher)
+{
+	int64_t longest_us = 0;
+	for (unsigned i = 0; i < watcher->count; i++) {
+		struct queue *queue = &watcher->queues[i];
+		uint32_t bytes = queued_bytes(queue);
+		bool has_moved = !bytes || bytes < queue->bytes;
+		queue->bytes = bytes;
+		longest_us = longer(longest_us, has_moved ? end_stall(watcher, queue) : 0);
+	}
+	return longest_us;
 }
 
 /*
- * Sends steadily, and looks at the queues before and after each few packets: what shrinks in
- * between was taken by the server. Time in which this thread itself did not run is nobody's stall.
+ * Sends steadily, and looks at the queues before and after each few packets: where less is queued than at
+ * the look before, the server has taken some. Time in which this thread itself did not run is nobody's
+ * stall, and neither is time in which other processes had the server's CPU.
  *
  * @return the longest time in which a queue had something and nothing was taken, in milliseconds
  */
@@ -120,23 +200,21 @@ watch(struct watcher *watcher, int64_t duration_us, const _Atomic bool *is_over)
 {
 	int64_t start_us = clock_mono().us, last_us = start_us, longest_us = 0;
 	for (unsigned i = 0; i < watcher->count; i++)
-		watcher->queues[i].moved_us = start_us;
+		start_clock(watcher, &watcher->queues[i]);
 	for (unsigned turn = 0; last_us - start_us < duration_us && !(is_over && *is_over);
 	     turn++) {
 		int64_t now_us = clock_mono().us;
 		int64_t missed_us = now_us - last_us - 4 * PERIOD_US;
-		for (unsigned i = 0; i < watcher->count; i++) {
-			if (missed_us > 0)
-				watcher->queues[i].moved_us += missed_us;
-			int64_t stall_us = look(&watcher->queues[i], now_us);
-			longest_us = stall_us > longest_us ? stall_us : longest_us;
-		}
+		for (unsigned i = 0; missed_us > 0 && i < watcher->count; i++)
+			watcher->queues[i].moved_us += missed_us;
 		last_us = now_us;
+		longest_us = longer(longest_us, look(watcher));
 		load_send(&watcher->loads[turn % SENDERS], PACKETS);
-		for (unsigned i = 0; i < watcher->count; i++)
-			watcher->queues[i].bytes = queued_bytes(&watcher->queues[i]);
+		longest_us = longer(longest_us, look(watcher));
 		nanosleep(&(struct timespec){.tv_nsec = PERIOD_US * 1000}, NULL);
 	}
+	for (unsigned i = 0; i < watcher->count; i++)
+		longest_us = longer(longest_us, end_stall(watcher, &watcher->queues[i]));
 	return (double)longest_us / 1e3;
 }
 
@@ -168,13 +246,38 @@ do_event(void *ctx)
 	return NULL;
 }
 
+static uint64_t
+count_series(const struct server *server)
+{
+	struct buf own = BUF_INIT;
+	if (!server_scrape(server, &own))
+		give_up("no scrape");
+	uint64_t count = own_metric(&own, "series");
+	buf_fini(&own);
+	return count;
+}
+
+/* Until all have ended but the few that get samples meanwhile. */
+static double
+watch_expiry(struct watcher *watcher, const struct server *server)
+{
+	double longest = watch(watcher, (TTL_S + 1) * 1000000, NULL);
+	for (int s = TTL_S + 1; count_series(server) > MANY / 10; s++) {
+		if (s > EXPIRY_MAX_S)
+			give_up("the series did not end");
+		double more = watch(watcher, 1000000, NULL);
+		longest = more > longest ? more : longest;
+	}
+	return longest;
+}
+
 static double
 watch_event(struct watcher *watcher, const struct server *server, enum event event)
 {
 	if (event == QUIET)
-		return watch(watcher, 500000, NULL);
+		return watch(watcher, QUIET_US, NULL);
 	if (event == EXPIRY)
-		return watch(watcher, (TTL_S + 2) * 1000000, NULL);
+		return watch_expiry(watcher, server);
 	struct doer doer = {.server = server, .event = event};
 	if (pthread_create(&doer.thread, NULL, do_event, &doer))
 		give_up("pthread_create");
