@@ -1,7 +1,9 @@
 """What stops the bridge at start says so: exit 1 and a line that names it. And what only prints, prints."""
+import ctypes
 import os
 import re
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -179,6 +181,32 @@ def test_control_thread_stands_behind_those_that_receive(start_bridge):
     assert threads.pop(pid) == min(own + 10, 19)
     assert len(threads) >= 3  # a sanitizer may have one more
     assert set(threads.values()) == {own}
+
+
+SCHED_ATTRIBUTES = struct.Struct('=IIQiIQQQ')  # size, policy, flags, niceness, priority, runtime, deadline, period
+
+
+def turn_ns(thread):
+    """How long a thread wants to run at a time. Kernels before 6.12 do not ask, and say 0."""
+    room = ctypes.create_string_buffer(SCHED_ATTRIBUTES.size)
+    call = {'x86_64': 315, 'aarch64': 275}[os.uname().machine]
+    assert ctypes.CDLL(None, use_errno=True).syscall(call, thread, room, len(room), 0) == 0, ctypes.get_errno()
+    return SCHED_ATTRIBUTES.unpack(room.raw)[5]
+
+
+def test_those_that_receive_ask_for_short_turns(start_bridge):
+    bridge = start_bridge('--threads=3')
+    pid = bridge.process.pid
+    own = turn_ns(0)
+    assert own != 100000
+    wanted = 100000 if own else 0
+
+    def others():
+        turns = {int(name): turn_ns(int(name)) for name in os.listdir('/proc/%d/task' % pid)}
+        assert turns.pop(pid) == own
+        return list(turns.values())
+
+    assert await_condition(lambda: others().count(wanted) >= 3)
 
 
 def test_arguments_from_file(tmp_path):
