@@ -13,14 +13,14 @@ def address(text):
 
 
 def parse(description, **more):
-    """-> the arguments. `more` are further options, without their dashes, and their help."""
+    """-> the arguments. `more` are further options, by name, each with its default and its help."""
     parser = argparse.ArgumentParser(description=description.partition('\n')[0])
     parser.add_argument('--form', choices=['tags', 'plain'], default='tags', help='how labels are sent')
     parser.add_argument('--address', type=address, default='127.0.0.1:9125', help='where the bridge takes lines (UDP)')
     parser.add_argument('--loop', action='store_true', help='go on until the program is ended')
     parser.add_argument('--every', type=float, default=1, help='seconds from round to round (1)')
-    for name, text in more.items():
-        parser.add_argument('--' + name.replace('_', '-'), help=text)
+    for name, (default, text) in more.items():
+        parser.add_argument('--' + name.replace('_', '-'), default=default, help=text)
     return parser.parse_args()
 
 

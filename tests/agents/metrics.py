@@ -87,13 +87,13 @@ class Tags(Sender):
 
     def set(self, name, pairs, value):
         with self.lock:
-            self.levels[name, *pairs] = value
+            self.levels[(name, *pairs)] = value
             self.client.gauge(name, value, tags=self.tags(pairs))
 
     def move(self, name, pairs, by):
         """This client's gauges are values, not changes, so it is here that they are added up."""
         with self.lock:
-            level = self.levels[name, *pairs] = self.levels.get((name, *pairs), 0) + by
+            level = self.levels[(name, *pairs)] = self.levels.get((name, *pairs), 0) + by
             self.client.gauge(name, level, tags=self.tags(pairs))
 
     def observe(self, name, pairs, value):

@@ -241,14 +241,35 @@ def gui_agents(want):
     want.value('agent_config_updates_total', 1, config_type='global')
 
 
+def appproxy(want):
+    route = {'circuit_id': '5f0c2a', 'session_id': 'a81b', 'worker_authority': 'worker-1'}
+    for circuit_id in '5f0c2a', '77aa01':
+        want.value('appproxy_circuit_info', 1, circuit_id=circuit_id, worker_authority='worker-1',
+                   service='bai_service_' + circuit_id)
+    want.value('appproxy_circuits_active', 1, worker_authority='worker-1')
+    for change, times in ('created', 2), ('updated', 1), ('deleted', 1):
+        want.value('appproxy_circuit_changes_total', times, worker_authority='worker-1', change=change)
+    want.value('appproxy_route_healthy', 1, **route)
+    want.value('appproxy_route_healthy', 1, **{**route, 'session_id': 'b92d'})
+    want.value('appproxy_route_healthy', 1, **{**route, 'circuit_id': '77aa01', 'session_id': 'c03e'})
+    want.value('appproxy_route_requests_total', 2, code='200', **route)
+    want.value('appproxy_route_requests_total', 1, code='502', **route)
+    want.histogram('appproxy_route_request_duration_seconds', [0.04, 0.3, 7], **route)
+    for component, operation, times in [('coordinator', 'register', 3), ('coordinator', 'replace', 1),
+                                        ('coordinator', 'deregister', 1), ('worker', 'register', 1)]:
+        want.value('appproxy_target_updates_total', times, component=component, operation=operation, result='success')
+
+
 class Agent(NamedTuple):
     """A system. `program` is command, working directory and environment; `expect` fills in an Expected; `moved` are the
-    gauges that go up and down. `flags` are what the bridge needs besides the pack."""
+    gauges that go up and down. `flags` are what the bridge needs besides the pack, and `options` is what the program
+    needs to know of the bridge besides --address."""
     system: str
     program: tuple
     expect: callable
     moved: tuple = ()
     flags: tuple = ()
+    options: callable = lambda bridge: ()
 
     @property
     def pack(self):
@@ -261,7 +282,8 @@ class Agent(NamedTuple):
 
     def start(self, bridge, form, *options, **environment):
         command, directory, own_environment = self.program
-        return subprocess.Popen([*command, '--form=' + form, '--address=127.0.0.1:%d' % bridge.udp, *options],
+        return subprocess.Popen([*command, '--form=' + form, '--address=127.0.0.1:%d' % bridge.udp,
+                                 *self.options(bridge), *options],
                                 cwd=directory, env={**CLIENT_ENVIRONMENT, **own_environment, **environment},
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -274,6 +296,8 @@ class Agent(NamedTuple):
 AGENTS = [
     Agent('agentcube', go_agent('agentcube'), agentcube, ('agentcube_router_concurrent_requests',)),
     Agent('agentos', python_agent('agentos'), agentos, ('a2a_active_tasks',)),
+    Agent('appproxy', python_agent('appproxy'), appproxy, ('appproxy_circuits_active',), ('--web.enable-target-api',),
+          lambda bridge: ['--registry=http://127.0.0.1:%d' % bridge.web]),
     Agent('conduit', go_agent('conduit'), conduit,
           ('gateway_sessions_total', 'manager_db_connections', 'agent_sol_sessions_total'), ('--no-web.process-metrics',)),
     Agent('gui-agents', python_agent('gui-agents', ENABLE_PROMETHEUS='true'), gui_agents,
@@ -409,7 +433,7 @@ def has_reached(scrape, series, value, families):
 def test_nobody_listens(agent, form):
     """A program must not suffer from a bridge that is away."""
     class Nobody:
-        udp = free_port()
+        udp, web = free_port(), free_port()
 
     agent.run(Nobody, form)
 
