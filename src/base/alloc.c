@@ -13,7 +13,7 @@
 /* Blocks of this size come from the kernel and go back to it. */
 #define LARGE_BLOCK (1 << 20)
 /* Free memory at the end of the heap that is kept. */
-#define HEAP_SLACK (4 << 20)
+#define HEAP_SLACK (1 << 20)
 
 void
 alloc_init(void)
@@ -71,9 +71,6 @@ xaligned_calloc(size_t alignment, size_t count, size_t size)
 	return memset(p, 0, bytes);
 }
 
-/* Below this many bytes huge pages would cost more memory than they save time. */
-#define HUGE_PAGES_FROM ((size_t)4 << 20)
-
 static void *
 map_pages(size_t size)
 {
@@ -89,7 +86,7 @@ xpages_alloc(size_t size)
 {
 	void *pages = map_pages(size);
 	/* Advice only: a kernel without huge pages refuses it, and nothing is lost. */
-	if (size >= HUGE_PAGES_FROM)
+	if (size >= XPAGES_HUGE_FROM)
 		(void)madvise(pages, size, MADV_HUGEPAGE);
 	return pages;
 }

@@ -1,8 +1,8 @@
 /*
  * A hash is a fraction of 2^32, and its home the slot at that fraction of the table, whatever the
  * table's size is. Items stand in the order of their homes, at home or behind it (Robin Hood): a
- * search ends where the order says that nothing can follow, and a larger table is filled from one end
- * to the other.
+ * search ends where the order says that nothing can follow, and a table that grows is filled from one
+ * end to the other, in place.
  */
 #include "base/index.h"
 
@@ -10,8 +10,18 @@
 #include "base/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SIZE_MIN 16
+#define SLOT_BYTES sizeof(struct index_slot)
+
+/*
+ * A table of so many slots is the end of an area of pages, most of which are never touched, and grows
+ * to the front. On the heap, tables that grow would leave holes behind.
+ */
+#define PAGES_FROM 1024
+/* Slots of an area for each of its table's. */
+#define AREA_SHARE 4
 
 static size_t
 home_of(const struct index *index, uint32_t hash)
@@ -78,19 +88,74 @@ place(struct index *index, struct index_slot slot)
 	index->slots[i] = slot;
 }
 
+static struct index_slot *
+area_of(const struct index *index)
+{
+	return index->slots + index->size - index->area_size;
+}
+
+static void
+free_area(struct index *index)
+{
+	if (index->area_size >= PAGES_FROM)
+		xpages_free(area_of(index), index->area_size * SLOT_BYTES);
+	else if (index->slots)
+		free(area_of(index));
+}
+
+/* The table of now, at the end of an area for one that is larger. */
+static void
+use_area(struct index *index, size_t size)
+{
+	bool has_pages = size >= PAGES_FROM;
+	size_t area_size = has_pages ? size * AREA_SHARE : size;
+	struct index_slot *area = has_pages ? xpages_alloc(area_size * SLOT_BYTES)
+					    : xcalloc(area_size, SLOT_BYTES);
+	struct index_slot *slots = area + area_size - index->size;
+	if (index->size)
+		memcpy(slots, index->slots, index->size * SLOT_BYTES);
+	free_area(index);
+	index->slots = slots;
+	index->area_size = area_size;
+}
+
+/* How many items at the start of the table have their homes at its end. */
+static size_t
+count_wrapped(const struct index *index)
+{
+	size_t count = 0;
+	while (count < index->size && may_follow(index, count, count + 1))
+		count++;
+	return count;
+}
+
+/*
+ * The table gets its new slots at the front, and its items move there one after the other. No home
+ * moves by more than the table grows, so that none is put behind where it came from, and those that
+ * have not moved are in nobody's way.
+ */
 static void
 grow(struct index *index)
 {
-	struct index larger = {.size = index->size ? index->size + index->size / 4 : SIZE_MIN};
-	CHECK(larger.size < UINT32_MAX);
-	larger.slots = xcalloc(larger.size, sizeof(*larger.slots));
-	for (size_t i = 0; i < index->size; i++) {
-		if (index->slots[i].item)
-			place(&larger, index->slots[i]);
+	size_t old = index->size, size = old ? old + old / 4 : SIZE_MIN, shift = size - old;
+	CHECK(size < UINT32_MAX);
+	size_t wrapped_count = count_wrapped(index);
+	struct index_slot *wrapped = xcalloc(wrapped_count, SLOT_BYTES);
+	if (wrapped_count)
+		memcpy(wrapped, index->slots, wrapped_count * SLOT_BYTES);
+	if (size > index->area_size)
+		use_area(index, size);
+	index->slots -= shift;
+	index->size = size;
+	for (size_t i = shift; i < size; i++) {
+		struct index_slot slot = index->slots[i];
+		index->slots[i] = (struct index_slot){0};
+		if (slot.item && i >= shift + wrapped_count)
+			place(index, slot);
 	}
-	larger.count = index->count;
-	free(index->slots);
-	*index = larger;
+	for (size_t i = 0; i < wrapped_count; i++)
+		place(index, wrapped[i]);
+	free(wrapped);
 }
 
 void
@@ -152,6 +217,6 @@ index_remove(struct index *index, uint64_t hash, const void *item)
 void
 index_fini(struct index *index)
 {
-	free(index->slots);
+	free_area(index);
 	*index = INDEX_INIT;
 }

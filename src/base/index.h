@@ -18,8 +18,9 @@ struct index_slot {
 } __attribute__((packed, aligned(4)));
 
 struct index {
-	struct index_slot *slots; /* owned; NULL while empty */
+	struct index_slot *slots; /* NULL while empty */
 	size_t count, size;	  /* items; slots */
+	size_t area_size;	  /* slots of the memory, owned, whose end the table is */
 };
 
 #define INDEX_INIT ((struct index){0})

@@ -131,6 +131,30 @@ test_remove__closes_holes_across_the_end(void **state)
 	}
 }
 
+/* A run across the end of a table that grows, from each size to the next, on the heap and in pages. */
+static void
+test_add__grows_with_a_run_across_the_end(void **state)
+{
+	(void)state;
+	enum { LAST = 12, COUNT = 6000 };
+	struct item *items = calloc(COUNT, sizeof(*items));
+	struct index index = INDEX_INIT;
+	for (unsigned i = 0; i < COUNT; i++) {
+		/* The last home there is, the first, and any. */
+		uint64_t hash = i < LAST ? UINT64_MAX << 32 : i * UINT64_C(0x9e3779b97f4a7c15);
+		items[i] = (struct item){.hash = i % 100 == LAST ? 0 : hash, .number = i};
+		index_add(&index, items[i].hash, &items[i]);
+		for (unsigned k = i < 300 ? 0 : i - i / 7; k <= i; k += 1 + i / 7)
+			assert_ptr_equal(find(&index, &items[k]), &items[k]);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_true(index_remove(&index, items[i].hash, &items[i]));
+	for (size_t i = 0; i < index.size; i++)
+		assert_null(index.slots[i].item);
+	index_fini(&index);
+	free(items);
+}
+
 static unsigned
 next_random(unsigned *seed)
 {
@@ -215,6 +239,7 @@ main(void)
 	    cmocka_unit_test(test_replace__puts_another_in_the_very_place),
 	    cmocka_unit_test(test_remove__closes_holes_across_the_end),
 	    cmocka_unit_test(test_add__memory_follows_the_count),
+	    cmocka_unit_test(test_add__grows_with_a_run_across_the_end),
 	    cmocka_unit_test(test_index__against_a_model),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
