@@ -28,16 +28,19 @@ void *xreallocarray(void *old, size_t count, size_t size) __attribute__((returns
 void *xaligned_calloc(size_t alignment, size_t count, size_t size)
     __attribute__((malloc, returns_nonnull));
 
+/* Below this many bytes huge pages would cost more memory than they save time. */
+#define XPAGES_HUGE_FROM ((size_t)4 << 20)
+
 /**
- * Takes zeroed pages straight from the kernel: untouched ones cost nothing, and large areas use huge
- * pages where there are any, for what is read all over the place.
+ * Takes zeroed pages straight from the kernel: untouched ones cost nothing, and areas of
+ * XPAGES_HUGE_FROM use huge pages where there are any, for what is read all over the place.
  *
  * @size bytes, more than 0
  * @return owned by the caller, freed with xpages_free() and the same size
  */
 void *xpages_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void xpages_free(void *pages, size_t size);
-/** The same, without huge pages. @alignment of the address, a power of two of whole pages */
+/** As xpages_alloc(), without huge pages. @alignment of the address, a power of two of whole pages */
 void *xpages_alloc_aligned(size_t size, size_t alignment) __attribute__((malloc, returns_nonnull));
 
 /** @return a copy of `len` bytes with a NUL behind them */

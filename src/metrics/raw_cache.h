@@ -3,7 +3,8 @@
  * suffix straight to its series and to what is counted for it.
  *
  * Bounded: when full, an entry is overwritten, which costs a parse and never data. Entries carry a
- * generation; one of another generation than the present is as good as absent.
+ * generation; one of another generation than the present is as good as absent, and left behind when
+ * the table grows.
  */
 #ifndef METRICS_RAW_CACHE_H
 #define METRICS_RAW_CACHE_H
@@ -33,22 +34,24 @@ _Static_assert(sizeof(struct raw_entry) == 32, "two entries a cache line");
 #define RAW_CACHE_WINDOW 32
 
 struct raw_cache {
-	struct raw_entry *slots; /* size + RAW_CACHE_WINDOW of them; owned */
-	size_t size, size_max;
+	struct raw_entry *slots; /* size + RAW_CACHE_WINDOW of them, the end of the area */
+	size_t size, size_max;	 /* even */
+	char *area;		 /* address space, most of it untouched; owned */
+	size_t area_bytes;
 	_Atomic uint64_t count;
 	uint64_t victim; /* where in a full window the next entry is overwritten */
 };
 
 /**
  * @max_entries what may be kept without crowding; memory grows in small steps as spellings come, by at
- *		most two slots for each
+ *		most two slots for each, and a huge page
  */
 struct raw_cache *raw_cache_new(size_t max_entries);
 void raw_cache_free(struct raw_cache **cache);
 
 /**
  * @return a key's home, the first slot of a cache line, to be fetched ahead. Homes keep the order of
- *         keys whatever the size, so that growing is one pass.
+ *         keys whatever the size, so that growing is one pass, in place.
  */
 static inline struct raw_entry *
 raw_cache_home(const struct raw_cache *cache, struct hash128 key)
@@ -88,15 +91,14 @@ raw_cache_find(const struct raw_cache *cache, struct hash128 key)
 	return raw_cache_find_from(raw_cache_home(cache, key), key);
 }
 
-/**
- * Adds an entry, or overwrites the one of the same key.
- *
- * @is_stale tells whether an entry's generation is of the past, so that its slot can be taken first
- */
-void raw_cache_put(struct raw_cache *cache, const struct raw_entry *entry,
-		   bool (*is_stale)(void *ctx, const struct raw_entry *entry), void *ctx);
+/** @return whether an entry's generation is of the past, so that its slot can be taken first */
+typedef bool raw_cache_stale_fn(void *ctx, const struct raw_entry *entry);
 
-/** @return entries, stale ones too; any thread */
+/** Adds an entry, or overwrites the one of the same key. */
+void raw_cache_put(struct raw_cache *cache, const struct raw_entry *entry,
+		   raw_cache_stale_fn *is_stale, void *ctx);
+
+/** @return entries, with those stale ones that still are in their slots; any thread */
 uint64_t raw_cache_count(const struct raw_cache *cache);
 
 #endif

@@ -85,27 +85,77 @@ test_put__overwrites_the_same_key(void **state)
 	raw_cache_free(&cache);
 }
 
+/* On each way there is: doubling, by quarters, and in huge pages. */
 static void
 test_put__grows_without_losing(void **state)
 {
 	(void)state;
+	static const uint32_t counts[] = {100, 2000, 20000, 90000, 300000};
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		uint32_t count = counts[c], lost = 0;
+		struct raw_cache *cache = raw_cache_new(1u << 19);
+		uint64_t seed = 88172645463325252u;
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t low = next_random(&seed);
+			put(cache, low, ~low, i, 1);
+		}
+		seed = 88172645463325252u;
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t low = next_random(&seed);
+			const struct raw_entry *entry = find(cache, low, ~low);
+			lost += entry == NULL;
+			assert_true(!entry || entry->cell == i);
+		}
+		/* A window that is full by chance costs an entry; at this load that is rare. */
+		assert_true(lost < 1 + count / 500);
+		assert_int_equal(raw_cache_count(cache), count - lost);
+		size_t memory = cache->size * sizeof(struct raw_entry);
+		assert_true(memory <= count * 2 * sizeof(struct raw_entry) + (2u << 20));
+		raw_cache_free(&cache);
+	}
+}
+
+/* Full windows at both ends of the table: none of their entries may get lost on the way. */
+static void
+test_put__grows_with_full_windows_at_the_ends(void **state)
+{
+	(void)state;
+	struct raw_cache *cache = raw_cache_new(1u << 18);
+	uint64_t seed = 1;
+	for (uint32_t i = 0; i < RAW_CACHE_WINDOW; i++) {
+		put(cache, UINT64_MAX, i, i, 1);
+		put(cache, 0, i, i, 1);
+	}
+	for (uint32_t n = 0; n < 150000; n++) {
+		uint64_t low = next_random(&seed);
+		/* Not near the ends, where it might drive one out. */
+		put(cache, UINT64_MAX / 4 + low / 2, n, n, 1);
+	}
+	for (uint32_t i = 0; i < RAW_CACHE_WINDOW; i++) {
+		assert_int_equal(find(cache, UINT64_MAX, i)->cell, i);
+		assert_int_equal(find(cache, 0, i)->cell, i);
+	}
+	raw_cache_free(&cache);
+}
+
+static void
+test_put__growing_leaves_stale_entries_behind(void **state)
+{
+	(void)state;
+	enum { STALE = 1000, SIZE_BEFORE = 2048 };
 	struct raw_cache *cache = raw_cache_new(1u << 16);
-	uint64_t seed = 88172645463325252u;
-	for (uint32_t i = 0; i < 20000; i++) {
-		uint64_t low = next_random(&seed);
-		put(cache, low, ~low, i, 1);
-	}
-	seed = 88172645463325252u;
-	uint32_t lost = 0;
-	for (uint32_t i = 0; i < 20000; i++) {
-		uint64_t low = next_random(&seed);
-		const struct raw_entry *entry = find(cache, low, ~low);
-		lost += entry == NULL;
-		assert_true(!entry || entry->cell == i);
-	}
-	/* A window that is full by chance costs an entry; at this load that is rare. */
-	assert_true(lost < 20000 / 500);
-	assert_int_equal(raw_cache_count(cache), 20000 - lost);
+	uint64_t seed = 7, old_seed = seed;
+	for (uint32_t i = 0; i < STALE; i++)
+		put(cache, next_random(&seed), i, i, 1);
+	assert_int_equal(cache->size, SIZE_BEFORE);
+	uint32_t fresh = 0;
+	for (; cache->size == SIZE_BEFORE; fresh++)
+		put(cache, next_random(&seed), fresh, fresh, 2);
+	assert_int_equal(raw_cache_count(cache), fresh);
+	for (uint32_t i = 0; i < STALE; i++)
+		assert_null(find(cache, next_random(&old_seed), i));
+	for (uint32_t i = 0; i < fresh; i++)
+		assert_int_equal(find(cache, next_random(&old_seed), i)->cell, i);
 	raw_cache_free(&cache);
 }
 
@@ -240,6 +290,8 @@ main(void)
 	    cmocka_unit_test(test_find__both_halves_of_the_key_count),
 	    cmocka_unit_test(test_put__overwrites_the_same_key),
 	    cmocka_unit_test(test_put__grows_without_losing),
+	    cmocka_unit_test(test_put__grows_with_full_windows_at_the_ends),
+	    cmocka_unit_test(test_put__growing_leaves_stale_entries_behind),
 	    cmocka_unit_test(test_put__count_is_bounded),
 	    cmocka_unit_test(test_put__takes_stale_entries_first),
 	    cmocka_unit_test(test_put__stale_copy_of_the_key_behind_a_stale_entry),
