@@ -23,6 +23,7 @@
  *	  resolve	  push, the slow path: what a new spelling means
  *	  apply		  what a value does to its series
  *	  shape, account  what is counted for it
+ *	  unmapped	  the names that no rule matched
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
  *	  daemon, routes  the control thread: HTTP, signals, reload, expiry

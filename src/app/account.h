@@ -8,6 +8,7 @@
 #ifndef APP_ACCOUNT_H
 #define APP_ACCOUNT_H
 
+#include "app/unmapped.h"
 #include "model/kind.h"
 #include "statsd/line.h"
 
@@ -60,7 +61,9 @@ enum account_counter {
 	ACCOUNT_CACHE_GETS = ACCOUNT_EVENTS_ERROR + DROP_REASONS,
 	ACCOUNT_CACHE_HITS,
 	ACCOUNT_NOT_REMEMBERED,
-	ACCOUNT_CONFLICTS, /* + kind * (CONFLICT_NAMES_MAX + 1) + name, the last name is "other" */
+	ACCOUNT_UNMAPPED_NAMES, /* + counter of app/unmapped */
+	/* + kind * (CONFLICT_NAMES_MAX + 1) + name, the last name is "other" */
+	ACCOUNT_CONFLICTS = ACCOUNT_UNMAPPED_NAMES + UNMAPPED_COUNTERS,
 	/* + number of the label in metrics/value_limits, the last is for all others */
 	ACCOUNT_REPLACED_VALUES = ACCOUNT_CONFLICTS + EVENT_KINDS * (CONFLICT_NAMES_MAX + 1),
 	ACCOUNT_COUNTERS = ACCOUNT_REPLACED_VALUES + LIMITED_LABELS_MAX + 1

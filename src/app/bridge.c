@@ -112,6 +112,7 @@ bridge_new(const struct bridge_settings *settings, struct diag *diag)
 	});
 	bridge->limits = limits;
 	bridge->shapes = shapes_new();
+	bridge->unmapped = unmapped_new(1);
 	atomic_store(&bridge->mapper, mapper);
 	atomic_store(&bridge->rules, 1);
 	bridge->ingests = xcalloc(settings->threads, sizeof(struct ingest *));
@@ -142,6 +143,7 @@ bridge_free(struct bridge **slot)
 	registry_free(&bridge->registry);
 	value_limits_free(&bridge->limits);
 	shapes_free(&bridge->shapes);
+	unmapped_free(&bridge->unmapped);
 	grace_free(&bridge->grace);
 	while (bridge->retired_mappers)
 		free_retired_mapper(&bridge->retired_mappers);
@@ -156,6 +158,35 @@ bridge_free(struct bridge **slot)
 	*slot = NULL;
 }
 
+static void
+count_unmapped(const struct bridge *bridge, uint64_t counters[UNMAPPED_COUNTERS])
+{
+	struct account *total = xcalloc(1, sizeof(*total));
+	bridge_total(bridge, total);
+	for (unsigned i = 0; i < UNMAPPED_COUNTERS; i++)
+		counters[i] = account_get(total, ACCOUNT_UNMAPPED_NAMES + i);
+	free(total);
+}
+
+void
+bridge_write_unmapped(const struct bridge *bridge, struct buf *out)
+{
+	uint64_t counters[UNMAPPED_COUNTERS];
+	count_unmapped(bridge, counters);
+	unmapped_write(bridge->unmapped, counters, out);
+}
+
+/* Once no thread uses former rules any more. */
+static void
+clean_unmapped(struct bridge *bridge)
+{
+	uint64_t counters[UNMAPPED_COUNTERS];
+	if (bridge->retired_mappers || !unmapped_is_unclean(bridge->unmapped))
+		return;
+	count_unmapped(bridge, counters);
+	unmapped_clean(bridge->unmapped, counters);
+}
+
 void
 bridge_collect(struct bridge *bridge)
 {
@@ -166,6 +197,7 @@ bridge_collect(struct bridge *bridge)
 		else
 			link = &(*link)->next;
 	}
+	clean_unmapped(bridge);
 }
 
 bool
@@ -174,6 +206,7 @@ bridge_reload(struct bridge *bridge, struct diag *diag)
 	struct mapper *mapper = load_mapper(&bridge->settings, bridge->limits, diag);
 	if (!mapper)
 		return false;
+	unmapped_begin(bridge->unmapped, atomic_load(&bridge->rules) + 1);
 	struct retired_mapper *retired = xcalloc(1, sizeof(*retired));
 	retired->mapper = atomic_exchange(&bridge->mapper, mapper);
 	atomic_fetch_add(&bridge->rules, 1);

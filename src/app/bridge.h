@@ -45,6 +45,7 @@ struct bridge {
 	struct value_limits *limits;
 	struct registry *registry;
 	struct shapes *shapes;
+	struct unmapped *unmapped;
 	struct ingest **ingests; /* one a thread; owned */
 
 	_Atomic(struct mapper *) mapper;
@@ -88,6 +89,9 @@ unsigned bridge_conflict_counter(struct bridge *bridge, enum event_kind kind, st
 
 /** @return a name that has a conflict counter, or "other" */
 const char *bridge_conflict_name(const struct bridge *bridge, unsigned name);
+
+/** Appends the names that no rule matched since the rules were loaded, as JSON; control thread. */
+void bridge_write_unmapped(const struct bridge *bridge, struct buf *out);
 
 /** Adds up all threads' accounts, shapes multiplied out. @total zeroed by the caller */
 void bridge_total(const struct bridge *bridge, struct account *total);

@@ -32,7 +32,7 @@ struct pending_line {
 };
 
 /* A power of two. */
-#define RECENT_SHAPES 16
+#define RECENT_SHAPES 256
 
 struct ingest {
 	struct bridge *bridge;

@@ -285,6 +285,32 @@ escape_name(struct ingest *ingest, struct span raw)
 	return span_of(out, name_escape(raw, out));
 }
 
+/* Events that no rule matched: of all names together, and of this one. */
+static void
+tally_unmapped(struct ingest *ingest, const struct work *work, struct shape *shape,
+	       enum tally_unit unit, uint64_t times)
+{
+	unsigned counter = unmapped_note(ingest->bridge->unmapped, ingest->rules_seen, shape->kind,
+					 ingest->head.name, work->line);
+	shape_tally(shape, ACCOUNT_EVENTS_UNMAPPED, unit, times);
+	if (counter != UNMAPPED_UNCOUNTED)
+		shape_tally(shape, ACCOUNT_UNMAPPED_NAMES + counter, unit, times);
+}
+
+/* Events that were mapped or not, applied or not. */
+static void
+tally_event(struct ingest *ingest, const struct work *work, const struct mapping_match *match,
+	    struct shape *shape)
+{
+	bool applied = shape->op >= SHAPE_COUNTER;
+	enum tally_unit unit = applied ? TALLY_EVENT : TALLY_VALUE;
+	uint64_t times = applied ? 1 : whole_events(shape);
+	if (match->rule)
+		shape_tally(shape, ACCOUNT_EVENTS_MAPPED, unit, times);
+	else
+		tally_unmapped(ingest, work, shape, unit, times);
+}
+
 /*
  * From a parsed head to its series: the one place where a rule is chosen. A series is born by what it
  * counts: when no value of the sample in hand does, it is not looked for.
@@ -306,11 +332,10 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 		return;
 	}
 	struct span name = escape_name(ingest, match.rule ? match.name : head->name);
-	unsigned mapped = match.rule ? ACCOUNT_EVENTS_MAPPED : ACCOUNT_EVENTS_UNMAPPED;
 	if (!name.len) {
 		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
 		if (!match.rule)
-			shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
+			tally_unmapped(ingest, work, shape, TALLY_VALUE, whole_events(shape));
 		return;
 	}
 	struct series_request request = make_request(ingest, &match, shape, name);
@@ -319,13 +344,11 @@ map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
 	merge_labels(head, &match);
 	if (!values_count(work, shape)) {
 		shape->op = SHAPE_UNBORN;
-		shape_tally(shape, mapped, TALLY_VALUE, whole_events(shape));
+		tally_event(ingest, work, &match, shape);
 		return;
 	}
 	find_series(ingest, &request, &match, shape, ref);
-	bool applied = shape->op >= SHAPE_COUNTER;
-	shape_tally(shape, mapped, applied ? TALLY_EVENT : TALLY_VALUE,
-		    applied ? 1 : whole_events(shape));
+	tally_event(ingest, work, &match, shape);
 }
 
 /*
@@ -336,8 +359,11 @@ static uint32_t
 intern_shape(struct ingest *ingest, const struct shape *shape)
 {
 	const struct shapes *shapes = ingest->bridge->shapes;
-	uint32_t *recent = &ingest->recent_shapes[(shape->op + shape->type * 5u + shape->pool) %
-						  RECENT_SHAPES];
+	/* The last tally is for the event's name, where no rule matched. */
+	unsigned tally = shape->tallies[shape->tally_count - 1].counter;
+	uint32_t *recent =
+	    &ingest->recent_shapes[(shape->op + shape->type * 5u + shape->pool + tally * 11u) %
+				   RECENT_SHAPES];
 	if (*recent && memcmp(shapes_get(shapes, *recent), shape, sizeof(*shape)) == 0)
 		return *recent;
 	return *recent = shapes_intern(ingest->bridge->shapes, shape);

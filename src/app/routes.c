@@ -48,6 +48,7 @@ serve_landing(void *ctx, const struct http_request *request, struct http_reply *
 				   "<li><a href=\"/-/healthy\">Healthy</a></li>\n"
 				   "<li><a href=\"/-/ready\">Ready</a></li>\n"
 				   "<li><a href=\"/api/v1/targets\">Scrape targets</a></li>\n"
+				   "<li><a href=\"/api/v1/unmapped\">Unmapped names</a></li>\n"
 				   "</ul>\n</body>\n</html>\n");
 }
 
@@ -99,6 +100,15 @@ serve_reload(void *ctx, const struct http_request *request, struct http_reply *r
 				   diag.messages[i].text);
 	}
 	diag_fini(&diag);
+}
+
+static void
+serve_unmapped(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	(void)request;
+	reply->content_type = "application/json";
+	bridge_write_unmapped(daemon->bridge, &reply->body);
 }
 
 static void
@@ -157,6 +167,7 @@ daemon_set_routes(struct daemon *daemon)
 	routes[count++] =
 	    (struct http_route){TARGET_API_GROUP, HTTP_GET | HTTP_PUT | HTTP_DELETE,
 				serve_target_group, .subtree = true};
+	routes[count++] = (struct http_route){"/api/v1/unmapped", HTTP_GET, serve_unmapped};
 	if (options->web_enable_lifecycle) {
 		routes[count++] =
 		    (struct http_route){"/-/reload", HTTP_POST | HTTP_PUT, serve_reload};

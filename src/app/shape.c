@@ -28,6 +28,9 @@ shape_account(const struct shape *shape, struct account *account, uint64_t lines
 	}
 }
 
+/* What a hit reads of a shape is in one. */
+#define CACHE_LINE 64
+
 struct shapes *
 shapes_new(void)
 {
@@ -79,7 +82,7 @@ shapes_intern(struct shapes *shapes, const struct shape *shape)
 	bool unusual = is_unusual(shape);
 	if (!entry && count < SHAPES_MAX && (!unusual || shapes->unusual < SHAPES_UNUSUAL_MAX)) {
 		shapes->unusual += unusual;
-		entry = xmalloc(sizeof(*entry));
+		entry = xaligned_calloc(CACHE_LINE, 1, sizeof(*entry));
 		memcpy(&entry->shape, shape, sizeof(*shape));
 		entry->id = count + 1;
 		index_add(&shapes->index, hash, entry);

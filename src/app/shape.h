@@ -71,10 +71,11 @@ struct shape {
 	uint8_t tally_count;
 	uint32_t pool;	      /* of the series */
 	const struct layout *layout; /* of the pool */
-	double rates[STATSD_RATES_MAX];
 	double divisor; /* 1000 where milliseconds come */
 	double scale;	/* the rule's, else 1 */
 	double weight; /* observers: 1 / rate */
+	/* Up to here a hit reads; what follows it rarely needs. */
+	double rates[STATSD_RATES_MAX];
 	struct tally tallies[TALLIES_MAX];
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -47,63 +48,31 @@ log_enabled(enum log_level level)
 	return level >= lowest_level;
 }
 
-/* The code of the control character (C0, DEL, C1: they could steer a terminal) at `at`, or -1. */
-static int
-control_code(const char *at, size_t len)
+/* Whether logfmt writes a byte as \xNN: it is invalid, or a control character without a letter. */
+static bool
+is_numbered(struct span at)
 {
-	unsigned char first = (unsigned char)at[0];
-	if (len == 1 && (first < 0x20 || first == 0x7f))
-		return first;
-	if (len == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0)
-		return (unsigned char)at[1];
-	return -1;
+	unsigned char byte = (unsigned char)at.ptr[0];
+	bool has_letter = byte == '\n' || byte == '\r' || byte == '\t';
+	return at.len == 1 && (byte < 0x20 || byte >= 0x7f) && !has_letter;
 }
 
-static void
-escape_control(struct buf *line, int code)
-{
-	switch (code) {
-	case '\n':
-		buf_add_text(line, "\\n");
-		break;
-	case '\r':
-		buf_add_text(line, "\\r");
-		break;
-	case '\t':
-		buf_add_text(line, "\\t");
-		break;
-	default:
-		if (line_format == LOG_FORMAT_JSON || code >= 0x80)
-			buf_printf(line, "\\u%04x", (unsigned)code);
-		else
-			buf_printf(line, "\\x%02x", (unsigned)code);
-	}
-}
-
-/* One quoted string, the same in both formats but for bytes that JSON has no spelling for. */
+/* One quoted string, as in JSON but for what logfmt shows as bytes. */
 static void
 add_quoted(struct buf *line, struct span text)
 {
 	buf_add_byte(line, '"');
 	for (size_t i = 0, len; i < text.len; i += len) {
-		const char *at = text.ptr + i;
 		if (line->len >= TEXTS_END) {
 			buf_add_text(line, "...");
 			break;
 		}
 		len = utf8_length(span_from(text, i));
-		int control = control_code(at, len);
-		bool is_invalid = len == 1 && (unsigned char)*at >= 0x80;
-		if (control >= 0)
-			escape_control(line, control);
-		else if (is_invalid && line_format == LOG_FORMAT_JSON)
-			buf_add_text(line, "\\ufffd");
-		else if (is_invalid)
-			buf_printf(line, "\\x%02x", (unsigned char)*at);
-		else if (*at == '"' || *at == '\\')
-			buf_printf(line, "\\%c", *at);
+		struct span at = span_of(text.ptr + i, len);
+		if (line_format == LOG_FORMAT_LOGFMT && is_numbered(at))
+			buf_printf(line, "\\x%02x", (unsigned char)*at.ptr);
 		else
-			buf_add(line, at, len);
+			json_add_point(line, at);
 	}
 	buf_add_byte(line, '"');
 }
@@ -151,16 +120,10 @@ add_number(struct buf *line, const char *key, int64_t number)
 static void
 add_peer_bytes(struct buf *line, const char *key, struct span text)
 {
-	size_t len = 0;
-	while (len < text.len) {
-		size_t next = len + utf8_length(span_from(text, len));
-		if (next > PEER_BYTES_MAX)
-			break;
-		len = next;
-	}
+	struct span first = utf8_first(text, PEER_BYTES_MAX);
 	struct buf shown = BUF_INIT;
-	buf_add(&shown, text.ptr, len);
-	if (len < text.len)
+	buf_add_span(&shown, first);
+	if (first.len < text.len)
 		buf_add_text(&shown, "...");
 	add_pair(line, key, buf_span(&shown));
 	buf_fini(&shown);

@@ -86,3 +86,16 @@ utf8_length(struct span s)
 	size_t len = valid_length((const unsigned char *)s.ptr, s.len);
 	return len ? len : 1;
 }
+
+struct span
+utf8_first(struct span s, size_t max)
+{
+	size_t len = 0;
+	while (len < s.len) {
+		size_t next = len + utf8_length(span_from(s, len));
+		if (next > max)
+			break;
+		len = next;
+	}
+	return span_first(s, len);
+}

@@ -23,6 +23,7 @@
  *				series, families, metrics (how many exist) and
  *				conflicts{type,name}, and of the n-th mapping file
  *				label_values{n,label} and label_values_replaced{n,label}
+ *	EXPECT-UNMAPPED text	the list of unmapped names has this part; without text: it is empty
  *	EXPECT-ERROR text	the mapping or the reload before it was refused, also with this text
  *
  * OPTIONS and MAPPING come before all others. At the end of a scenario every line and every sample
@@ -334,6 +335,17 @@ do_expect_own(struct scenario *s, const char *args)
 }
 
 static void
+do_expect_unmapped(struct scenario *s, const char *args)
+{
+	struct buf out = BUF_INIT;
+	bridge_write_unmapped(s->pipeline.bridge, &out);
+	const char *want = *args ? args : "{\"names\":[],\"left_out\":{\"names\":0,\"events\":0}}";
+	if (!strstr(buf_text(&out), want))
+		fail_at(s, "no %s in %s", want, buf_text(&out));
+	buf_fini(&out);
+}
+
+static void
 do_expect_error(struct scenario *s, const char *args)
 {
 	if (!s->diag.errors)
@@ -387,6 +399,8 @@ run_statement(struct scenario *s, char *word, char *args)
 		do_expect_not(s, args);
 	} else if (strcmp(word, "EXPECT-OWN") == 0) {
 		do_expect_own(s, args);
+	} else if (strcmp(word, "EXPECT-UNMAPPED") == 0) {
+		do_expect_unmapped(s, args);
 	} else {
 		fail_at(s, "unknown statement %s", word);
 	}

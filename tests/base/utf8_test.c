@@ -53,6 +53,31 @@ test_valid_and_length(void **state)
 	assert_true(utf8_is_valid((struct span){NULL, 0}));
 }
 
+static void
+test_first__whole_code_points(void **state)
+{
+	(void)state;
+	static const struct {
+		struct span text;
+		size_t max, want;
+	} cuts[] = {
+	    {SPAN(""), 0, 0},
+	    {SPAN("abc"), 0, 0},
+	    {SPAN("abc"), 2, 2},
+	    {SPAN("abc"), 3, 3},
+	    {SPAN("abc"), 9, 3},
+	    {SPAN("a\xc3\xa9z"), 2, 1},
+	    {SPAN("a\xc3\xa9z"), 3, 3},
+	    {SPAN("\xff\xff\xff"), 2, 2},
+	    {SPAN("\xf0\x9f\x98\x80"), 3, 0},
+	};
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct span first = utf8_first(cuts[i].text, cuts[i].max);
+		assert_ptr_equal(first.ptr, cuts[i].text.ptr);
+		assert_int_equal(first.len, cuts[i].want);
+	}
+}
+
 /* The same in the middle and at the end of longer texts, at every distance from an 8-byte block. */
 static void
 test_valid__anywhere_in_a_text(void **state)
@@ -96,6 +121,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_valid_and_length),
+	    cmocka_unit_test(test_first__whole_code_points),
 	    cmocka_unit_test(test_valid__anywhere_in_a_text),
 	    cmocka_unit_test(test_ascii__anywhere_in_a_text),
 	};
