@@ -6,6 +6,8 @@
 #include "app/target_store.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "folder.h"
+#include "targets/make.h"
 #include "targets/state.h"
 
 #include <errno.h>
@@ -13,25 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define SECOND_US INT64_C(1000000)
-
-static char folder[] = "/tmp/target_store_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
 
 /* What became of each change, as text: "added replaced". */
 struct fixture {
@@ -84,18 +69,11 @@ stop(struct fixture *f)
 }
 
 static void
-put(struct fixture *f, const char *name, const char *target, int64_t ttl_us)
+change(struct fixture *f, const char *name, const char *target, int64_t ttl_us)
 {
-	struct document document;
-	struct buf json = BUF_INIT, error = BUF_INIT;
-	buf_printf(&json, "[{\"targets\":[\"%s\"]}]", target);
-	assert_true(document_parse(buf_span(&json), &document, &error));
-	struct target_group *group =
-	    target_group_new(span_text(name), SPAN("o"), ttl_us, &document);
+	struct target_group *group = make_group(name, "o", ttl_us, target);
 	target_store_put(f->store, &group, note, f);
 	assert_null(group);
-	buf_fini(&json);
-	buf_fini(&error);
 }
 
 static void
@@ -150,9 +128,9 @@ test_memory__in_force_at_once(void **state)
 	(void)state;
 	struct fixture *f = start("");
 	uint64_t version = target_store_version(f->store);
-	put(f, "b", "x", 0);
-	put(f, "a", "x", 0);
-	put(f, "b", "y", 0);
+	change(f, "b", "x", 0);
+	change(f, "a", "x", 0);
+	change(f, "b", "y", 0);
 	remove_group(f, "none");
 	assert_set(target_store_set(f->store), "a=x b=y");
 	assert_int_equal(target_store_version(f->store), version + 3);
@@ -172,7 +150,7 @@ test_file__told_once_it_is_written(void **state)
 	(void)state;
 	struct fixture *f = start("s");
 	assert_file("s", "");
-	put(f, "a", "x", 0);
+	change(f, "a", "x", 0);
 	assert_set(target_store_set(f->store), "");
 	await_outcomes(f, "added");
 	assert_file("s", "a=x");
@@ -181,7 +159,7 @@ test_file__told_once_it_is_written(void **state)
 
 	f = start("s");
 	assert_set(target_store_set(f->store), "a=x");
-	put(f, "a", "y", 60 * SECOND_US);
+	change(f, "a", "y", 60 * SECOND_US);
 	await_outcomes(f, "replaced");
 	assert_file("s", "a=y");
 	remove_group(f, "b");
@@ -199,11 +177,11 @@ test_file__changes_gather(void **state)
 {
 	(void)state;
 	struct fixture *f = start("s");
-	put(f, "a", "1", 0);
+	change(f, "a", "1", 0);
 	for (int i = 0; i < 100; i++) {
-		put(f, "b", i % 2 ? "odd" : "even", 0);
+		change(f, "b", i % 2 ? "odd" : "even", 0);
 		remove_group(f, "a");
-		put(f, "a", "2", 0);
+		change(f, "a", "2", 0);
 	}
 	while (f->ended < 301)
 		ev_run(f->loop, EVRUN_ONCE);
@@ -223,13 +201,13 @@ test_file__not_written_not_in_force(void **state)
 	(void)state;
 	assert_int_equal(mkdir("d", 0700), 0);
 	struct fixture *f = start("d/s");
-	put(f, "a", "x", 0);
+	change(f, "a", "x", 0);
 	await_outcomes(f, "added");
 	assert_int_equal(unlink("d/s"), 0);
 	assert_int_equal(unlink("d/s.lock"), 0);
 	assert_int_equal(rmdir("d"), 0);
-	put(f, "a", "y", 0);
-	put(f, "b", "x", 0);
+	change(f, "a", "y", 0);
+	change(f, "b", "x", 0);
 	remove_group(f, "a");
 	await_outcomes(f, "failed failed failed");
 	assert_set(target_store_set(f->store), "a=x");
@@ -238,7 +216,7 @@ test_file__not_written_not_in_force(void **state)
 
 	/* And it goes on once the folder is back. */
 	assert_int_equal(mkdir("d", 0700), 0);
-	put(f, "b", "x", 0);
+	change(f, "b", "x", 0);
 	await_outcomes(f, "added");
 	assert_file("d/s", "a=x b=x");
 	stop(f);
@@ -283,9 +261,9 @@ test_expire__counted_once(void **state)
 	(void)state;
 	clock_fake(1000 * SECOND_US);
 	struct fixture *f = start("s");
-	put(f, "forever", "x", 0);
-	put(f, "a", "x", 10 * SECOND_US);
-	put(f, "b", "x", 20 * SECOND_US);
+	change(f, "forever", "x", 0);
+	change(f, "a", "x", 10 * SECOND_US);
+	change(f, "b", "x", 20 * SECOND_US);
 	await_outcomes(f, "added added added");
 	struct target_set *held = target_set_ref(target_store_set(f->store));
 	uint64_t version = target_store_version(f->store);
@@ -294,7 +272,7 @@ test_expire__counted_once(void **state)
 	assert_int_equal(target_store_version(f->store), version);
 
 	/* One that expires while another set is being written is not back afterwards. */
-	put(f, "c", "x", 0);
+	change(f, "c", "x", 0);
 	clock_fake(1010 * SECOND_US);
 	assert_set(target_store_set(f->store), "b=x forever=x");
 	await_outcomes(f, "added");
@@ -320,8 +298,8 @@ test_free__in_the_middle(void **state)
 {
 	(void)state;
 	struct fixture *f = start("s");
-	put(f, "a", "x", 0);
-	put(f, "b", "x", 0);
+	change(f, "a", "x", 0);
+	change(f, "b", "x", 0);
 	target_store_free(&f->store);
 	assert_string_equal(buf_text(&f->outcomes), "added failed");
 	assert_file("s", "a=x");

@@ -2,29 +2,13 @@
 
 #include "app/token.h"
 #include "base/file.h"
+#include "folder.h"
 
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ONE "0123456789abcdef"
 #define OTHER "fedcba9876543210fedcba"
-
-static char folder[] = "/tmp/token_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
 
 static void
 test_file__table(void **state)

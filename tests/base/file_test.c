@@ -1,32 +1,15 @@
 #include "test.h"
 
 #include "base/file.h"
+#include "folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/file_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-	(void)state;
-	/* Only what a test forgot keeps the folder from going. */
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
 
 static void
 assert_content(const char *path, const char *want)
@@ -49,7 +32,7 @@ test_replace__makes_and_replaces(void **state)
 	assert_int_equal(file_replace("a", SPAN("")), 0);
 	assert_content("a", "");
 	struct buf path = BUF_INIT;
-	buf_printf(&path, "%s/a", folder);
+	buf_printf(&path, "%s/a", test_folder);
 	assert_int_equal(file_replace(buf_text(&path), SPAN("two")), 0);
 	assert_content("a", "two");
 	assert_int_equal(access("a.new", F_OK), -1);

@@ -8,10 +8,9 @@
 
 #include <stdio.h>
 
-/* @targets with a blank behind each but the last; none = no elements */
-static inline enum set_outcome
-put(struct target_set *set, const char *name, const char *owner, int64_t ttl_us,
-    const char *targets)
+/* @targets with a blank behind each but the last; none = no elements. @return one reference */
+static inline struct target_group *
+make_group(const char *name, const char *owner, int64_t ttl_us, const char *targets)
 {
 	struct document document;
 	struct buf json = BUF_INIT, error = BUF_INIT;
@@ -25,12 +24,18 @@ put(struct target_set *set, const char *name, const char *owner, int64_t ttl_us,
 	buf_add_text(&json, *targets ? "\"]}]" : "]");
 	if (!document_parse(buf_span(&json), &document, &error))
 		fail_msg("%s", buf_text(&error));
-	struct target_group *group =
-	    target_group_new(span_text(name), span_text(owner), ttl_us, &document);
-	enum set_outcome outcome = target_set_put(set, group);
-	target_group_unref(&group);
 	buf_fini(&json);
 	buf_fini(&error);
+	return target_group_new(span_text(name), span_text(owner), ttl_us, &document);
+}
+
+static inline enum set_outcome
+put(struct target_set *set, const char *name, const char *owner, int64_t ttl_us,
+    const char *targets)
+{
+	struct target_group *group = make_group(name, owner, ttl_us, targets);
+	enum set_outcome outcome = target_set_put(set, group);
+	target_group_unref(&group);
 	return outcome;
 }
 

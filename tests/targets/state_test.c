@@ -1,33 +1,17 @@
 #include "test.h"
 
 #include "base/file.h"
+#include "folder.h"
 #include "targets/make.h"
 #include "targets/state.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define SECOND_US INT64_C(1000000)
 /* 2023-11-14 */
 #define NOW_US (INT64_C(1700000000) * SECOND_US)
-
-static char folder[] = "/tmp/state_test.XXXXXX";
-
-static int
-enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int
-leave_folder(void **state)
-{
-	(void)state;
-	return chdir("/") == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
 
 static struct target_set *
 make_set(void)
