@@ -12,6 +12,9 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+/* How long the end waits for a disk. */
+#define END_SECONDS 2
+
 struct target_change {
 	STAILQ_ENTRY(target_change) link;
 	struct target_group *group; /* one reference; NULL = a removal */
@@ -41,9 +44,11 @@ struct target_store {
 
 	/* Between the control thread and the writer, under the mutex. */
 	pthread_mutex_t mutex;
-	pthread_cond_t wake;
+	pthread_cond_t wake;          /* the writer */
+	pthread_cond_t ended;         /* the control thread, at the end */
 	const struct target_set *job; /* NULL = none; held by `next` */
 	bool is_ending;
+	bool has_ended;
 	int error; /* of the last job */
 };
 
@@ -74,8 +79,12 @@ run_writer(void *arg)
 		pthread_mutex_lock(&store->mutex);
 		store->job = NULL;
 		store->error = error;
-		ev_async_send(store->loop, &store->written);
+		/* At the end nobody listens, and the loop may be gone. */
+		if (!store->is_ending)
+			ev_async_send(store->loop, &store->written);
 	}
+	store->has_ended = true;
+	pthread_cond_signal(&store->ended);
 	pthread_mutex_unlock(&store->mutex);
 	return NULL;
 }
@@ -240,6 +249,7 @@ target_store_new(struct ev_loop *loop, const char *path, struct diag *diag)
 	STAILQ_INIT(&store->writing);
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_cond_init(&store->wake, NULL);
+	pthread_cond_init(&store->ended, NULL);
 	ev_async_init(&store->written, written_cb);
 	store->written.data = store;
 	if (!*path)
@@ -262,17 +272,33 @@ target_store_start(struct target_store *store)
 	return 0;
 }
 
-static void
+/* @return whether the thread has ended; else the store is its own from here on */
+static bool
 stop_writer(struct target_store *store)
 {
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += END_SECONDS;
 	pthread_mutex_lock(&store->mutex);
 	store->is_ending = true;
 	pthread_cond_signal(&store->wake);
+	int error = 0;
+	while (!store->has_ended && !error)
+		error =
+		    pthread_cond_clockwait(&store->ended, &store->mutex, CLOCK_MONOTONIC, &until);
+	bool has_ended = store->has_ended;
 	pthread_mutex_unlock(&store->mutex);
+	if (!has_ended) {
+		log_error("scrape targets are still being written; the end does not wait for it",
+			  LOG_TEXT("file", store->path));
+		pthread_detach(store->writer);
+		return false;
+	}
 	pthread_join(store->writer, NULL);
 	ev_async_stop(store->loop, &store->written);
 	if (store->next)
 		end_batch(store, store->error);
+	return true;
 }
 
 void
@@ -282,14 +308,15 @@ target_store_free(struct target_store **slot)
 	if (!store)
 		return;
 	*slot = NULL;
-	if (store->is_started)
-		stop_writer(store);
+	if (store->is_started && !stop_writer(store))
+		return;
 	end_changes(&store->waiting, ECANCELED);
 	target_set_unref(&store->set);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->mutex);
 	pthread_cond_destroy(&store->wake);
+	pthread_cond_destroy(&store->ended);
 	free(store);
 }
 

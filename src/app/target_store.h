@@ -48,8 +48,11 @@ struct target_store *target_store_new(struct ev_loop *loop, const char *path,
 				      struct diag *diag) MUST_CHECK;
 /** Starts the thread that writes, if there is a file. @return 0 or an errno value */
 int target_store_start(struct target_store *store) MUST_CHECK;
-/** Frees the store; changes that are not in force yet are not written any more, unless that has
- * begun. */
+/**
+ * Frees the store; changes that are not in force yet are not written any more, unless that has
+ * begun. A disk that has come to a halt is waited for two seconds; then what its thread uses is
+ * left to the end of the process, which must be near.
+ */
 void target_store_free(struct target_store **store);
 
 /** Puts a group into its place. @group consumed. `done` is called once, perhaps at once. */

@@ -512,6 +512,24 @@ def test_slow_disk_holds_up_nobody(start_bridge, tmp_path, threads):
     assert put(bridge, 'a', []).status == 201
 
 
+def test_disk_that_has_come_to_a_halt_does_not_keep_the_bridge(start_bridge, tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
+    assert put(bridge, 'a', [element('a:1')]).status == 201
+    os.mkfifo(folder / 'state.new')
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
+        peer.sendall(b'PUT /api/v1/targets/b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]')
+        await_condition(lambda: bridge.scrape().own('http_connections') == 2, 'the request to be there')
+        bridge.signal(signal.SIGTERM)
+        bridge.await_exit(0)
+        assert peer.recv(1) == b''
+    assert 'still being written' in bridge.stderr()
+    (folder / 'state.new').unlink()
+    second = start_bridge('--sd.state-file=%s' % (folder / 'state'))
+    assert sd(second) == [element('a:1')]
+
+
 # Prometheus.
 
 PROMETHEUS = '''global: {scrape_interval: 1s, scrape_timeout: 1s}
