@@ -1,4 +1,5 @@
 """The image, and the stack of docker/compose.yml, in a real Docker engine."""
+import http.client
 import json
 import pathlib
 import re
@@ -117,7 +118,7 @@ def stack(engine, images):
     ports = {name: free_port() for name in ('STATSD_PORT', 'BRIDGE_PORT', 'PROMETHEUS_PORT', 'GRAFANA_PORT')}
     engine.compose('up', '--detach', '--no-build', *(name for name in services() if name != 'grafana'), **ports)
     yield ports
-    engine.compose('down', '--volumes', **ports)
+    engine.compose('down', '--volumes', '--timeout=2', **ports)
 
 
 @pytest.fixture(scope='module')
@@ -156,21 +157,40 @@ def missing(prometheus, packs):
     return found
 
 
+def test_stack_scrapes_what_is_registered(prometheus):
+    """By Coordinator and Worker, with their token, at the bridge: see tests/agents/appproxy."""
+    def circuits():
+        return {dict(labels).get('circuit_id') for labels in prometheus.query('up{job="targets"} == 1')}
+
+    await_condition(lambda: circuits() >= {None, '5f0c2a'}, 'a scrape of what is registered')
+
+
+def test_stack_takes_no_target_without_the_token(stack):
+    connection = http.client.HTTPConnection('127.0.0.1', stack['BRIDGE_PORT'], timeout=PATIENCE)
+    connection.request('PUT', '/api/v1/targets/mine', body='[{"targets": ["127.0.0.1:1"]}]')
+    answer = connection.getresponse()
+    assert answer.status == 401, answer.read()
+    connection.close()
+
+
 def test_stack_shows_every_catalogue_at_once(prometheus):
     packs = find_packs()
     systems = [packs[name] for name in services() if name in packs]
-    assert len(systems) == 4
+    assert len(systems) == 5
     await_equal(lambda: missing(prometheus, systems), [], 2 * PATIENCE)
     # Nobody here sends what Envoy does.
     assert missing(prometheus, [packs['envoy']]) == list(packs['envoy'].catalogue)
 
 
 def test_stack_runs_hardened(engine, stack):
-    containers = engine.compose('ps', '--quiet', **stack).split()
+    containers = [inspect(engine, 'container', each) for each in engine.compose('ps', '--quiet', **stack).split()]
     assert len(containers) == len(services()) - 1
-    for container in containers:
-        found = inspect(engine, 'container', container)
-        assert found['State']['Status'] == 'running' and found['RestartCount'] == 0, found['Name']
+    for found in containers:
+        state = found['State']
+        if 'token' in found['Name']:
+            assert state['Status'] == 'exited' and state['ExitCode'] == 0, state
+        else:
+            assert state['Status'] == 'running' and found['RestartCount'] == 0, found['Name']
         assert found['Config']['User'] not in ('', '0', 'root'), found['Name']
         if 'prometheus' not in found['Name']:
             assert found['HostConfig']['ReadonlyRootfs'] and found['HostConfig']['CapDrop'] == ['ALL'], found['Name']

@@ -43,11 +43,11 @@ class PromApi:
 
 class Prometheus(PromApi):
     def __init__(self, directory, target_port, config=CONFIG):
-        """`config` has a %d where the port of what is scraped belongs."""
+        """`config` has a %d wherever the port of what is scraped belongs."""
         super().__init__(free_port())
         self._log = directory / 'prometheus.log'
         path = directory / 'prometheus.yml'
-        path.write_text(config % target_port)
+        path.write_text(config.replace('%d', str(target_port)))
         binary = shutil.which('prometheus')
         assert binary, 'prometheus is not installed'
         with open(self._log, 'wb') as log:

@@ -39,9 +39,12 @@ def alerts(path):
     return [rule for group in groups(path) for rule in group['rules'] if 'alert' in rule]
 
 
-def test_compose_loads_every_pack():
+def test_compose_loads_every_pack(tmp_path):
     bridge = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']['bridge']
-    flags = [flag.replace('/etc/statsbridge/mappings', str(MAPPINGS)) for flag in bridge['command']]
+    flags = [flag.replace('/etc/statsbridge/mappings', str(MAPPINGS)).replace('/var/lib/statsbridge', str(tmp_path))
+             for flag in bridge['command']]
+    (tmp_path / 'token').write_text('0123456789abcdef')
+    (tmp_path / 'token').chmod(0o600)
     assert [flag for flag in flags if 'mapping-config' in flag] == [pack.flag for pack in find_packs().values()]
     done = run_to_end('--check-config', *flags)
     assert done.returncode == 0 and 'level=warn' not in done.stderr, done.stderr
@@ -326,8 +329,18 @@ def quick_config():
     config['global'] = {key: '1s' for key in config['global']}
     config['rule_files'] = [str(PROMETHEUS / pattern) for pattern in config['rule_files']]
     text = yaml.safe_dump(config)
-    assert text.count('bridge:9102') == 1
-    return text.replace('bridge:9102', '127.0.0.1:%d')
+    assert text.count('bridge:9102') == 2
+    return re.sub('refresh_interval: .*', 'refresh_interval: 1s', text.replace('bridge:9102', '127.0.0.1:%d'))
+
+
+def register(bridge, port):
+    """What AppProxy would: its own page, and a container's. Here both are on one port. One change is refused."""
+    labels = [{'component': 'coordinator'},
+              {'circuit_id': '5f0c2a', 'session_id': 'a81b', 'worker_authority': 'worker-1'}]
+    for name, each in zip(('coordinator', 'circuit.5f0c2a'), labels):
+        document = json.dumps([{'targets': ['127.0.0.1:%d' % port], 'labels': each}])
+        assert bridge.request('PUT', '/api/v1/targets/' + name, body=document).status == 201
+    assert bridge.request('PUT', '/api/v1/targets/circuit.5f0c2a', body='[{}]').status == 400
 
 
 @pytest.fixture(scope='module')
@@ -340,15 +353,18 @@ def stack(tmp_path_factory):
     for component in ('manager', 'gateway', 'agent'):
         lines += CONDUIT.format(component).strip().split('\n')
     lines.append('everything_sent:1|c')
-    bridge = Bridge(directory, ['--no-web.process-metrics', *(pack.flag for pack in packs)])
+    bridge = Bridge(directory, ['--no-web.process-metrics', '--web.enable-target-api', *(pack.flag for pack in packs),
+                                '--sd.state-file=%s' % (directory / 'targets')])
     prometheus = None
     try:
         bridge.await_ready()
         prometheus = Prometheus(directory, bridge.web, quick_config())
+        register(bridge, prometheus.port)
         for turn in range(1, 3):
             # One connection: what the tables send in the wrong type must come in its turn.
             bridge.send_tcp('\n'.join(lines) + '\n')
             await_condition(lambda: prometheus.query('everything_sent') == {(): turn}, 'a scrape of everything')
+        await_condition(lambda: len(prometheus.query('up{job="targets"} == 1')) == 2, 'a scrape of what is registered')
         yield prometheus
     finally:
         if prometheus:
