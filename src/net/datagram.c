@@ -20,12 +20,18 @@
 /* Whole cache lines, and a few more, so that the first ones of all buffers do not meet in one place. */
 #define SLOT_SIZE (DATAGRAM_MAX + 3 * 64)
 
+/* A datagram of more bytes may take so long that the turn may be over behind it. */
+#define LONG_BYTES 4096
+
 /* Pause after an error that may go away by itself. */
 #define BACK_OFF_S 0.01
 
 struct datagram_buffers {
 	struct mmsghdr messages[BATCH];
 	struct iovec slots[BATCH];
+	/* What a turn has left of a batch: messages from `next` to `end`; NULL = nothing. */
+	struct datagram_listener *rest_of;
+	int next, end;
 	/* Last and not written to: pages that no datagram reached cost no memory. */
 	char bytes[BATCH][SLOT_SIZE];
 };
@@ -34,6 +40,7 @@ struct datagram_listener {
 	struct ev_loop *loop;
 	ev_io readable;
 	ev_timer back_off;
+	ev_timer rest; /* runs while the buffers hold what this listener has received */
 	int fd;
 	bool is_alive;
 	enum net_transport transport;
@@ -45,6 +52,7 @@ struct datagram_buffers *
 datagram_buffers_new(void)
 {
 	struct datagram_buffers *buffers = xmalloc(sizeof(*buffers));
+	buffers->rest_of = NULL;
 	for (size_t i = 0; i < BATCH; i++) {
 		buffers->slots[i] = (struct iovec){buffers->bytes[i], DATAGRAM_MAX};
 		/* No room for control messages: the kernel discards descriptors a peer sends. */
@@ -150,20 +158,58 @@ survive(struct datagram_listener *listener, int error)
 	return false;
 }
 
-/* @return whether there may be more */
+/*
+ * Hands on what the buffers hold. Sixty-four datagrams of the longest kind can be made to cost seconds, so
+ * the turn may end between two of them; a timer goes on with the rest.
+ *
+ * @return whether all was handed on
+ */
+static bool
+hand_on_rest(struct datagram_buffers *buffers)
+{
+	struct datagram_listener *listener = buffers->rest_of;
+	bool is_over = false;
+	while (buffers->next < buffers->end && !is_over) {
+		int i = buffers->next++;
+		const struct mmsghdr *message = &buffers->messages[i];
+		hand_on(listener, buffers->bytes[i], message->msg_len,
+			message->msg_hdr.msg_flags & MSG_TRUNC);
+		is_over = message->msg_len > LONG_BYTES && turn_is_over(listener->loop);
+	}
+	listener->sink->flush(listener->sink->ctx);
+	if (buffers->next < buffers->end) {
+		listener->sink->is_behind = true;
+		ev_timer_start(listener->loop, &listener->rest);
+		return false;
+	}
+	ev_timer_stop(listener->loop, &listener->rest);
+	buffers->rest_of = NULL;
+	return true;
+}
+
+static void
+on_rest(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	struct datagram_listener *listener = timer->data;
+	hand_on_rest(listener->buffers);
+}
+
+/* @received messages @return whether there may be more */
 static bool
 receive_batch(struct datagram_listener *listener, int *received)
 {
 	struct datagram_buffers *buffers = listener->buffers;
+	*received = BATCH;
+	if (buffers->rest_of && !hand_on_rest(buffers))
+		return true;
 	*received = recvmmsg(listener->fd, buffers->messages, BATCH, MSG_DONTWAIT, NULL);
 	if (*received < 0)
 		return survive(listener, errno);
-	for (int i = 0; i < *received; i++) {
-		const struct mmsghdr *message = &buffers->messages[i];
-		hand_on(listener, buffers->bytes[i], message->msg_len,
-			message->msg_hdr.msg_flags & MSG_TRUNC);
-	}
-	listener->sink->flush(listener->sink->ctx);
+	buffers->rest_of = listener;
+	buffers->next = 0;
+	buffers->end = *received;
+	hand_on_rest(buffers);
 	return *received > 0;
 }
 
@@ -209,8 +255,10 @@ datagram_listener_new(struct ev_loop *loop, int fd, enum net_transport transport
 	};
 	ev_io_init(&listener->readable, on_readable, fd, EV_READ);
 	ev_timer_init(&listener->back_off, on_back_off_over, 0., BACK_OFF_S);
+	ev_timer_init(&listener->rest, on_rest, 0., 0.);
 	listener->readable.data = listener;
 	listener->back_off.data = listener;
+	listener->rest.data = listener;
 	ev_io_start(loop, &listener->readable);
 	return listener;
 }
@@ -245,6 +293,9 @@ datagram_listener_free(struct datagram_listener **listener)
 		return;
 	ev_io_stop(l->loop, &l->readable);
 	ev_timer_stop(l->loop, &l->back_off);
+	ev_timer_stop(l->loop, &l->rest);
+	if (l->buffers->rest_of == l)
+		l->buffers->rest_of = NULL;
 	close(l->fd);
 	free(l);
 	*listener = NULL;

@@ -301,6 +301,86 @@ test_receive__bounded_time(void **state)
 }
 
 static void
+send_long(struct fixture *f, int count)
+{
+	char bytes[5000];
+	memset(bytes, 'a', sizeof(bytes));
+	while (count--)
+		send_datagram(f, span_of(bytes, sizeof(bytes)));
+}
+
+/* Long datagrams give way to the loop one by one, and nothing is received before all are handed on. */
+static void
+test_receive__bounded_time_of_long_ones(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f, NET_UDP);
+	f.received.sink.payload = receive_slowly;
+	send_long(&f, 5);
+	ev_run(f.loop, EVRUN_ONCE);
+	assert_int_equal(load(&counters(&f)->packets), 1);
+	assert_true(f.received.sink.is_behind);
+	for (uint64_t packets = 1; packets < 5;) {
+		ev_run(f.loop, EVRUN_ONCE);
+		uint64_t now = load(&counters(&f)->packets);
+		assert_in_range(now, packets, packets + 1);
+		packets = now;
+		assert_int_equal(receiving.calls, 1);
+	}
+	f.received.sink.payload = receive_payload;
+	send_datagram(&f, SPAN("b"));
+	receive_packets(&f, 6);
+	assert_int_equal(receiving.calls, 2);
+	assert_int_equal(f.received.text.len, 5 * 5002 + 3);
+	assert_true(span_ends(buf_span(&f.received.text), SPAN("a][b]")));
+	fixture_fini(&f);
+}
+
+/* What one listener has left in the buffers comes before what another receives into them. */
+static void
+test_receive__rest_of_another(void **state)
+{
+	(void)state;
+	struct fixture f, other;
+	fixture_init(&f, NET_UDP);
+	f.received.sink.payload = receive_slowly;
+	send_long(&f, 3);
+	ev_run(f.loop, EVRUN_ONCE);
+	assert_int_equal(load(&counters(&f)->packets), 1);
+	fixture_init(&other, NET_UDP);
+	datagram_listener_free(&other.listener);
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
+	other.listener = datagram_listener_new(f.loop, pair[0], NET_UNIXGRAM, f.buffers,
+					       &other.received.sink);
+	assert_int_equal(send(pair[1], "b", 1, 0), 1);
+	f.received.sink.payload = receive_payload;
+	datagram_listener_drain(other.listener, INT64_MAX);
+	assert_int_equal(load(&counters(&f)->packets), 3);
+	assert_span_equal(buf_span(&other.received.text), "[b]");
+	close(pair[1]);
+	fixture_fini(&other);
+	fixture_fini(&f);
+}
+
+/* A listener that goes takes along what it has left, like what is still in its socket. */
+static void
+test_receive__freed_with_a_rest(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f, NET_UDP);
+	f.received.sink.payload = receive_slowly;
+	send_long(&f, 3);
+	ev_run(f.loop, EVRUN_ONCE);
+	datagram_listener_free(&f.listener);
+	ev_run(f.loop, EVRUN_NOWAIT);
+	assert_int_equal(load(&counters(&f)->packets), 1);
+	fixture_fini(&f);
+}
+
+static void
 test_error__survived(void **state)
 {
 	(void)state;
@@ -541,6 +621,9 @@ main(void)
 	    cmocka_unit_test(test_receive__slots_are_used_again),
 	    cmocka_unit_test(test_receive__bounded_work),
 	    cmocka_unit_test(test_receive__bounded_time),
+	    cmocka_unit_test(test_receive__bounded_time_of_long_ones),
+	    cmocka_unit_test(test_receive__rest_of_another),
+	    cmocka_unit_test(test_receive__freed_with_a_rest),
 	    cmocka_unit_test(test_error__survived),
 	    cmocka_unit_test(test_error__backs_off),
 	    cmocka_unit_test(test_error__dead),
