@@ -103,9 +103,9 @@ $(BUILD)/bench $(BUILD)/books: $(BUILD)/%: $(BUILD)/tests/bench/%.o $(call lib,b
 
 # ---- Testing. ----
 
-unit: $(UNITS)
-	@bad=; for t in $(UNITS); do $(RUN) $$t || bad="$$bad $$t"; done; \
-	test -z "$$bad" || { echo "FAILED:$$bad"; exit 1; }
+unit: $(UNITS:%=unit-run/%)
+unit-run/%: %
+	@$(RUN) $<
 
 replay: $(FUZZERS)
 	@bad=; for f in $(FUZZERS); do n=$${f#$(BUILD)/tests/}; \
@@ -123,9 +123,10 @@ conformance: all
 	@for s in $(SCANNERS); do echo "scanner: $$s"; python3 tests/conformance/run.py \
 	--bin $(BUILD)/statsbridge --cases $(CASES) --args=--debug.scanner=$$s || exit 1; done
 
-# What only data decides comes out the same with sanitizers.
+# Most of these tests wait most of the time. What only data decides comes out the same with sanitizers.
 e2e: all
-	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/e2e $(if $(SAN),-m "not packs") $(E)
+	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q -n $$((3 * $$(nproc))) --dist loadgroup \
+		tests/e2e $(if $(SAN),-m "not packs") $(E)
 
 RATE    ?= 200000
 SECONDS ?= $(if $(filter books,$(MAKECMDGOALS)),30,60)
@@ -163,13 +164,16 @@ run:
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/statsbridge --statsd.mapping-config=mappings/example/mapping.yml $(ARGS)
 
+# One job more than CPUs, for what waits; e2e first, since its last tests take long and leave room.
+SIDE_BY_SIDE = --no-print-directory --output-sync=target -j$$(($$(nproc) + 1))
+
 # The sanitizers share the machine: each of these makes its own build folder. Between threads all
 # scanners are alike.
 check:
 	@sh tests/tools/install.sh build check
-	@$(MAKE) --no-print-directory WERROR=1 all build/bench build/books unit lint replay conformance e2e
-	@$(MAKE) --no-print-directory SAN=address,undefined all unit replay conformance e2e
-	@$(MAKE) --no-print-directory SAN=thread SCANNERS=auto all unit replay conformance e2e
+	@$(MAKE) $(SIDE_BY_SIDE) WERROR=1 all e2e conformance build/bench build/books unit lint replay
+	@$(MAKE) $(SIDE_BY_SIDE) SAN=address,undefined all e2e conformance unit replay
+	@$(MAKE) $(SIDE_BY_SIDE) SAN=thread SCANNERS=auto all e2e conformance unit replay
 	@echo "check: every test passed"
 
 # As root. Leaves nothing behind but Debian's packages.

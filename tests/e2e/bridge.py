@@ -12,12 +12,15 @@ import socket
 import subprocess
 import time
 
+import books
 from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get('STATSBRIDGE', ROOT / 'build' / 'statsbridge')).resolve()
 EXAMPLE = ROOT / 'mappings' / 'example' / 'mapping.yml'
 PREFIX = 'statsbridge_'
+# Flags that stand for a port that is always the same, unless they are given.
+FIXED_PORTS = ('--statsd.listen-udp', '--statsd.listen-tcp')
 
 # Seconds until an awaited condition counts as missed. Generous, for sanitizers on busy machines: a
 # test that passes never waits that long.
@@ -31,26 +34,31 @@ SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
 
 
+def pause(since):
+    """Between two looks at what is awaited: adds a tenth to a long wait, and leaves the machine to the other tests."""
+    time.sleep(min(max((time.monotonic() - since) / 10, 0.01), 0.2))
+
+
 def await_condition(probe, what='', patience=PATIENCE):
     """Calls `probe` until it returns something true, and returns that."""
-    deadline = time.monotonic() + patience
+    start = time.monotonic()
     while True:
         last = probe()
         if last:
             return last
-        assert time.monotonic() < deadline, 'in vain waited for %s; last seen: %r' % (what or probe, last)
-        time.sleep(0.01)
+        assert time.monotonic() < start + patience, 'in vain waited for %s; last seen: %r' % (what or probe, last)
+        pause(start)
 
 
 def await_equal(read, expected, patience=PATIENCE):
     """Waits until `read` returns `expected`; fails with a comparison of what it returned last."""
-    deadline = time.monotonic() + patience
+    start = time.monotonic()
     while True:
         last = read()
-        if last == expected or time.monotonic() >= deadline:
+        if last == expected or time.monotonic() >= start + patience:
             assert last == expected
             return
-        time.sleep(0.01)
+        pause(start)
 
 
 def series_name(name, labels):
@@ -116,21 +124,14 @@ class Scrape:
         """Lines received that were not empty."""
         return self.own('lines_total') - self.own('lines_empty_total')
 
+    def unaccounted(self):
+        """-> (lines, samples) not accounted for"""
+        return books.unaccounted(self.series, PREFIX)
+
     def assert_books(self):
         """Every line and every sample is accounted for, each once."""
-        lines = {
-            'empty': self.own('lines_empty_total'),
-            'refused': self.own_sum('lines_refused_total'),
-            'event': self.own('lines_event_total'),
-            'check': self.own('lines_check_total'),
-            'with samples': self.own('lines_with_samples_total'),
-        }
-        assert self.own('lines_total') == sum(lines.values()), lines
-        samples = {
-            'applied': self.own('samples_applied_total'),
-            'dropped': self.own_sum('samples_dropped_total'),
-        }
-        assert self.own('samples_total') == sum(samples.values()), samples
+        assert self.unaccounted() == (0, 0), \
+            {name: value for name, value in self.series.items() if name.startswith((PREFIX + 'lines_', PREFIX + 'samples_'))}
 
 
 def observed(name, values, bounds, labels=(), weight=1):
@@ -201,6 +202,9 @@ class Bridge:
         if defaults:
             argv += ['--statsd.listen-udp=127.0.0.1:%d' % self.udp, '--statsd.listen-tcp=127.0.0.1:%d' % self.tcp,
                      '--statsd.listen-unixgram=%s' % self.gram, '--statsd.listen-unixstream=%s' % self.stream]
+        else:
+            assert all(any(flag.startswith(each + '=') for flag in flags) for each in FIXED_PORTS), \
+                'other tests run beside this one: the default port must not be used'
         self.mapping = directory / 'mapping.yml'
         if mapping is not None:
             self.mapping.write_text(mapping, encoding='utf-8')
@@ -272,8 +276,12 @@ class Bridge:
         return Scrape(response.text, self.process_metrics)
 
     def await_lines(self, count):
-        """Waits until `count` lines that were not empty have arrived since the start; no more must have."""
-        await_equal(lambda: self.scrape().lines(), count)
+        """Waits until `count` lines that were not empty have been dealt with since the start; no more must have."""
+        def arrived():
+            scrape = self.scrape()
+            return scrape.lines(), *scrape.unaccounted()
+
+        await_equal(arrived, (count, 0, 0))
         scrape = self.scrape()
         assert scrape.lines() == count
         scrape.assert_books()

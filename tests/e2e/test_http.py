@@ -173,15 +173,15 @@ def test_keep_alive_and_pipelining(bridge):
 
 
 @pytest.mark.parametrize('request_bytes', [
-    b'\r\n\r\n',
-    b'nonsense\r\n\r\n',
-    b'GET /metrics HTTP/9.9\r\n\r\n',
-    b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\n\r\n',
-    b'GET / HTTP/1.1\r\nX: ' + b'y' * 1000000 + b'\r\n\r\n',
-    b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nx',
-    b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
-    b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
-    bytes(range(256)) * 40,
+    pytest.param(b'\r\n\r\n', id='empty'),
+    pytest.param(b'nonsense\r\n\r\n', id='nonsense'),
+    pytest.param(b'GET /metrics HTTP/9.9\r\n\r\n', id='version'),
+    pytest.param(b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\n\r\n', id='long target'),
+    pytest.param(b'GET / HTTP/1.1\r\nX: ' + b'y' * 1000000 + b'\r\n\r\n', id='long header'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nx', id='great length'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', id='negative length'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', id='no chunk'),
+    pytest.param(bytes(range(256)) * 40, id='every byte'),
 ])
 def test_hostile_request(bridge, request_bytes):
     with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:

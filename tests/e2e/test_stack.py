@@ -343,6 +343,10 @@ def register(bridge, port):
     assert bridge.request('PUT', '/api/v1/targets/circuit.5f0c2a', body='[{}]').status == 400
 
 
+# Tests run in several processes; these in one, so that they share the stack.
+one_stack = pytest.mark.xdist_group('stack')
+
+
 @pytest.fixture(scope='module')
 def stack(tmp_path_factory):
     """-> a Prometheus that has scraped, twice, a bridge that was sent everything, twice"""
@@ -372,6 +376,7 @@ def stack(tmp_path_factory):
         bridge.stop()
 
 
+@one_stack
 def test_every_rule_can_be_evaluated(stack):
     def rules():
         return [rule for group in stack.get('rules')['groups'] for rule in group['rules']]
@@ -380,6 +385,7 @@ def test_every_rule_can_be_evaluated(stack):
     assert len(rules()) == sum(len(group['rules']) for path in RULES for group in groups(path))
 
 
+@one_stack
 @pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
 def test_every_query_returns_data(stack, path):
     dashboard = load(path)
@@ -391,6 +397,7 @@ def test_every_query_returns_data(stack, path):
         assert stack.get('label/%s/values' % label, **{'match[]': metric}), variable['name']
 
 
+@one_stack
 @pytest.mark.parametrize('path', DASHBOARDS + RULES, ids=lambda path: path.name)
 def test_every_selector_finds_series(stack, path):
     """Also one whose absence the query would not show."""

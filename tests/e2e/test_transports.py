@@ -14,6 +14,7 @@ import pytest
 from bridge import PATIENCE, await_condition, await_equal, free_port, run_to_end
 
 LONGEST_LINE = 65536
+NO_PORTS = ('--statsd.listen-udp=', '--statsd.listen-tcp=')
 
 
 def has_ipv6():
@@ -112,7 +113,7 @@ def test_several_addresses(start_bridge, tmp_path):
 def test_abstract_sockets(start_bridge):
     name = 'statsbridge-test-%d' % os.getpid()
     bridge = start_bridge('--statsd.listen-unixgram=@%s-gram' % name, '--statsd.listen-unixstream=@%s-stream' % name,
-                          defaults=False)
+                          *NO_PORTS, defaults=False)
     bridge.gram, bridge.stream = '\0%s-gram' % name, '\0%s-stream' % name
     bridge.send_unixgram('gram:1|c')
     bridge.send_unixstream('stream:1|c')
@@ -139,7 +140,7 @@ def test_second_bridge_on_the_port(start_bridge, which, threads):
 
 UNIX = pytest.mark.parametrize('flag, kind', [('--statsd.listen-unixgram', socket.SOCK_DGRAM),
                                               ('--statsd.listen-unixstream', socket.SOCK_STREAM)])
-QUIET = ('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=', '--statsd.listen-tcp=')
+QUIET = ('--web.listen-address=127.0.0.1:0', *NO_PORTS)
 
 
 @UNIX
@@ -147,7 +148,7 @@ def test_stale_unix_socket_is_replaced(start_bridge, tmp_path, flag, kind):
     path = tmp_path / 's'
     with socket.socket(socket.AF_UNIX, kind) as dead:
         dead.bind(str(path))
-    bridge = start_bridge('%s=%s' % (flag, path), defaults=False)
+    bridge = start_bridge('%s=%s' % (flag, path), *NO_PORTS, defaults=False)
     with socket.socket(socket.AF_UNIX, kind) as peer:
         peer.connect(str(path))
         peer.send(b'a:1|c')
