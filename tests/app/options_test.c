@@ -144,6 +144,8 @@ test_parse__defaults(void **state)
 	assert_string_equal(o->unixsocket_mode_text, "755");
 	assert_string_equal(o->dump_fsm, "");
 	assert_string_equal(o->scanner, "auto");
+	assert_string_equal(o->sd_token_file, "");
+	assert_string_equal(o->sd_state_file, "");
 	assert_string_equal(o->web_listen_address, ":9102");
 	assert_string_equal(o->web_telemetry_path, "/metrics");
 	assert_string_equal(o->web_self_metrics_prefix, "statsbridge");
@@ -169,6 +171,7 @@ test_parse__defaults(void **state)
 	    {{NULL}, FIELD(relay_packet_length), 1400},
 	    {{NULL}, FIELD(web_enable_lifecycle), false},
 	    {{NULL}, FIELD(web_process_metrics), true},
+	    {{NULL}, FIELD(web_enable_target_api), false},
 	    {{NULL}, FIELD(log_level), LOG_LEVEL_INFO},
 	    {{NULL}, FIELD(log_format), LOG_FORMAT_LOGFMT},
 	};
@@ -194,6 +197,7 @@ test_parse__booleans(void **state)
 	    {{"--debug.null-receiver"}, FIELD(null_receiver), true},
 	    {{"--no-debug.null-receiver"}, FIELD(null_receiver), false},
 	    {{"--web.enable-lifecycle"}, FIELD(web_enable_lifecycle), true},
+	    {{"--web.enable-target-api"}, FIELD(web_enable_target_api), true},
 	    {{"--no-web.process-metrics"}, FIELD(web_process_metrics), false},
 	};
 	CHECK_ACCEPTANCES(taken);

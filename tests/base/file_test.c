@@ -9,7 +9,47 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/*
+ * The two calls that the promise of file_replace() hangs on, in the place of the C library's: they
+ * note what they were asked for and do it, or fail.
+ */
+static struct buf calls = {.limit = SIZE_MAX};
+static const char *failing; /* a call as it is noted; NULL = none */
+
+static int
+note_call(const char *call, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct buf noted = BUF_INIT;
+	buf_printf(&noted, "%s %s", call, slash ? slash + 1 : path);
+	buf_printf(&calls, "%s%s", calls.len ? ", " : "", buf_text(&noted));
+	bool fails = failing && strcmp(failing, buf_text(&noted)) == 0;
+	buf_fini(&noted);
+	errno = fails ? EIO : errno;
+	return fails ? -1 : 0;
+}
+
+int
+fsync(int fd)
+{
+	char link[64], path[4096];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+	assert_true(len > 0);
+	path[len] = '\0';
+	return note_call("fsync", path) == 0 ? (int)syscall(SYS_fsync, fd) : -1;
+}
+
+int
+rename(const char *from, const char *to)
+{
+	return note_call("rename", from) == 0
+		   ? (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0)
+		   : -1;
+}
 
 static void
 assert_content(const char *path, const char *want)
@@ -38,6 +78,32 @@ test_replace__makes_and_replaces(void **state)
 	assert_int_equal(access("a.new", F_OK), -1);
 	assert_int_equal(unlink("a"), 0);
 	buf_fini(&path);
+}
+
+static void
+test_replace__each_step_has_reached_the_disk_before_the_next(void **state)
+{
+	(void)state;
+	const char *folder = strrchr(test_folder, '/') + 1;
+	struct buf want = BUF_INIT, last = BUF_INIT;
+	buf_printf(&last, "fsync %s", folder);
+	buf_printf(&want, "fsync a.new, rename a.new, %s", buf_text(&last));
+	buf_reset(&calls);
+	assert_int_equal(file_replace("a", SPAN("old")), 0);
+	assert_string_equal(buf_text(&calls), buf_text(&want));
+
+	const char *const steps[] = {"fsync a.new", "rename a.new", buf_text(&last)};
+	for (int i = 0; i < 3; i++) {
+		failing = steps[i];
+		assert_int_equal(file_replace("a", SPAN("new")), EIO);
+		failing = NULL;
+		/* Only after the rename is the new one there, perhaps for nobody. */
+		assert_content("a", i < 2 ? "old" : "new");
+		assert_int_equal(access("a.new", F_OK), -1);
+	}
+	assert_int_equal(unlink("a"), 0);
+	buf_fini(&want);
+	buf_fini(&last);
 }
 
 static void
@@ -128,11 +194,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_replace__makes_and_replaces),
+	    cmocka_unit_test(test_replace__each_step_has_reached_the_disk_before_the_next),
 	    cmocka_unit_test(test_replace__what_a_crash_left_is_in_nobodys_way),
 	    cmocka_unit_test(test_replace__failures_leave_the_old_content),
 	    cmocka_unit_test(test_replace__no_room),
 	    cmocka_unit_test(test_read__limits),
 	    cmocka_unit_test(test_read__pipe_is_not_waited_for),
 	};
-	return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+	int failed = cmocka_run_group_tests(tests, enter_folder, leave_folder);
+	buf_fini(&calls);
+	return failed;
 }
