@@ -169,7 +169,7 @@ find_held(const struct tracker *tracker, const struct hash128 *hash)
 static bool
 take(struct tracker *tracker, uint32_t max, struct span value)
 {
-	if (span_equal(value, VALUE_OTHER))
+	if (!value.len || span_equal(value, VALUE_OTHER))
 		return true;
 	struct hash128 hash = hash_bytes128(value.ptr, value.len);
 	struct held *held = find_held(tracker, &hash);

@@ -20,7 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a value without a place becomes. It takes no place itself. */
+/*
+ * What a value without a place becomes. It takes no place itself, and neither does the empty value,
+ * which to Prometheus is no label.
+ */
 #define VALUE_OTHER SPAN("other")
 
 /* Scopes are numbered from 1 to this. */

@@ -8,6 +8,8 @@
 #include "app/exposition_check.h"
 #include "app/pipeline.h"
 
+#include <jansson.h>
+
 #define PAYLOAD_END '\x1e'
 #define THREADS 2
 
@@ -55,7 +57,23 @@ new_pipeline(unsigned options)
 	return p;
 }
 
-/* @return a text of everything there is to see: scrape and counters */
+/* The list of unmapped names is JSON, and holds all that was counted. */
+static void
+check_unmapped(struct span text, uint64_t events)
+{
+	json_t *root = json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+	CHECK(root);
+	json_t *names = json_object_get(root, "names"), *name;
+	json_t *left_out = json_object_get(json_object_get(root, "left_out"), "events");
+	uint64_t sum = (uint64_t)json_integer_value(left_out);
+	size_t i;
+	json_array_foreach(names, i, name) sum +=
+	    (uint64_t)json_integer_value(json_object_get(name, "count"));
+	CHECK(sum == events);
+	json_decref(root);
+}
+
+/* @return a text of everything there is to see: scrape, counters, unmapped names */
 static struct buf
 see(struct pipeline *p)
 {
@@ -69,6 +87,10 @@ see(struct pipeline *p)
 	struct account *account = pipeline_account(p);
 	CHECK(account_is_balanced(account));
 	account_format(account, &text);
+	size_t start = text.len;
+	bridge_write_unmapped(p->bridge, &text);
+	check_unmapped(span_from(buf_span(&text), start),
+		       account_get(account, ACCOUNT_EVENTS_UNMAPPED));
 	free(account);
 	return text;
 }

@@ -46,7 +46,7 @@ test_take__first_come(void **state)
 	assert_true(take(limits, scope, USER, 2, "bob"));
 	assert_false(take(limits, scope, USER, 2, "cid"));
 	assert_true(take(limits, scope, USER, 2, "ann"));
-	assert_false(take(limits, scope, USER, 2, ""));
+	assert_false(take(limits, scope, USER, 2, "an"));
 	/* Each label has its own places. */
 	assert_true(take(limits, scope, PATH, 2, "cid"));
 	assert_int_equal(values_of(limits, scope, USER), 2);
@@ -56,16 +56,19 @@ test_take__first_come(void **state)
 }
 
 static void
-test_take__other_needs_no_place(void **state)
+test_take__other_and_nothing_need_no_place(void **state)
 {
 	(void)state;
 	struct value_limits *limits = value_limits_new();
 	unsigned scope = get_scope(limits, "a.yml", 1);
 	assert_true(take(limits, scope, USER, 1, "other"));
+	assert_true(take(limits, scope, USER, 1, ""));
 	assert_int_equal(values_of(limits, scope, USER), 0);
 	assert_true(take(limits, scope, USER, 1, "ann"));
 	assert_true(take(limits, scope, USER, 1, "other"));
+	assert_true(take(limits, scope, USER, 1, ""));
 	give_back(limits, scope, USER, "other");
+	give_back(limits, scope, USER, "");
 	assert_int_equal(values_of(limits, scope, USER), 1);
 	value_limits_free(&limits);
 }
@@ -255,7 +258,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_take__first_come),
-	    cmocka_unit_test(test_take__other_needs_no_place),
+	    cmocka_unit_test(test_take__other_and_nothing_need_no_place),
 	    cmocka_unit_test(test_give_back__the_last_one_frees_the_place),
 	    cmocka_unit_test(test_freed__grows_when_a_place_was_missed),
 	    cmocka_unit_test(test_take__max_changes),
