@@ -100,17 +100,22 @@ arrange_family(struct registry *registry, struct family *family, size_t limit)
 	return done;
 }
 
+static bool
+is_pass_due(struct registry *registry)
+{
+	pthread_mutex_lock(&registry->lock);
+	registry->compacts = slab_is_sparse(&registry->slab);
+	pthread_mutex_unlock(&registry->lock);
+	return registry->compacts || registry->unarranged * UNARRANGED_SHARE > registry->listed;
+}
+
 /* Whether a pass is under way, or begins now. */
 static bool
 begin_pass(struct registry *registry)
 {
 	if (registry->is_arranging)
 		return true;
-	pthread_mutex_lock(&registry->lock);
-	registry->compacts = slab_is_sparse(&registry->slab);
-	pthread_mutex_unlock(&registry->lock);
-	registry->is_arranging =
-	    registry->compacts || registry->unarranged * UNARRANGED_SHARE > registry->listed;
+	registry->is_arranging = is_pass_due(registry);
 	registry->arrange_at = 0;
 	registry->pass += registry->is_arranging;
 	return registry->is_arranging;
@@ -123,11 +128,9 @@ registry_arrange(struct registry *registry)
 		return false;
 	for (size_t left = SLICE; left;) {
 		if (registry->arrange_at >= registry->sorted_count) {
+			/* Between two passes births are listed, however closely these follow. */
 			registry->is_arranging = false;
-			if (!begin_pass(registry))
-				return false;
-			left--;
-			continue;
+			return is_pass_due(registry);
 		}
 		struct family *family = registry->sorted[registry->arrange_at];
 		if (family->pins)

@@ -260,6 +260,38 @@ test_arrange__churn_leaves_no_holes(void **state)
 	fixture_close(&fixture);
 }
 
+/* Births during a pass that leave so much closed memory behind that the next one is due at its end. */
+static void
+test_arrange__births_between_passes(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, MANY, NULL, 0);
+	char name[16];
+	for (unsigned i = 0; i < 700; i++) {
+		snprintf(name, sizeof(name), "live%u", i);
+		fixture_send(&fixture, METRIC_COUNTER, name, "a=x", 0, 1);
+	}
+	for (unsigned i = 0; i < 9000; i++) {
+		snprintf(name, sizeof(name), "a=v%u", i);
+		fixture_send(&fixture, METRIC_COUNTER, "short", name, SECOND_US, 1);
+	}
+	settle(&fixture);
+	fixture.tick += 100 * TICKS_A_SECOND;
+	unsigned calls = 0;
+	struct registry *registry = fixture.registry;
+	while (registry_expire(registry, fixture.tick) && !(registry->is_arranging && registry->compacts))
+		assert_true(++calls < PATIENCE);
+	assert_true(registry->is_arranging);
+	uint64_t closed = registry->slab.closed_bytes;
+	for (unsigned i = 0; registry->slab.closed_bytes <= closed; i++) {
+		snprintf(name, sizeof(name), "a=v%u", i);
+		fixture_send(&fixture, METRIC_COUNTER, "late", name, 0, 1);
+	}
+	settle(&fixture);
+	assert_null(registry->born);
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -271,6 +303,7 @@ main(void)
 	    cmocka_unit_test(test_arrange__family_changes_under_way),
 	    cmocka_unit_test(test_arrange__expiry_finds_what_moved),
 	    cmocka_unit_test(test_arrange__churn_leaves_no_holes),
+	    cmocka_unit_test(test_arrange__births_between_passes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

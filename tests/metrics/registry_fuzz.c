@@ -408,9 +408,10 @@ learn_deaths(struct machine *machine, bool finished)
 static void
 expire(struct machine *machine)
 {
-	/* So few series are one slice: one call finds them, one ends them, one goes round once more. */
+	/* So few series are one slice: one call finds them, one ends them, one goes round once more, and
+	 * one makes the pass that is due behind one that had to wait for a reader. */
 	bool waits = true;
-	for (unsigned calls = 0; waits && calls < 3; calls++)
+	for (unsigned calls = 0; waits && calls < 4; calls++)
 		waits = registry_expire(machine->registry, machine->tick);
 	CHECK(!waits || machine->works[0] || machine->works[1]);
 	learn_deaths(machine, !waits);
