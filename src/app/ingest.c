@@ -9,12 +9,22 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* 64 MiB of entries a thread at most, at the load factor of the cache. */
-#define CACHE_ENTRIES_MAX (1u << 20)
+/* Spellings that a thread remembers: one for each series that there may be, within these bounds. At the
+ * load factor of the cache, a million take 64 MiB. */
+#define CACHE_ENTRIES_LEAST (UINT64_C(1) << 20)
+#define CACHE_ENTRIES_MAX (UINT64_C(1) << 24)
 /* Summary cells looked at in one turn of ingest_rotate(). */
 #define ROTATE_CELLS 20000
 /* Lines after which the clock is read again: a batch may be long. */
 #define CLOCK_LINES 256
+
+static size_t
+cache_entries(uint64_t max_series)
+{
+	if (max_series < CACHE_ENTRIES_LEAST)
+		return CACHE_ENTRIES_LEAST;
+	return max_series < CACHE_ENTRIES_MAX ? max_series : CACHE_ENTRIES_MAX;
+}
 
 struct ingest *
 ingest_new(struct bridge *bridge, unsigned thread)
@@ -24,7 +34,7 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	ingest->thread = thread;
 	ingest->shard = registry_shard(bridge->registry, thread);
 	ingest->gauges = registry_gauges(bridge->registry);
-	ingest->cache = raw_cache_new(CACHE_ENTRIES_MAX);
+	ingest->cache = raw_cache_new(cache_entries(bridge->settings.max_series));
 	ingest->account = xcalloc(1, sizeof(*ingest->account));
 	ingest->hits = shape_hits_new();
 	ingest->scratch = mapping_scratch_new();
