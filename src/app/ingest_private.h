@@ -75,6 +75,7 @@ struct work {
 	struct shape shape; /* room for one that is not interned */
 	bool is_first;	    /* sample of the line */
 	struct span key_suffix; /* the part of cut.suffix that has a meaning */
+	bool is_whole;		/* that is all of it, and the end of the line */
 	/* Of the sample before, so that equal etsy samples are looked up once. */
 	struct span suffix;
 	struct target target;

@@ -369,6 +369,16 @@ intern_shape(struct ingest *ingest, const struct shape *shape)
 	return *recent = shapes_intern(ingest->bridge->shapes, shape);
 }
 
+/* Whether a look at the ends of a line tells the key in hand, whatever the line's value is. */
+static bool
+is_plain(const struct work *work)
+{
+	/* Of several values nobody looks for a further sample behind them. */
+	if (work->is_whole && !work->cut.packed)
+		return true;
+	return statsd_suffix_is_whole(work->key_suffix);
+}
+
 void
 ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct target *target)
 {
@@ -395,7 +405,7 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	    .cell = (uintptr_t)target->cell,
 	    .incarnation = ref.incarnation,
 	    .shape = target->shape_id,
-	    .is_plain = statsd_suffix_is_whole(work->key_suffix),
+	    .is_plain = is_plain(work),
 	    .generation = ingest->generations[shape->validity],
 	};
 	raw_cache_put(ingest->cache, &entry, is_stale, ingest);

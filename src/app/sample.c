@@ -66,10 +66,7 @@ static struct hash128
 key_of(const struct work *work)
 {
 	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
-	const char *end = work->line.ptr + work->line.len;
-	/* Nothing was left out, nor is there a further sample. */
-	bool is_whole = suffix->ptr == work->cut.suffix.ptr && suffix->ptr + suffix->len == end;
-	if (work->line_key && work->is_first && is_whole)
+	if (work->line_key && work->is_first && work->is_whole)
 		return *work->line_key;
 	return hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
 }
@@ -80,6 +77,9 @@ find_target(struct ingest *ingest, struct work *work, struct target *target)
 {
 	work->key_suffix = statsd_key_suffix(&work->cut, &ingest->bridge->settings.statsd,
 					     ingest->key_suffix);
+	work->is_whole = work->key_suffix.ptr == work->cut.suffix.ptr &&
+			 work->key_suffix.ptr + work->key_suffix.len ==
+			     work->line.ptr + work->line.len;
 	struct hash128 key = key_of(work);
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
 	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);

@@ -68,8 +68,18 @@ index_find(const struct index *index, uint64_t hash, index_equal_fn *equal, cons
 void
 index_prefetch(const struct index *index, uint64_t hash)
 {
-	if (index->slots)
-		__builtin_prefetch(&index->slots[home_of(index, hash >> 32)]);
+	const struct index_slot *slots = __atomic_load_n(&index->slots, __ATOMIC_RELAXED);
+	size_t size = __atomic_load_n(&index->size, __ATOMIC_RELAXED);
+	/* Where they do not belong together, or are gone, that fetches nothing of use. */
+	__builtin_prefetch(slots + ((hash >> 32) * size >> 32));
+}
+
+/* All that index_prefetch() looks at. */
+static void
+set_table(struct index *index, struct index_slot *slots, size_t size)
+{
+	__atomic_store_n(&index->slots, slots, __ATOMIC_RELAXED);
+	__atomic_store_n(&index->size, size, __ATOMIC_RELAXED);
 }
 
 /* Those behind keep their order when all up to the next free slot move on by one. */
@@ -115,7 +125,7 @@ use_area(struct index *index, size_t size)
 	if (index->size)
 		memcpy(slots, index->slots, index->size * SLOT_BYTES);
 	free_area(index);
-	index->slots = slots;
+	set_table(index, slots, index->size);
 	index->area_size = area_size;
 }
 
@@ -145,8 +155,7 @@ grow(struct index *index)
 		memcpy(wrapped, index->slots, wrapped_count * SLOT_BYTES);
 	if (size > index->area_size)
 		use_area(index, size);
-	index->slots -= shift;
-	index->size = size;
+	set_table(index, index->slots - shift, size);
 	for (size_t i = shift; i < size; i++) {
 		struct index_slot slot = index->slots[i];
 		index->slots[i] = (struct index_slot){0};

@@ -31,7 +31,10 @@ typedef bool index_equal_fn(const void *item, const void *key);
 /** @hash its upper half is used; @return the item or NULL */
 void *index_find(const struct index *index, uint64_t hash, index_equal_fn *equal, const void *key);
 
-/** Fetches what index_find() with this hash will look at first, while the caller does other things. */
+/**
+ * Fetches what index_find() with this hash will look at first, while the caller does other things. Another
+ * thread may change the index meanwhile.
+ */
 void index_prefetch(const struct index *index, uint64_t hash);
 
 /** Adds an item (not NULL) that is not in yet. */

@@ -143,6 +143,12 @@ registry_families_count(const struct registry *registry)
 	return atomic_load_explicit(&registry->families_count, memory_order_relaxed);
 }
 
+static uint64_t
+join_hashes(uint64_t first, uint64_t second)
+{
+	return first * UINT64_C(0x9e3779b97f4a7c15) ^ second;
+}
+
 /* ---- Families. ---- */
 
 static bool
@@ -239,14 +245,21 @@ is_name_set(const void *item, const void *key)
 	return set->family == wanted->family && set->hash == wanted->hash;
 }
 
-/* Counts a series under its set of label names. */
-static struct name_set *
-name_set_use(struct registry *registry, struct family *family, const struct labels *labels)
+static uint64_t
+hash_names(const struct labels *labels)
 {
-	struct name_set wanted = {.family = family, .hash = family->hash};
+	uint64_t hash = 0;
 	for (size_t i = 0; i < labels->count; i++)
-		wanted.hash = wanted.hash * UINT64_C(0x9e3779b97f4a7c15) +
-			      hash_bytes64(labels->item[i].name.ptr, labels->item[i].name.len);
+		hash = join_hashes(hash, hash_bytes64(labels->item[i].name.ptr,
+						      labels->item[i].name.len));
+	return hash;
+}
+
+/* Counts a series under its set of label names. @names hash of them */
+static struct name_set *
+name_set_use(struct registry *registry, struct family *family, uint64_t names)
+{
+	struct name_set wanted = {.family = family, .hash = join_hashes(family->hash, names)};
 	struct name_set *set =
 	    index_find(&registry->name_sets, wanted.hash, is_name_set, &wanted);
 	if (!set) {
@@ -274,12 +287,6 @@ series_has_key(const void *item, const void *key)
 	const struct series_key *wanted = key;
 	return series_family(series) == wanted->family &&
 	       span_equal(series_text(series), wanted->text);
-}
-
-static uint64_t
-join_hashes(uint64_t name, uint64_t text)
-{
-	return name * UINT64_C(0x9e3779b97f4a7c15) ^ text;
 }
 
 uint64_t
@@ -314,6 +321,11 @@ layout_of(struct registry *registry, const struct series_request *request)
 	}
 }
 
+/* Of what a request asks for. */
+struct hashes {
+	uint64_t name, series, names; /* of the family, of the series, of its labels' names */
+};
+
 static uint32_t
 take_id(struct pool_ids *ids)
 {
@@ -330,7 +342,7 @@ next_incarnation(struct registry *registry)
 
 static struct series *
 series_new(struct registry *registry, struct family *family, const struct layout *layout,
-	   const struct series_request *request, struct span text, uint64_t hash)
+	   const struct series_request *request, struct span text, const struct hashes *hashes)
 {
 	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
 	series->pool = (uint16_t)layout->pool;
@@ -343,9 +355,9 @@ series_new(struct registry *registry, struct family *family, const struct layout
 	atomic_init(&series->state, SERIES_LIVE);
 	registry->text_bytes += text.len;
 	memcpy(series->text, text.ptr, text.len);
-	series->names = name_set_use(registry, family, request->labels);
+	series->names = name_set_use(registry, family, hashes->names);
 	registry->records++;
-	index_add(series_segment(registry, hash), hash, series);
+	index_add(series_segment(registry, hashes->series), hashes->series, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {
 		family->next_born = registry->born;
@@ -393,21 +405,20 @@ has_room(const struct registry *registry, uint64_t bytes)
 		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
-/* @name_hash of the family, @hash of the series, @labels its text */
+/* @labels their text */
 static enum registry_verdict
-find_or_create(struct registry *registry, const struct series_request *request, uint64_t name_hash,
-	       uint64_t hash, struct span labels, struct series **out)
+find_or_create(struct registry *registry, const struct series_request *request,
+	       const struct hashes *hashes, struct span labels, struct series **out)
 {
-	const struct index *segment = series_segment(registry, hash);
-	index_prefetch(segment, hash);
 	struct family *family =
-	    index_find(&registry->families, name_hash, family_has_name, &request->name);
+	    index_find(&registry->families, hashes->name, family_has_name, &request->name);
 	if (family && family->type != request->type)
 		return REGISTRY_CONFLICT;
 	struct series *series = NULL;
 	if (family) {
 		struct series_key key = {family, labels};
-		series = index_find(segment, hash, series_has_key, &key);
+		series = index_find(series_segment(registry, hashes->series), hashes->series,
+				    series_has_key, &key);
 		if (series && (series->pool == POOL_SETS) != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
@@ -423,8 +434,8 @@ find_or_create(struct registry *registry, const struct series_request *request, 
 		if (!layout || !has_room(registry, bytes))
 			return REGISTRY_LIMIT;
 		if (!family)
-			family = family_new(registry, request, name_hash);
-		series = series_new(registry, family, layout, request, labels, hash);
+			family = family_new(registry, request, hashes->name);
+		series = series_new(registry, family, layout, request, labels, hashes);
 	}
 	if (family->help_rules < request->rules)
 		family_set_help(family, request);
@@ -451,12 +462,15 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 	buf_reset(text);
 	label_text_format(request->labels, text);
 	struct span labels = buf_span(text);
-	uint64_t name_hash = hash_bytes64(request->name.ptr, request->name.len);
-	uint64_t hash = join_hashes(name_hash, hash_bytes64(labels.ptr, labels.len));
+	struct hashes hashes = {.name = hash_bytes64(request->name.ptr, request->name.len)};
+	hashes.series = join_hashes(hashes.name, hash_bytes64(labels.ptr, labels.len));
+	/* The longest wait: all up to the search for the series is done meanwhile. */
+	index_prefetch(series_segment(registry, hashes.series), hashes.series);
+	hashes.names = hash_names(request->labels);
 	lock(registry);
 	struct series *series = NULL;
 	enum registry_verdict verdict =
-	    find_or_create(registry, request, name_hash, hash, labels, &series);
+	    find_or_create(registry, request, &hashes, labels, &series);
 	if (verdict == REGISTRY_OK) {
 		if (series->state == SERIES_DYING) {
 			series->state = SERIES_LIVE;

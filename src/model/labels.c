@@ -24,8 +24,11 @@ position(const struct labels *labels, struct span name, bool *found)
 bool
 labels_set(struct labels *labels, struct span name, struct span value)
 {
-	bool found;
-	size_t at = position(labels, name, &found);
+	bool found = false;
+	size_t at = labels->count;
+	/* Often they come in order. */
+	if (at && span_compare(labels->item[at - 1].name, name) >= 0)
+		at = position(labels, name, &found);
 	if (!found) {
 		if (labels->count == LABELS_MAX)
 			return false;

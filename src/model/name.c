@@ -45,16 +45,21 @@ name_escape(struct span raw, char *out)
 	return (size_t)(to - out);
 }
 
+size_t
+name_legal_length(struct span text)
+{
+	size_t len = 0;
+	if (text.len && is_digit(text.ptr[0]))
+		return 0;
+	while (len < text.len && escape_byte(text.ptr[len]) == text.ptr[len])
+		len++;
+	return len;
+}
+
 bool
 name_is_legal(struct span name)
 {
-	if (!name.len || is_digit(name.ptr[0]))
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		if (escape_byte(name.ptr[i]) != name.ptr[i])
-			return false;
-	}
-	return true;
+	return name.len && name_legal_length(name) == name.len;
 }
 
 bool

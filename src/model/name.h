@@ -22,6 +22,9 @@
  */
 size_t name_escape(struct span raw, char *out) MUST_CHECK;
 
+/** @return how many bytes of a legal name `text` starts with, 0 when none begins there */
+size_t name_legal_length(struct span text);
+
 /** @return whether `name` is what name_escape() would leave as it is, and not empty */
 bool name_is_legal(struct span name);
 

@@ -21,12 +21,10 @@ set_label(struct tags *tags, struct span name, struct span value)
 	CHECK(is_set);
 }
 
-/* The label name of a tag key. Most keys are legal as they are. */
+/* The label name of a tag key. */
 static struct span
 label_name(struct statsd_head *head, struct span key)
 {
-	if (name_is_legal(key))
-		return key;
 	char *escaped = head->scratch + head->scratch_len;
 	size_t len = name_escape(key, escaped);
 	head->scratch_len += len;
@@ -37,14 +35,17 @@ label_name(struct statsd_head *head, struct span key)
 static bool
 read_tag(struct tags *tags, struct span tag, char separator)
 {
-	const char *cut = span_find(tag, separator);
+	/* Most keys are legal as they are, and end where that does. */
+	size_t legal = name_legal_length(tag);
+	bool is_legal = legal && legal < tag.len && tag.ptr[legal] == separator;
+	const char *cut = is_legal ? tag.ptr + legal : span_find(tag, separator);
 	if (!cut)
 		return false;
 	struct span key = span_of(tag.ptr, (size_t)(cut - tag.ptr));
 	struct span value = span_from(tag, key.len + 1);
 	if (!key.len || !value.len)
 		return false;
-	struct span name = label_name(tags->head, key);
+	struct span name = is_legal ? key : label_name(tags->head, key);
 	if (label_name_is_reserved(name))
 		return false;
 	if (has_room(tags, tag.ptr))

@@ -62,7 +62,12 @@ test_escape__each_byte(void **state)
 		size_t len = name_escape(span_of(raw, sizeof(raw)), out);
 		assert_span_equal(span_of(out, len), want);
 		assert_int_equal(name_is_legal(span_of(raw, sizeof(raw))), is_legal);
+		assert_int_equal(name_legal_length(span_of(raw, sizeof(raw))),
+				 is_legal ? sizeof(raw) : 1);
 	}
+	assert_int_equal(name_legal_length(SPAN("")), 0);
+	assert_int_equal(name_legal_length(SPAN("1a")), 0);
+	assert_int_equal(name_legal_length(SPAN(":a")), 0);
 }
 
 static void
