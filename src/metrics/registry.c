@@ -20,6 +20,7 @@ registry_new(const struct registry_settings *settings)
 	registry->grace = settings->grace;
 	registry->left_scope = settings->left_scope;
 	registry->left_scope_ctx = settings->left_scope_ctx;
+	slots_init(&registry->lives, sizeof(struct series_life));
 	registry->layouts = layouts_new();
 	registry->shards = xcalloc(settings->threads + 1, sizeof(struct shard *));
 	for (unsigned i = 0; i <= settings->threads; i++)
@@ -37,7 +38,9 @@ registry_new(const struct registry_settings *settings)
 void
 series_free(struct registry *registry, struct series *series)
 {
-	free(atomic_load_explicit(&series->life, memory_order_relaxed));
+	struct series_life *life = atomic_load_explicit(&series->life, memory_order_relaxed);
+	if (life)
+		slots_give_back(&registry->lives, life);
 	slab_free(&registry->slab, series, series_bytes(series->text_len));
 }
 
@@ -74,6 +77,7 @@ registry_free(struct registry **slot)
 		;
 	free_all_series(registry);
 	slab_fini(&registry->slab);
+	slots_fini(&registry->lives);
 	for (size_t i = 0; i < registry->families.size; i++) {
 		if (registry->families.slots[i].item)
 			family_free(registry->families.slots[i].item);
@@ -377,8 +381,8 @@ series_set_ttl(struct registry *registry, struct series *series, int64_t ttl_us)
 		return;
 	struct series_life *life = atomic_load_explicit(&series->life, memory_order_relaxed);
 	if (!life) {
-		life = xcalloc(1, sizeof(*life));
-		life->node.owner = series;
+		life = slots_take(&registry->lives);
+		*life = (struct series_life){.node.owner = series};
 		atomic_store_explicit(&series->life, life, memory_order_release);
 	}
 	atomic_store_explicit(&life->ttl_us, ttl_us, memory_order_relaxed);

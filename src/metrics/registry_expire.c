@@ -358,11 +358,15 @@ free_chunks(struct registry *registry)
 {
 	for (size_t left = CHUNK_SLICE; left; left--) {
 		pthread_mutex_lock(&registry->lock);
-		struct slab_chunk *chunk = slab_take_empty(&registry->slab);
+		struct slab_chunk *records = slab_take_empty(&registry->slab);
+		struct slots_chunk *lives = records ? NULL : slots_take_empty(&registry->lives);
 		pthread_mutex_unlock(&registry->lock);
-		if (!chunk)
+		if (records)
+			slab_chunk_free(records);
+		else if (lives)
+			slots_chunk_free(lives);
+		else
 			return false;
-		slab_chunk_free(chunk);
 	}
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "metrics/expiry.h"
 #include "metrics/registry.h"
 #include "metrics/slab.h"
+#include "metrics/slots.h"
 
 #include <pthread.h>
 
@@ -35,7 +36,7 @@ struct series {
 		struct name_set *names;	  /* until it is dead */
 		struct series *next_dead; /* from when it left the output order */
 	};
-	_Atomic(struct series_life *) life; /* owned; set once, under the lock */
+	_Atomic(struct series_life *) life; /* of registry->lives; set once, under the lock */
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t text_len;
@@ -125,6 +126,7 @@ struct registry {
 	struct family *born; /* families with births */
 	struct series_life *changed;
 	struct slab slab; /* of the records */
+	struct slots lives;
 	_Atomic uint64_t frees;
 	_Atomic uint64_t series_count[METRIC_TYPES];
 	_Atomic uint64_t metrics_count[METRIC_TYPES];

@@ -2,15 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/poison.h"
 
 #include <stdalign.h>
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
 
 #define ALIGNMENT 8
 /* Chunks begin at multiples of this, so that a record's address tells its chunk. */
@@ -46,7 +40,7 @@ chunk_new(size_t size)
 	chunk->size = size;
 	chunk->used = sizeof(*chunk);
 	chunk->is_open = true;
-	ASAN_POISON_MEMORY_REGION(chunk->records, size - sizeof(*chunk));
+	poison(chunk->records, size - sizeof(*chunk));
 	return chunk;
 }
 
@@ -74,7 +68,7 @@ void
 slab_chunk_free(struct slab_chunk *chunk)
 {
 	size_t size = chunk->size;
-	ASAN_UNPOISON_MEMORY_REGION(chunk, size);
+	unpoison(chunk, size);
 	xpages_free(chunk, size);
 }
 
@@ -107,7 +101,7 @@ take(struct slab *slab, struct slab_chunk *chunk, size_t size)
 	chunk->used += size;
 	chunk->live += size;
 	slab->live_bytes += size;
-	ASAN_UNPOISON_MEMORY_REGION(record, size);
+	unpoison(record, size);
 	return record;
 }
 
@@ -137,7 +131,7 @@ slab_free(struct slab *slab, void *record, size_t size)
 	CHECK(chunk->live >= size);
 	chunk->live -= size;
 	slab->live_bytes -= size;
-	ASAN_POISON_MEMORY_REGION(record, size);
+	poison(record, size);
 	settle(slab, chunk);
 }
 
