@@ -50,6 +50,22 @@ def test_compose_loads_every_pack(tmp_path):
     assert done.returncode == 0 and 'level=warn' not in done.stderr, done.stderr
 
 
+def test_compose_builds_each_image_once():
+    """Services are built side by side, and two that make one image get into each other's way."""
+    services = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
+
+    def needs(name):
+        direct = set(services[name].get('depends_on', ()))
+        return direct.union(*map(needs, direct))
+
+    builders = [name for name in services if 'build' in services[name]]
+    built = {services[name]['image']: name for name in builders}
+    assert len(built) == len(builders) == 3
+    for name, service in services.items():
+        builder = built.get(service['image'])
+        assert builder in (None, name) or builder in needs(name), '%s starts before its image is there' % name
+
+
 def test_grafana_needs_no_click():
     """Its data source is the stack's Prometheus, and its dashboards are those of the repository."""
     stack = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
