@@ -237,7 +237,7 @@ def gui_agents(want):
     want.value('agent_stream_manager_tasks', 2)
     want.value('agent_task_success_rate', 0.75)
     want.summary('agent_task_latency_seconds', [1.5, 2.5, 40], {'0.5': 2.5, '0.95': 40, '0.99': 40})
-    want.value('agent_service_uptime_seconds', 3600)
+    want.measured('agent_service_uptime_seconds')
     want.value('agent_config_updates_total', 1, config_type='global')
 
 
@@ -256,13 +256,13 @@ def appproxy(want):
     want.value('appproxy_route_requests_total', 1, code='502', **route)
     want.histogram('appproxy_route_request_duration_seconds', [0.04, 0.3, 7], **route)
     for component, operation, times in [('coordinator', 'register', 3), ('coordinator', 'replace', 1),
-                                        ('coordinator', 'deregister', 1), ('worker', 'register', 1)]:
+                                        ('coordinator', 'deregister', 1), ('worker', 'register', 2)]:
         want.value('appproxy_target_updates_total', times, component=component, operation=operation, result='success')
 
 
 class Agent(NamedTuple):
     """A system. `program` is command, working directory and environment; `expect` fills in an Expected; `moved` are the
-    gauges that go up and down. `flags` are what the bridge needs besides the pack, and `options` is what the program
+    gauges that go up and down, and `rising` series that only go up. `flags` are what the bridge needs besides the pack, and `options` is what the program
     needs to know of the bridge besides --address."""
     system: str
     program: tuple
@@ -270,6 +270,7 @@ class Agent(NamedTuple):
     moved: tuple = ()
     flags: tuple = ()
     options: callable = lambda bridge: ()
+    rising: tuple = ()
 
     @property
     def pack(self):
@@ -301,7 +302,7 @@ AGENTS = [
     Agent('conduit', go_agent('conduit'), conduit,
           ('gateway_sessions_total', 'manager_db_connections', 'agent_sol_sessions_total'), ('--no-web.process-metrics',)),
     Agent('gui-agents', python_agent('gui-agents', ENABLE_PROMETHEUS='true'), gui_agents,
-          ('agent_grpc_stream_connections',)),
+          ('agent_grpc_stream_connections',), rising=('agent_service_uptime_seconds',)),
 ]
 
 each_agent = pytest.mark.parametrize('agent', AGENTS, ids=lambda agent: agent.system)
@@ -415,6 +416,9 @@ def test_loop(start_with, agent, form):
     counter = next(name for name, value in agent.expected().series.items() if adds_up(agent.pack, name) and value == 1)
     try:
         scrape = await_condition(lambda: has_reached(bridge.scrape(), counter, 5, agent.moved), 'the fifth round')
+        for series in agent.rising:
+            before = bridge.scrape().users()[series]
+            await_condition(lambda: bridge.scrape().users()[series] > before, series + ' to rise')
     finally:
         program.terminate()
     output, _ = program.communicate(timeout=60)

@@ -54,14 +54,14 @@ def serve_page(appproxy):
 class Site:
     """A Coordinator and a Worker that know a bridge."""
 
-    def __init__(self, module, bridge, traefik=None, address='127.0.0.1:9', **options):
+    def __init__(self, module, bridge, traefik=None, address='127.0.0.1:9', worker='worker:1', **options):
         metrics = module['connect']('tags', '127.0.0.1:%d' % bridge.udp)
         self.proxy = module['AppProxy'](metrics)
         self.registries = {
             component: module['Registry']('http://127.0.0.1:%d' % bridge.web, component, self.proxy.updates, **options)
             for component in ('coordinator', 'worker')}
         self.coordinator = module['Coordinator'](self.proxy, self.registries['coordinator'], address)
-        self.worker = module['Worker'](self.proxy, self.registries['worker'], 'worker-1', traefik)
+        self.worker = module['Worker'](self.proxy, self.registries['worker'], 'worker-1', worker, traefik)
 
 
 def discovered(bridge):
@@ -101,6 +101,7 @@ def test_operations(start_bridge, appproxy):
     assert discovered(bridge) == want
 
     site.worker.start()
+    want['worker:1'] = {'component': 'worker', 'worker_authority': 'worker-1'}
     want['traefik:8082'] = {'component': 'traefik', 'worker_authority': 'worker-1'}
     assert discovered(bridge) == want
 
@@ -120,25 +121,25 @@ def test_operations(start_bridge, appproxy):
     assert discovered(bridge) == want and 'circuit.5f0c2a' not in groups(bridge)
 
     assert {name: (group['owner'], group['ttl_seconds']) for name, group in groups(bridge).items()} == {
-        'coordinator': ('coordinator', 60), 'traefik.worker-1': ('worker', 60)}
+        'coordinator': ('coordinator', 60), 'worker.worker-1': ('worker', 60), 'traefik.worker-1': ('worker', 60)}
     await_equal(lambda: updates(bridge), {
         'component="coordinator",operation="deregister",result="success"': 1,
         'component="coordinator",operation="register",result="success"': 2,
         'component="coordinator",operation="replace",result="success"': 2,
-        'component="worker",operation="register",result="success"': 1,
+        'component="worker",operation="register",result="success"': 2,
     })
 
 
 def test_worker_without_traefik(start_bridge, appproxy):
     bridge = start_bridge('--web.enable-target-api')
     Site(appproxy, bridge).worker.start()
-    assert discovered(bridge) == {}
+    assert discovered(bridge) == {'worker:1': {'component': 'worker', 'worker_authority': 'worker-1'}}
 
 
 def test_prometheus_follows(start_bridge, tmp_path, appproxy, serve_page):
-    """A Circuit is scraped while it lives, with its three labels, beside Coordinator and Traefik."""
+    """A Circuit is scraped while it lives, with its three labels, beside Coordinator, Worker and Traefik."""
     bridge = start_bridge('--web.enable-target-api')
-    site = Site(appproxy, bridge, traefik=serve_page(), address=serve_page())
+    site = Site(appproxy, bridge, traefik=serve_page(), address=serve_page(), worker=serve_page())
     prometheus = Prometheus(tmp_path, bridge.web, CONFIG)
     try:
         follow(site, prometheus, appproxy, serve_page)
@@ -154,7 +155,8 @@ def follow(site, prometheus, appproxy, serve_page):
 
     site.coordinator.start()
     site.worker.start()
-    always = [scraped(component='coordinator'), scraped(component='traefik', worker_authority='worker-1')]
+    always = [scraped(component='coordinator'), scraped(component='worker', worker_authority='worker-1'),
+              scraped(component='traefik', worker_authority='worker-1')]
     await_scraped()
 
     circuit = Circuit('5f0c2a', 'worker-1', (Route('a', serve_page()), Route('b', serve_page(), False)))
@@ -179,8 +181,8 @@ def test_program_serves_what_it_registers(start_bridge, tmp_path):
         prometheus = Prometheus(tmp_path, bridge.web, CONFIG)
         try:
             await_condition(lambda: prometheus.query('up').items() >= dict.fromkeys(
-                [scraped(component='coordinator'), scraped(component='traefik', worker_authority='worker-1'),
-                 scraped(**labels('a81b')), scraped(**labels('b92d'))], 1).items(), 'what the program serves')
+                [scraped(component='coordinator'), scraped(component='worker', worker_authority='worker-1'),
+                 scraped(component='traefik', worker_authority='worker-1'), scraped(**labels('a81b')), scraped(**labels('b92d'))], 1).items(), 'what the program serves')
         finally:
             prometheus.stop()
     finally:

@@ -69,6 +69,8 @@ def faults_of_container(container, volumes):
     secure = container['securityContext']
     if not secure['readOnlyRootFilesystem'] or secure['allowPrivilegeEscalation'] or secure['capabilities'] != {'drop': ['ALL']}:
         yield 'a container may do more than it needs to'
+    if container['image'] == 'statsbridge' and container.get('imagePullPolicy') != 'IfNotPresent':
+        yield 'the image is not taken from the node'
     names = [port['name'] for port in container.get('ports', [])]
     for probe in ('livenessProbe', 'readinessProbe'):
         if probe in container and container[probe]['httpGet']['port'] not in names:
@@ -138,6 +140,7 @@ SERVICE = ROOT / 'docker' / 'kubernetes' / 'service.yml'
     (lambda maps, services, deployments: deployments[0]['spec']['selector'].update(matchLabels={'app': 'x'}), 'the selector'),
     (lambda maps, services, deployments: container(deployments)['securityContext'].update(readOnlyRootFilesystem=False),
      'a container may do more'),
+    (lambda maps, services, deployments: container(deployments).pop('imagePullPolicy'), 'the image is not taken'),
     (lambda maps, services, deployments: container(deployments)['livenessProbe']['httpGet'].update(port='x'), 'a probe asks'),
     (lambda maps, services, deployments: maps[0].update(data={'other.yml': ''}), 'a mapping file is not mounted'),
     (lambda maps, services, deployments: container(deployments).update(volumeMounts=[]), 'a mapping file is not mounted'),

@@ -77,7 +77,9 @@ def test_grafana_needs_no_click():
     mounts = dict(volume.split(':')[:2] for volume in stack['grafana']['volumes'])
     assert mounts['./grafana/dashboards'] == provider['options']['path']
     assert mounts['./grafana/provisioning'] == '/etc/grafana/provisioning'
-    assert stack['grafana']['environment']['GF_AUTH_ANONYMOUS_ENABLED'] == 'true'
+    environment = stack['grafana']['environment']
+    assert environment['GF_AUTH_ANONYMOUS_ENABLED'] == environment['GF_AUTH_DISABLE_LOGIN_FORM'] == 'true'
+    assert environment['GF_AUTH_BASIC_ENABLED'] == 'false'
     assert (ROOT / 'docker' / 'grafana' / 'dashboards').is_dir()
 
 

@@ -145,14 +145,19 @@ class Coordinator:
 class Worker:
     """Has a Traefik beside it, which leads requests to the containers."""
 
-    def __init__(self, proxy, registry, authority, traefik=None):
-        self.proxy, self.registry, self.authority, self.traefik = proxy, registry, authority, traefik
+    def __init__(self, proxy, registry, authority, address, traefik=None):
+        """`traefik` is where Traefik serves its metrics, or None when it is off."""
+        self.proxy, self.registry, self.authority = proxy, registry, authority
+        self.address, self.traefik = address, traefik
 
     def start(self):
-        """`traefik` is where Traefik serves its metrics, or None when it is off."""
+        self.register('worker', self.address)
         if self.traefik:
-            labels = {'component': 'traefik', 'worker_authority': self.authority}
-            self.registry.register('traefik.' + self.authority, [(self.traefik, labels)])
+            self.register('traefik', self.traefik)
+
+    def register(self, component, address):
+        labels = {'component': component, 'worker_authority': self.authority}
+        self.registry.register('%s.%s' % (component, self.authority), [(address, labels)])
 
     def lead(self, circuit, route, code, seconds):
         self.proxy.requests.add(code=code, **circuit.labels(route))
@@ -170,7 +175,8 @@ class Example:
         registries = [Registry(arguments.registry, component, self.proxy.updates, arguments.ttl, arguments.token_file)
                       for component in ('coordinator', 'worker')]
         self.coordinator = Coordinator(self.proxy, registries[0], at('10.0.0.1:10200'))
-        self.worker = Worker(self.proxy, registries[1], 'worker-1', traefik=at('10.0.0.2:8082'))
+        self.worker = Worker(self.proxy, registries[1], 'worker-1', at('10.0.0.2:10201'),
+                             traefik=at('10.0.0.2:8082'))
         self.chat = Circuit('5f0c2a', 'worker-1', (Route('a81b', at('10.0.0.7:8001')),
                                                    Route('b92d', at('10.0.0.8:8001'), is_healthy=False)))
         self.nightly = Circuit('77aa01', 'worker-1', (Route('c03e', at('10.0.0.9:8001')),))
