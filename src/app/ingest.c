@@ -38,7 +38,7 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	ingest->account = xcalloc(1, sizeof(*ingest->account));
 	ingest->hits = shape_hits_new();
 	ingest->scratch = mapping_scratch_new();
-	ingest->text = ingest->name = BUF_INIT;
+	ingest->text = ingest->foreseen_text = BUF_INIT;
 	for (unsigned i = 0; i < SHAPE_VALIDITIES; i++)
 		ingest->generations[i] = 1;
 	ingest_begin(ingest);
@@ -54,7 +54,7 @@ ingest_free(struct ingest **slot)
 	raw_cache_free(&ingest->cache);
 	mapping_scratch_free(&ingest->scratch);
 	buf_fini(&ingest->text);
-	buf_fini(&ingest->name);
+	buf_fini(&ingest->foreseen_text);
 	free(ingest->account);
 	free(ingest->hits);
 	free(ingest);
@@ -215,7 +215,7 @@ run_batch(struct ingest *ingest)
 	unsigned count = ingest->pending_count, hits = 0;
 	/* Rules and series that other threads take away live on only while this one is seen to work. */
 	CHECK(grace_is_working(ingest->bridge->grace, ingest->thread));
-	ingest->pending_count = 0;
+	ingest->pending_count = ingest->foreseen_count = 0;
 	if (UNLIKELY(ingest->lines_to_clock < count))
 		read_clock(ingest);
 	ingest->lines_to_clock -= count;
@@ -228,7 +228,7 @@ run_batch(struct ingest *ingest)
 		if (LIKELY(line->is_plain && line->target.shape && apply_plain(ingest, line)))
 			hits++;
 		else
-			sample_take_line(ingest, line->line, line->is_plain ? &line->key : NULL);
+			sample_take_pending(ingest, i, count);
 	}
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, hits);
 	account_add(ingest->account, ACCOUNT_CACHE_HITS, hits);

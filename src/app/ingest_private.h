@@ -31,6 +31,56 @@ struct pending_line {
 	uint32_t incarnation, bucket;
 };
 
+/* A line that is being worked on. */
+struct work {
+	struct span line;
+	struct statsd_cut cut;
+	/* Of a single value: what number it is, if any. */
+	bool is_number;
+	double value;
+	const struct hash128 *line_key; /* see sample_take_line() */
+	struct shape shape; /* room for one that is not interned */
+	bool is_first;	    /* sample of the line */
+	struct span key_suffix; /* the part of cut.suffix that has a meaning */
+	bool is_whole;		/* that is all of it, and the end of the line */
+	struct hash128 key;
+	/* Of the sample before, so that equal etsy samples are looked up once. */
+	struct span suffix;
+	struct target target;
+};
+
+/* How the way of a spelling ends. */
+enum meaning_end {
+	MEANS_NOTHING, /* refused by the parser or dropped by a rule */
+	MEANS_NO_NAME, /* the rule left nothing of it */
+	MEANS_UNBORN,  /* no value counts yet */
+	MEANS_SERIES,
+};
+
+/* What a new spelling means, as far as can be told without a look at what series there are. */
+struct meaning {
+	enum meaning_end end;
+	/* Of an event; both live as long as the mapper. */
+	const struct mapping_rule *rule; /* NULL = no rule matched */
+	const struct rule_set *set;
+	unsigned unmapped; /* counter of its name, where no rule matched */
+	/* Of a series. Its name and labels stand in a buffer that may move until it is looked for. */
+	struct series_request request;
+	size_t name_at, labels_at;
+};
+
+/* A plain line that waits for its turn. */
+struct foreseen {
+	bool is_foreseen;
+	struct work work;
+	struct meaning meaning;
+};
+
+/* Enough to have several series fetched meanwhile, few enough for the first cache. */
+#define FORESEEN_LINES 16
+/* Their names and labels together; the last may exceed it. */
+#define FORESEEN_TEXT_MAX (256u << 10)
+
 /* A power of two. */
 #define RECENT_SHAPES 256
 
@@ -60,25 +110,13 @@ struct ingest {
 	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */
 	struct statsd_head head;
 	struct mapping_scratch *scratch;
-	struct buf text, name;
+	struct buf text; /* of the meaning in hand */
 	char key_suffix[STATSD_LINE_MAX];
-};
 
-/* A line that is being worked on. */
-struct work {
-	struct span line;
-	struct statsd_cut cut;
-	/* Of a single value: what number it is, if any. */
-	bool is_number;
-	double value;
-	const struct hash128 *line_key; /* see sample_take_line() */
-	struct shape shape; /* room for one that is not interned */
-	bool is_first;	    /* sample of the line */
-	struct span key_suffix; /* the part of cut.suffix that has a meaning */
-	bool is_whole;		/* that is all of it, and the end of the line */
-	/* Of the sample before, so that equal etsy samples are looked up once. */
-	struct span suffix;
-	struct target target;
+	/* Lines of the batch whose meaning was worked out ahead, from `foreseen_from` on. */
+	struct foreseen foreseen[FORESEEN_LINES];
+	unsigned foreseen_from, foreseen_count;
+	struct buf foreseen_text;
 };
 
 /** @return the shard that holds the cells of a shape's series */
@@ -130,15 +168,29 @@ bool values_count(const struct work *work, const struct shape *shape);
  */
 void sample_take_line(struct ingest *ingest, struct span line, const struct hash128 *key);
 
+/**
+ * Takes the long way with one line of a batch, and looks at what the next ones mean that will take it,
+ * so that their series are fetched meanwhile.
+ *
+ * @number of the line; @count of lines in the batch
+ */
+void sample_take_pending(struct ingest *ingest, unsigned number, unsigned count);
+
 /* ---- resolve.c ---- */
 
 /**
- * Works out what the spelling of the sample in hand means, and remembers it under `key`.
+ * Works out what the spelling of the sample in hand means, and remembers it.
  *
- * @work   its `shape` is written, and may be what *target points to
- * @target written in any case
+ * @work   its `shape` and `target` are written
  */
-void ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key,
-		    struct target *target);
+void ingest_resolve(struct ingest *ingest, struct work *work);
+
+/** Does the first part of it ahead, where no values are limited. @text gets appended what it takes */
+void ingest_foresee(struct ingest *ingest, struct work *work, struct buf *text,
+		    struct meaning *meaning);
+
+/** Does the rest of it. @text as it was given to ingest_foresee() */
+void ingest_resolve_foreseen(struct ingest *ingest, struct work *work, const struct buf *text,
+			     struct meaning *meaning);
 
 #endif

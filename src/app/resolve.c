@@ -219,17 +219,14 @@ op_of(const struct ingest *ingest, const struct series_request *request,
 }
 
 static struct series_request
-make_request(struct ingest *ingest, const struct mapping_match *match, const struct shape *shape,
-	     struct span name)
+make_request(const struct ingest *ingest, const struct meaning *meaning, const struct shape *shape)
 {
-	const struct mapping_rule *rule = match->rule;
-	const struct rule_set *defaults = match->set;
+	const struct mapping_rule *rule = meaning->rule;
+	const struct rule_set *defaults = meaning->set;
 	static const enum metric_type types[] = {
 	    [EVENT_COUNTER] = METRIC_COUNTER, [EVENT_GAUGE] = METRIC_GAUGE};
 	enum metric_type observer = rule ? rule->observer_type : defaults->observer_type;
 	return (struct series_request){
-	    .name = name,
-	    .labels = &ingest->head.labels,
 	    .type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind],
 	    .is_set = shape->type == STATSD_TYPE_SET,
 	    .histogram = rule ? &rule->histogram : &defaults->histogram,
@@ -237,7 +234,7 @@ make_request(struct ingest *ingest, const struct mapping_match *match, const str
 	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
 	    .help = span_text(rule && rule->help && *rule->help ? rule->help
 								: ingest->bridge->default_help),
-	    .scope = (uint16_t)match->set->scope,
+	    .scope = (uint16_t)defaults->scope,
 	    .rules = ingest->rules_seen,
 	    .tick = ingest->tick,
 	};
@@ -245,14 +242,13 @@ make_request(struct ingest *ingest, const struct mapping_match *match, const str
 
 /* Finds the series of an event; the one place where a series is born. */
 static void
-find_series(struct ingest *ingest, struct series_request *request,
-	    const struct mapping_match *match, struct shape *shape, struct series_ref *ref)
+find_series(struct ingest *ingest, const struct meaning *meaning, struct limited limited,
+	    struct shape *shape, struct series_ref *ref)
 {
-	struct limited limited = limit_values(ingest, match->set);
 	enum registry_verdict verdict = registry_find_or_create(
-	    ingest->bridge->registry, ingest->thread, request, &ingest->text, ref);
-	if (verdict != REGISTRY_OK || ref->scope_before == match->set->scope)
-		give_places_back(ingest, match->set, limited.taken);
+	    ingest->bridge->registry, ingest->thread, &meaning->request, ref);
+	if (verdict != REGISTRY_OK || ref->scope_before == meaning->set->scope)
+		give_places_back(ingest, meaning->set, limited.taken);
 	switch (verdict) {
 	case REGISTRY_OK:
 		break;
@@ -260,7 +256,8 @@ find_series(struct ingest *ingest, struct series_request *request,
 		shape->validity = VALID_UNTIL_FREED;
 		shape_drop(shape, DROP_CONFLICT);
 		shape_tally(shape,
-			    bridge_conflict_counter(ingest->bridge, shape->kind, request->name),
+			    bridge_conflict_counter(ingest->bridge, shape->kind,
+						meaning->request.name),
 			    TALLY_VALUE, whole_events(shape));
 		return;
 	case REGISTRY_LIMIT:
@@ -268,87 +265,101 @@ find_series(struct ingest *ingest, struct series_request *request,
 		shape_drop(shape, DROP_SERIES_LIMIT);
 		return;
 	}
-	shape->op = op_of(ingest, request, match->rule);
+	shape->op = op_of(ingest, &meaning->request, meaning->rule);
 	shape->pool = ref->pool;
 	shape->layout = layouts_get(registry_layouts(ingest->bridge->registry), ref->pool);
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
-	tally_replaced(ingest, match->set, limited.replaced, shape);
-}
-
-/* A template may have made the name longer than any line. */
-static struct span
-escape_name(struct ingest *ingest, struct span raw)
-{
-	buf_reset(&ingest->name);
-	char *out = buf_reserve(&ingest->name, raw.len + 1);
-	return span_of(out, name_escape(raw, out));
+	tally_replaced(ingest, meaning->set, limited.replaced, shape);
 }
 
 /* Events that no rule matched: of all names together, and of this one. */
 static void
-tally_unmapped(struct ingest *ingest, const struct work *work, struct shape *shape,
-	       enum tally_unit unit, uint64_t times)
+tally_unmapped(const struct meaning *meaning, struct shape *shape, enum tally_unit unit,
+	       uint64_t times)
 {
-	unsigned counter = unmapped_note(ingest->bridge->unmapped, ingest->rules_seen, shape->kind,
-					 ingest->head.name, work->line);
 	shape_tally(shape, ACCOUNT_EVENTS_UNMAPPED, unit, times);
-	if (counter != UNMAPPED_UNCOUNTED)
-		shape_tally(shape, ACCOUNT_UNMAPPED_NAMES + counter, unit, times);
+	if (meaning->unmapped != UNMAPPED_UNCOUNTED)
+		shape_tally(shape, ACCOUNT_UNMAPPED_NAMES + meaning->unmapped, unit, times);
 }
 
 /* Events that were mapped or not, applied or not. */
 static void
-tally_event(struct ingest *ingest, const struct work *work, const struct mapping_match *match,
-	    struct shape *shape)
+tally_event(const struct meaning *meaning, struct shape *shape)
 {
 	bool applied = shape->op >= SHAPE_COUNTER;
 	enum tally_unit unit = applied ? TALLY_EVENT : TALLY_VALUE;
 	uint64_t times = applied ? 1 : whole_events(shape);
-	if (match->rule)
+	if (meaning->rule)
 		shape_tally(shape, ACCOUNT_EVENTS_MAPPED, unit, times);
 	else
-		tally_unmapped(ingest, work, shape, unit, times);
+		tally_unmapped(meaning, shape, unit, times);
+}
+
+/* Appends the escaped name. A template may have made it longer than any line. @return its bytes */
+static size_t
+add_name(struct buf *text, struct span raw)
+{
+	size_t len = name_escape(raw, buf_reserve(text, raw.len + 1));
+	text->len += len;
+	return len;
 }
 
 /*
- * From a parsed head to its series: the one place where a rule is chosen. A series is born by what it
- * counts: when no value of the sample in hand does, it is not looked for.
+ * From a parsed head to its family and labels: the one place where a rule is chosen. A series is born
+ * by what it counts: when no value of the sample in hand does, it is not looked for.
  */
 static void
-map_event(struct ingest *ingest, const struct work *work, struct shape *shape,
-	  struct series_ref *ref)
+map_event(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
 {
 	struct statsd_head *head = &ingest->head;
+	struct shape *shape = &work->shape;
 	const struct mapper *mapper =
 	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
 	struct mapping_match match;
 	shape->kind = kind_of(head->type);
 	mapper_find(mapper, ingest->scratch, shape->kind, head->name, &match);
+	meaning->rule = match.rule;
+	meaning->set = match.set;
 	set_conversion(head, match.rule, shape);
 	if (match.rule && match.rule->action == ACTION_DROP) {
 		shape_drop(shape, DROP_ACTION);
 		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
 		return;
 	}
-	struct span name = escape_name(ingest, match.rule ? match.name : head->name);
-	if (!name.len) {
-		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
-		if (!match.rule)
-			tally_unmapped(ingest, work, shape, TALLY_VALUE, whole_events(shape));
+	if (!match.rule)
+		meaning->unmapped = unmapped_note(ingest->bridge->unmapped, ingest->rules_seen,
+						  shape->kind, head->name, work->line);
+	meaning->name_at = text->len;
+	size_t name_len = add_name(text, match.rule ? match.name : head->name);
+	if (!name_len) {
+		meaning->end = MEANS_NO_NAME;
 		return;
 	}
-	struct series_request request = make_request(ingest, &match, shape, name);
+	meaning->request = make_request(ingest, meaning, shape);
+	meaning->request.name.len = name_len;
 	tag_rules_apply(&match.set->tags, &head->labels);
-	drop_reserved_tag(head, request.type, shape);
+	drop_reserved_tag(head, meaning->request.type, shape);
 	merge_labels(head, &match);
-	if (!values_count(work, shape)) {
-		shape->op = SHAPE_UNBORN;
-		tally_event(ingest, work, &match, shape);
-		return;
-	}
-	find_series(ingest, &request, &match, shape, ref);
-	tally_event(ingest, work, &match, shape);
+	meaning->end = values_count(work, shape) ? MEANS_SERIES : MEANS_UNBORN;
+}
+
+static void
+work_out(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
+{
+	meaning->end = MEANS_NOTHING;
+	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
+	if (shape_from_head(&ingest->head, &work->shape))
+		map_event(ingest, work, text, meaning);
+}
+
+/* The labels are as they will be from here on. */
+static void
+prepare_request(struct ingest *ingest, struct buf *text, struct meaning *meaning)
+{
+	meaning->labels_at = text->len;
+	meaning->request.name.ptr = text->ptr + meaning->name_at;
+	registry_prepare(ingest->bridge->registry, &ingest->head.labels, text, &meaning->request);
 }
 
 /*
@@ -379,15 +390,34 @@ is_plain(const struct work *work)
 	return statsd_suffix_is_whole(work->key_suffix);
 }
 
-void
-ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, struct target *target)
+/* Ends what began with work_out(), and remembers it. */
+static void
+settle(struct ingest *ingest, struct work *work, const struct buf *text, struct meaning *meaning,
+       struct limited limited)
 {
 	struct shape *shape = &work->shape;
-	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
+	struct target *target = &work->target;
 	struct series_ref ref = {0};
 	*target = (struct target){.shape = shape};
-	if (shape_from_head(&ingest->head, shape))
-		map_event(ingest, work, shape, &ref);
+	switch (meaning->end) {
+	case MEANS_NOTHING:
+		break;
+	case MEANS_NO_NAME:
+		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
+		if (!meaning->rule)
+			tally_unmapped(meaning, shape, TALLY_VALUE, whole_events(shape));
+		break;
+	case MEANS_UNBORN:
+		shape->op = SHAPE_UNBORN;
+		tally_event(meaning, shape);
+		break;
+	case MEANS_SERIES:
+		meaning->request.name.ptr = text->ptr + meaning->name_at;
+		meaning->request.labels.ptr = text->ptr + meaning->labels_at;
+		find_series(ingest, meaning, limited, shape, &ref);
+		tally_event(meaning, shape);
+		break;
+	}
 	/*
 	 * Whatever it holds: the control thread may just have taken the series away. It has our tick,
 	 * which lets it live on once this thread has passed a quiescent point.
@@ -401,7 +431,7 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 		return;
 	}
 	struct raw_entry entry = {
-	    .key = key,
+	    .key = work->key,
 	    .cell = (uintptr_t)target->cell,
 	    .incarnation = ref.incarnation,
 	    .shape = target->shape_id,
@@ -409,4 +439,33 @@ ingest_resolve(struct ingest *ingest, struct work *work, struct hash128 key, str
 	    .generation = ingest->generations[shape->validity],
 	};
 	raw_cache_put(ingest->cache, &entry, is_stale, ingest);
+}
+
+void
+ingest_resolve(struct ingest *ingest, struct work *work)
+{
+	struct meaning meaning;
+	struct limited limited = {0, 0};
+	buf_reset(&ingest->text);
+	work_out(ingest, work, &ingest->text, &meaning);
+	if (meaning.end == MEANS_SERIES) {
+		limited = limit_values(ingest, meaning.set);
+		prepare_request(ingest, &ingest->text, &meaning);
+	}
+	settle(ingest, work, &ingest->text, &meaning, limited);
+}
+
+void
+ingest_foresee(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
+{
+	work_out(ingest, work, text, meaning);
+	if (meaning->end == MEANS_SERIES)
+		prepare_request(ingest, text, meaning);
+}
+
+void
+ingest_resolve_foreseen(struct ingest *ingest, struct work *work, const struct buf *text,
+			struct meaning *meaning)
+{
+	settle(ingest, work, text, meaning, (struct limited){0, 0});
 }

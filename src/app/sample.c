@@ -1,6 +1,7 @@
 /*
  * The long way of a line: everything the protocol allows, sample by sample. A spelling that is known
- * is still only looked up; ingest.c takes the short way for what is plain.
+ * is still only looked up; ingest.c takes the short way for what is plain. Of plain lines whose spelling
+ * is new, several are worked out before the first one's series is looked for.
  */
 #include "app/apply.h"
 
@@ -62,41 +63,39 @@ refuse_negative(struct ingest *ingest, const struct work *work, const struct sha
 
 /* ---- Applying values. ---- */
 
-static struct hash128
-key_of(const struct work *work)
+static void
+find_key(struct ingest *ingest, struct work *work)
 {
 	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
-	if (work->line_key && work->is_first && work->is_whole)
-		return *work->line_key;
-	return hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
-}
-
-/* Finds the meaning of a sample's spelling: remembered, or worked out now. */
-static void
-find_target(struct ingest *ingest, struct work *work, struct target *target)
-{
 	work->key_suffix = statsd_key_suffix(&work->cut, &ingest->bridge->settings.statsd,
 					     ingest->key_suffix);
-	work->is_whole = work->key_suffix.ptr == work->cut.suffix.ptr &&
-			 work->key_suffix.ptr + work->key_suffix.len ==
-			     work->line.ptr + work->line.len;
-	struct hash128 key = key_of(work);
+	work->is_whole = suffix->ptr == work->cut.suffix.ptr &&
+			 suffix->ptr + suffix->len == work->line.ptr + work->line.len;
+	if (work->line_key && work->is_first && work->is_whole)
+		work->key = *work->line_key;
+	else
+		work->key = hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
+}
+
+/* Finds the meaning of a sample's spelling where it is remembered. @return whether it is */
+static bool
+find_target(struct ingest *ingest, struct work *work)
+{
 	account_add(ingest->account, ACCOUNT_CACHE_GETS, 1);
-	const struct raw_entry *entry = raw_cache_find(ingest->cache, key);
-	if (LIKELY(entry != NULL)) {
-		const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
-		struct cell *cell = ingest_cell_of(entry);
-		bool fresh = ingest_is_fresh(ingest, entry, shape) &&
-			     (!cell || cell_holds(cell, entry->incarnation));
-		if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
-			fresh = !values_count(work, shape);
-		if (fresh) {
-			account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
-			*target = (struct target){shape, entry->shape, cell};
-			return;
-		}
-	}
-	ingest_resolve(ingest, work, key, target);
+	const struct raw_entry *entry = raw_cache_find(ingest->cache, work->key);
+	if (UNLIKELY(!entry))
+		return false;
+	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
+	struct cell *cell = ingest_cell_of(entry);
+	bool fresh = ingest_is_fresh(ingest, entry, shape) &&
+		     (!cell || cell_holds(cell, entry->incarnation));
+	if (fresh && UNLIKELY(shape->op == SHAPE_UNBORN))
+		fresh = !values_count(work, shape);
+	if (!fresh)
+		return false;
+	account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
+	work->target = (struct target){shape, entry->shape, cell};
+	return true;
 }
 
 /* A sample whose spelling is known to be refused; its shape knows why. */
@@ -242,21 +241,17 @@ refuse_further(struct ingest *ingest, const struct work *work)
 		  LOG_BYTES("line", work->line));
 }
 
-/* @return false when the line has been refused as a whole, whatever else is in it */
-static bool
-take_sample(struct ingest *ingest, struct work *work)
+static void
+read_value(struct work *work)
 {
-	if (!work->cut.suffix.len) {
-		refuse_further(ingest, work);
-		return true;
-	}
 	work->value = 0;
 	work->is_number = !work->cut.packed && number_parse(work->cut.values, &work->value);
-	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
-	    work->target.shape->op == SHAPE_UNBORN) {
-		find_target(ingest, work, &work->target);
-		work->suffix = work->cut.suffix;
-	}
+}
+
+/* A sample whose meaning has been found. @return as take_sample() */
+static bool
+take_values(struct ingest *ingest, const struct work *work)
+{
 	const struct target *target = &work->target;
 	bool is_refused = target->shape->op == SHAPE_REFUSE_LINE;
 	if (UNLIKELY(is_refused && !work->is_first)) {
@@ -271,6 +266,25 @@ take_sample(struct ingest *ingest, struct work *work)
 	else
 		take_single(ingest, work, target);
 	return !is_refused;
+}
+
+/* @return false when the line has been refused as a whole, whatever else is in it */
+static bool
+take_sample(struct ingest *ingest, struct work *work)
+{
+	if (!work->cut.suffix.len) {
+		refuse_further(ingest, work);
+		return true;
+	}
+	read_value(work);
+	if (work->is_first || !span_equal(work->suffix, work->cut.suffix) ||
+	    work->target.shape->op == SHAPE_UNBORN) {
+		find_key(ingest, work);
+		if (!find_target(ingest, work))
+			ingest_resolve(ingest, work);
+		work->suffix = work->cut.suffix;
+	}
+	return take_values(ingest, work);
 }
 
 /* A line that cannot even be cut; what its name says is still counted. */
@@ -343,4 +357,69 @@ sample_take_line(struct ingest *ingest, struct span line, const struct hash128 *
 		take_metric(ingest, line, key);
 	else
 		take_event_or_check(ingest, line, class);
+}
+
+/* ---- Lines of a batch. ---- */
+
+/* @return false when the line has more in it than can be told ahead */
+static bool
+foresee(struct ingest *ingest, const struct pending_line *line, struct foreseen *foreseen)
+{
+	struct work *work = &foreseen->work;
+	size_t where;
+	work->line = line->line;
+	work->line_key = &line->key;
+	work->is_first = true;
+	if (statsd_cut(work->line, &work->cut, &where) != STATSD_OK)
+		return false;
+	find_key(ingest, work);
+	if (!work->is_whole)
+		return false;
+	read_value(work);
+	ingest_foresee(ingest, work, &ingest->foreseen_text, &foreseen->meaning);
+	return true;
+}
+
+/* Those that have a shape are known, or were refused the short way for their values alone. */
+static void
+foresee_lines(struct ingest *ingest, unsigned from, unsigned to)
+{
+	const struct mapper *mapper =
+	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
+	bool is_possible = !mapper_limits_values(mapper);
+	buf_reset(&ingest->foreseen_text);
+	ingest->foreseen_from = from;
+	ingest->foreseen_count = to - from;
+	for (unsigned i = from; i < to; i++) {
+		const struct pending_line *line = &ingest->pending[i];
+		struct foreseen *foreseen = &ingest->foreseen[i - from];
+		foreseen->is_foreseen = is_possible && line->is_plain && !line->target.shape &&
+					ingest->foreseen_text.len < FORESEEN_TEXT_MAX &&
+					foresee(ingest, line, foreseen);
+	}
+}
+
+void
+sample_take_pending(struct ingest *ingest, unsigned number, unsigned count)
+{
+	const struct pending_line *line = &ingest->pending[number];
+	if (!line->is_plain) {
+		sample_take_line(ingest, line->line, NULL);
+		return;
+	}
+	if (number - ingest->foreseen_from >= ingest->foreseen_count) {
+		unsigned left = count - number;
+		foresee_lines(ingest, number,
+			      number + (left < FORESEEN_LINES ? left : FORESEEN_LINES));
+	}
+	struct foreseen *foreseen = &ingest->foreseen[number - ingest->foreseen_from];
+	if (!foreseen->is_foreseen) {
+		sample_take_line(ingest, line->line, &line->key);
+		return;
+	}
+	/* A line before it may have had the same spelling. */
+	if (!find_target(ingest, &foreseen->work))
+		ingest_resolve_foreseen(ingest, &foreseen->work, &ingest->foreseen_text,
+					&foreseen->meaning);
+	take_values(ingest, &foreseen->work);
 }

@@ -12,6 +12,7 @@ struct mapper {
 	atomic_size_t references;
 	struct compiled_set *sets;
 	size_t set_count;
+	bool limits_values;
 };
 
 struct mapping_scratch {
@@ -207,8 +208,10 @@ mapper_new(struct rule_set **sets, size_t count, struct diag *diag)
 	mapper->sets = xcalloc(count, sizeof(*mapper->sets));
 	mapper->set_count = count;
 	size_t errors = diag->errors;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		compile_set(&mapper->sets[i], sets[i], diag);
+		mapper->limits_values |= sets[i]->limit_count > 0;
+	}
 	free(sets);
 	if (diag->errors > errors) {
 		mapper_unref(&mapper);
@@ -251,6 +254,12 @@ size_t
 mapper_set_count(const struct mapper *mapper)
 {
 	return mapper->set_count;
+}
+
+bool
+mapper_limits_values(const struct mapper *mapper)
+{
+	return mapper->limits_values;
 }
 
 /* Texts are rendered into one buffer that may move, so their places are taken when it is complete.

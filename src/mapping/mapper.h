@@ -42,6 +42,9 @@ size_t mapper_rule_count(const struct mapper *mapper);
 /** @return sets, at least 1 */
 size_t mapper_set_count(const struct mapper *mapper);
 
+/** @return whether any set limits values of labels */
+bool mapper_limits_values(const struct mapper *mapper);
+
 struct mapping_match {
 	/* Both live as long as the mapper. */
 	const struct mapping_rule *rule; /* NULL = no rule matched */

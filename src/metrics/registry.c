@@ -228,12 +228,12 @@ family_set_help(struct family *family, const struct series_request *request)
 }
 
 static struct family *
-family_new(struct registry *registry, const struct series_request *request, uint64_t hash)
+family_new(struct registry *registry, const struct series_request *request)
 {
 	struct family *family = xcalloc(1, sizeof(*family));
 	family->name = xmemdup0(request->name.ptr, request->name.len);
 	family->name_len = request->name.len;
-	family->hash = hash;
+	family->hash = request->name_hash;
 	family->type = request->type;
 	family_set_help(family, request);
 	registry->text_bytes += family_bytes(family->name_len);
@@ -325,11 +325,6 @@ layout_of(struct registry *registry, const struct series_request *request)
 	}
 }
 
-/* Of what a request asks for. */
-struct hashes {
-	uint64_t name, series, names; /* of the family, of the series, of its labels' names */
-};
-
 static uint32_t
 take_id(struct pool_ids *ids)
 {
@@ -346,22 +341,23 @@ next_incarnation(struct registry *registry)
 
 static struct series *
 series_new(struct registry *registry, struct family *family, const struct layout *layout,
-	   const struct series_request *request, struct span text, const struct hashes *hashes)
+	   const struct series_request *request)
 {
+	struct span text = request->labels;
 	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
 	series->pool = (uint16_t)layout->pool;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);
-	series->label_count = (uint16_t)request->labels->count;
+	series->label_count = (uint16_t)request->label_count;
 	series->text_len = (uint32_t)text.len;
 	series->scope = 0;
 	atomic_init(&series->life, NULL);
 	atomic_init(&series->state, SERIES_LIVE);
 	registry->text_bytes += text.len;
 	memcpy(series->text, text.ptr, text.len);
-	series->names = name_set_use(registry, family, hashes->names);
+	series->names = name_set_use(registry, family, request->label_names_hash);
 	registry->records++;
-	index_add(series_segment(registry, hashes->series), hashes->series, series);
+	index_add(series_segment(registry, request->series_hash), request->series_hash, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {
 		family->next_born = registry->born;
@@ -409,20 +405,19 @@ has_room(const struct registry *registry, uint64_t bytes)
 		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
-/* @labels their text */
 static enum registry_verdict
 find_or_create(struct registry *registry, const struct series_request *request,
-	       const struct hashes *hashes, struct span labels, struct series **out)
+	       struct series **out)
 {
 	struct family *family =
-	    index_find(&registry->families, hashes->name, family_has_name, &request->name);
+	    index_find(&registry->families, request->name_hash, family_has_name, &request->name);
 	if (family && family->type != request->type)
 		return REGISTRY_CONFLICT;
 	struct series *series = NULL;
 	if (family) {
-		struct series_key key = {family, labels};
-		series = index_find(series_segment(registry, hashes->series), hashes->series,
-				    series_has_key, &key);
+		struct series_key key = {family, request->labels};
+		series = index_find(series_segment(registry, request->series_hash),
+				    request->series_hash, series_has_key, &key);
 		if (series && (series->pool == POOL_SETS) != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
@@ -434,12 +429,13 @@ find_or_create(struct registry *registry, const struct series_request *request,
 	}
 	if (!series) {
 		const struct layout *layout = layout_of(registry, request);
-		uint64_t bytes = labels.len + (family ? 0 : family_bytes(request->name.len));
+		uint64_t bytes =
+		    request->labels.len + (family ? 0 : family_bytes(request->name.len));
 		if (!layout || !has_room(registry, bytes))
 			return REGISTRY_LIMIT;
 		if (!family)
-			family = family_new(registry, request, hashes->name);
-		series = series_new(registry, family, layout, request, labels, hashes);
+			family = family_new(registry, request);
+		series = series_new(registry, family, layout, request);
 	}
 	if (family->help_rules < request->rules)
 		family_set_help(family, request);
@@ -458,23 +454,28 @@ lock(struct registry *registry)
 	atomic_fetch_sub_explicit(&registry->waiting, 1, memory_order_relaxed);
 }
 
+void
+registry_prepare(struct registry *registry, const struct labels *labels, struct buf *text,
+		 struct series_request *request)
+{
+	size_t at = text->len;
+	request->name_hash = hash_bytes64(request->name.ptr, request->name.len);
+	label_text_format(labels, text);
+	request->labels = span_from(buf_span(text), at);
+	uint64_t hash = hash_bytes64(request->labels.ptr, request->labels.len);
+	request->series_hash = join_hashes(request->name_hash, hash);
+	index_prefetch(series_segment(registry, request->series_hash), request->series_hash);
+	request->label_count = labels->count;
+	request->label_names_hash = hash_names(labels);
+}
+
 enum registry_verdict
 registry_find_or_create(struct registry *registry, unsigned thread,
-			const struct series_request *request, struct buf *text,
-			struct series_ref *ref)
+			const struct series_request *request, struct series_ref *ref)
 {
-	buf_reset(text);
-	label_text_format(request->labels, text);
-	struct span labels = buf_span(text);
-	struct hashes hashes = {.name = hash_bytes64(request->name.ptr, request->name.len)};
-	hashes.series = join_hashes(hashes.name, hash_bytes64(labels.ptr, labels.len));
-	/* The longest wait: all up to the search for the series is done meanwhile. */
-	index_prefetch(series_segment(registry, hashes.series), hashes.series);
-	hashes.names = hash_names(request->labels);
 	lock(registry);
 	struct series *series = NULL;
-	enum registry_verdict verdict =
-	    find_or_create(registry, request, &hashes, labels, &series);
+	enum registry_verdict verdict = find_or_create(registry, request, &series);
 	if (verdict == REGISTRY_OK) {
 		if (series->state == SERIES_DYING) {
 			series->state = SERIES_LIVE;

@@ -62,7 +62,10 @@ struct series_ref {
 /* What an ingest thread asks for. */
 struct series_request {
 	struct span name; /* legal metric name */
-	const struct labels *labels;
+	/* These are registry_prepare()'s. */
+	struct span labels; /* their text */
+	size_t label_count;
+	uint64_t name_hash, series_hash, label_names_hash;
 	enum metric_type type;
 	bool is_set; /* a METRIC_GAUGE that shows how many different members it was given */
 	const struct histogram_options *histogram; /* when type says so */
@@ -81,19 +84,29 @@ enum registry_verdict {
 };
 
 /**
+ * Does what can be done ahead for a request, and has the place fetched where its series is looked for:
+ * the longest wait of all, so other things should be done before registry_find_or_create(). Any thread,
+ * without a lock.
+ *
+ * @text gets the text of the labels appended, which the request then borrows
+ */
+void registry_prepare(struct registry *registry, const struct labels *labels, struct buf *text,
+		      struct series_request *request);
+
+/**
  * Finds a series or creates it, and makes this thread's cell ready for it.
  *
  * A new series starts at zero. A series that was about to expire lives on. The ttl is taken from this
  * request from now on. Type rules: statsd_exporter's, made symmetric: a histogram or summary B blocks
  * B_sum, B_count and B_bucket, and is blocked by them.
  *
- * @thread index of the calling ingest thread
- * @text   scratch of the caller, overwritten
- * @ref    written on REGISTRY_OK
+ * @thread  index of the calling ingest thread
+ * @request prepared
+ * @ref     written on REGISTRY_OK
  */
 enum registry_verdict registry_find_or_create(struct registry *registry, unsigned thread,
 					      const struct series_request *request,
-					      struct buf *text, struct series_ref *ref) MUST_CHECK;
+					      struct series_ref *ref) MUST_CHECK;
 
 /** @return a number that grows whenever a name or series was freed; any thread */
 uint64_t registry_frees(const struct registry *registry);

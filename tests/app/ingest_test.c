@@ -202,6 +202,85 @@ test_ingest__shapes_are_bounded(void **state)
 	pipeline_fini(&p);
 }
 
+/* ---- New spellings that are worked out ahead of each other. ---- */
+
+static void
+test_ingest__new_spellings_of_one_series_in_a_batch(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	pipeline_send(&p, 0,
+		      SPAN("g,b=1,a=2:10|g\n"
+			   "g,a=2,b=1:+5|g\n"
+			   "g:-1|g|#b:1,a:2\n"
+			   "g,b=1,a=2:+2|g\n" /* as the first */
+			   "g,b=1,a=2:1|g|@0.5\n"
+			   "g,a=2,b=1:+1|g")); /* as the second */
+	assert_exposed(&p, "\ng{a=\"2\",b=\"1\"} 2\n");
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, 6);
+	assert_counter(&p, ACCOUNT_CACHE_GETS, 6);
+	assert_counter(&p, ACCOUNT_CACHE_HITS, 2);
+	pipeline_fini(&p);
+}
+
+/* What lies between new spellings keeps its turn: lines that are known, refused, or not plain. */
+static void
+test_ingest__new_spellings_among_other_lines(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, "mappings:\n- {match: drop, action: drop}\n");
+	pipeline_send(&p, 0, SPAN("g:1|g"));
+	pipeline_send(&p, 0,
+		      SPAN("g:2|g|#a:1\n"
+			   "g:+1|g\n"
+			   "g|x\n"
+			   "g#a=1:+3|g\n"
+			   "drop:1|c\n"
+			   "g,a=1:4|g:+1|g\n"
+			   "g:+10|g|#a:1,a:1\n"
+			   "c:-1|c\n"
+			   "g:1|q\n"
+			   "g:+100|g|#a:1,"));
+	assert_exposed(&p, "\ng 2\n");
+	assert_exposed(&p, "\ng{a=\"1\"} 115\n");
+	assert_counter(&p, ACCOUNT_LINES_REFUSED + STATSD_MALFORMED_LINE, 1);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ACTION, 1);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_EVENT, 1);
+	pipeline_fini(&p);
+}
+
+/* Templates make names so long that there is no room for those of many lines. */
+static void
+test_ingest__new_spellings_of_long_names(void **state)
+{
+	(void)state;
+	enum { LINES = 40, NAME = 3000 };
+	struct buf mapping = BUF_INIT, lines = BUF_INIT, text = BUF_INIT;
+	buf_add_text(&mapping, "mappings:\n- {match: 'l.*', name: 'n${1}");
+	for (unsigned i = 0; i < 30; i++)
+		buf_add_text(&mapping, "_${1}");
+	buf_add_text(&mapping, "'}\n");
+	struct pipeline p = new_pipeline(1, buf_text(&mapping));
+	for (unsigned i = 0; i < LINES; i++)
+		buf_printf(&lines, "l.x%0*u:%u|c\n", NAME, i, i);
+	pipeline_send(&p, 0, buf_span(&lines));
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, LINES);
+	pipeline_expose(&p, &text);
+	unsigned shown = 0;
+	for (char *at = strstr(buf_text(&text), "\nnx"); at; at = strstr(at + 1, "\nnx")) {
+		char *value = strchr(at + 1, ' ');
+		assert_int_equal(value - at - 1, 1 + 31 * (NAME + 2) - 1);
+		assert_int_equal(atoi(value), atoi(value - 3));
+		shown++;
+	}
+	assert_int_equal(shown, LINES);
+	buf_fini(&mapping);
+	buf_fini(&lines);
+	buf_fini(&text);
+	pipeline_fini(&p);
+}
+
 int
 main(void)
 {
@@ -212,6 +291,9 @@ main(void)
 	    cmocka_unit_test(test_ingest__line_meets_dying_series_within_a_batch),
 	    cmocka_unit_test(test_ingest__conflict_names_are_bounded),
 	    cmocka_unit_test(test_ingest__shapes_are_bounded),
+	    cmocka_unit_test(test_ingest__new_spellings_of_one_series_in_a_batch),
+	    cmocka_unit_test(test_ingest__new_spellings_among_other_lines),
+	    cmocka_unit_test(test_ingest__new_spellings_of_long_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,15 @@ labels_parse(const char *text, struct labels *labels)
 }
 
 static inline enum registry_verdict
+find_or_create(struct registry *registry, unsigned thread, const struct labels *labels,
+	       struct series_request *request, struct buf *text, struct series_ref *ref)
+{
+	buf_reset(text);
+	registry_prepare(registry, labels, text, request);
+	return registry_find_or_create(registry, thread, request, ref);
+}
+
+static inline enum registry_verdict
 fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, const char *name,
 	    const char *label_text, int64_t ttl_us, struct series_ref *ref)
 {
@@ -113,7 +122,6 @@ fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, con
 	labels_parse(label_text, &labels);
 	struct series_request request = {
 	    .name = span_text(name),
-	    .labels = &labels,
 	    .type = type,
 	    .histogram = fixture->histogram,
 	    .summary = fixture->summary,
@@ -124,7 +132,7 @@ fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, con
 	    .tick = fixture->tick,
 	};
 	struct series_ref ignored;
-	return registry_find_or_create(fixture->registry, thread, &request, &fixture->text,
+	return find_or_create(fixture->registry, thread, &labels, &request, &fixture->text,
 				       ref ? ref : &ignored);
 }
 

@@ -180,7 +180,6 @@ ask(struct machine *machine, unsigned thread, unsigned series)
 		CHECK(labels_set(&labels, SPAN("x"), span_text(value)));
 	struct series_request request = {
 	    .name = names[series / LABEL_SETS],
-	    .labels = &labels,
 	    .type = take(machine, METRIC_TYPES),
 	    .histogram = &histogram,
 	    .summary = &summary,
@@ -190,8 +189,9 @@ ask(struct machine *machine, unsigned thread, unsigned series)
 	};
 	struct known *known = &machine->known[thread][series];
 	enum registry_verdict want = expected_verdict(machine, series, request.type);
-	CHECK(registry_find_or_create(machine->registry, thread, &request, &machine->text,
-				      &known->ref) == want);
+	buf_reset(&machine->text);
+	registry_prepare(machine->registry, &labels, &machine->text, &request);
+	CHECK(registry_find_or_create(machine->registry, thread, &request, &known->ref) == want);
 	if (want != REGISTRY_OK)
 		return;
 	struct model_series *model = &machine->series[series];

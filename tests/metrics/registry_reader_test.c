@@ -89,14 +89,13 @@ add_random_series(struct fixture *fixture, unsigned *random)
 		assert_true(
 		    labels_set(labels, span_text(names[i]), random_value(random, rooms[i])));
 	struct series_request request = {.name = SPAN("x"),
-					 .labels = labels,
 					 .type = METRIC_COUNTER,
 					 .help = SPAN(""),
 					 .rules = 1,
 					 .tick = 1};
 	struct series_ref ref;
 	assert_int_equal(
-	    registry_find_or_create(fixture->registry, 0, &request, &fixture->text, &ref),
+	    find_or_create(fixture->registry, 0, labels, &request, &fixture->text, &ref),
 	    REGISTRY_OK);
 	free(labels);
 }

@@ -204,21 +204,20 @@ test_find__sets_and_gauges_do_not_mix_in_a_series(void **state)
 	struct fixture fixture = fixture_open(1, 10, NULL, 0);
 	struct labels labels = {0};
 	struct series_request request = {.name = SPAN("x"),
-					 .labels = &labels,
 					 .type = METRIC_GAUGE,
 					 .help = SPAN("h"),
 					 .tick = 1};
 	struct series_ref ref;
 	assert_int_equal(
-	    registry_find_or_create(fixture.registry, 0, &request, &fixture.text, &ref),
+	    find_or_create(fixture.registry, 0, &labels, &request, &fixture.text, &ref),
 	    REGISTRY_OK);
 	request.is_set = true;
 	assert_int_equal(
-	    registry_find_or_create(fixture.registry, 0, &request, &fixture.text, &ref),
+	    find_or_create(fixture.registry, 0, &labels, &request, &fixture.text, &ref),
 	    REGISTRY_CONFLICT);
 	request.name = SPAN("y");
 	assert_int_equal(
-	    registry_find_or_create(fixture.registry, 0, &request, &fixture.text, &ref),
+	    find_or_create(fixture.registry, 0, &labels, &request, &fixture.text, &ref),
 	    REGISTRY_OK);
 	struct set_cell *cell = (struct set_cell *)fixture_cell(&fixture, 0, ref);
 	for (unsigned i = 0; i < 2000; i++)
@@ -226,7 +225,7 @@ test_find__sets_and_gauges_do_not_mix_in_a_series(void **state)
 	assert_shown(&fixture, 0, "x gauge h\n{} 0\ny gauge h\n{} 20\n");
 	request.is_set = false;
 	assert_int_equal(
-	    registry_find_or_create(fixture.registry, 0, &request, &fixture.text, &ref),
+	    find_or_create(fixture.registry, 0, &labels, &request, &fixture.text, &ref),
 	    REGISTRY_CONFLICT);
 	fixture_close(&fixture);
 }

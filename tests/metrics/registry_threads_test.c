@@ -56,7 +56,6 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	assert_true(labels_set(&labels, SPAN("n"), span_text(number)));
 	struct series_request request = {
 	    .name = span_text(family_names[type]),
-	    .labels = &labels,
 	    .type = type,
 	    .histogram = &fixture_histogram,
 	    .summary = &fixture_summary,
@@ -67,7 +66,7 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	};
 	thread->slow++;
 	assert_int_equal(
-	    registry_find_or_create(registry, thread->index, &request, &thread->text, ref),
+	    find_or_create(registry, thread->index, &labels, &request, &thread->text, ref),
 	    REGISTRY_OK);
 	return shard_peek(shard, ref->pool, ref->id);
 }
