@@ -41,7 +41,7 @@ def base_images():
         for image, stage in re.findall(r'^FROM (\S+)(?: AS (\S+))?$', file.read_text(), re.MULTILINE):
             found.add(image)
             stages.add(stage)
-    return found - stages | {service['image'] for service in services().values() if 'build' not in service}
+    return found - stages | {service['image'] for service in services().values()} - builds().keys()
 
 
 def run(argv, timeout=BUILD_PATIENCE, **how):
