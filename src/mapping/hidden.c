@@ -97,6 +97,16 @@ find_glob_taker(struct search *search, size_t set, const struct mapping_rule *ru
 	return match.rule < end ? &in->set->rules[match.rule] : NULL;
 }
 
+/* @return whether what stands at `at` of a regex has an odd number of backslashes before it */
+static bool
+is_escaped(struct span regex, size_t at)
+{
+	size_t start = at;
+	while (start > 0 && regex.ptr[start - 1] == '\\')
+		start--;
+	return (at - start) % 2;
+}
+
 /*
  * Whether a regex that is found in a text is found in every text that begins with it: it does not
  * ask what comes behind. The end of "x.*$" says nothing more than "x".
@@ -106,7 +116,7 @@ ignores_what_follows(struct span regex)
 {
 	static const struct span ends[] = {{".*$", 3}, {"(.*)$", 5}};
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (span_ends(regex, ends[i]))
+		if (span_ends(regex, ends[i]) && !is_escaped(regex, regex.len - ends[i].len))
 			regex.len -= ends[i].len;
 	for (size_t i = 0; i < regex.len; i++) {
 		if (regex.ptr[i] == '$')

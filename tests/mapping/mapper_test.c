@@ -314,6 +314,7 @@ static const struct {
      1},
     {false, {{MATCH_REGEX, "^a\\..*$"}, {MATCH_GLOB, "a.*", 0, true}}, 1},
     {false, {{MATCH_REGEX, "^a\\.(.*)$"}, {MATCH_GLOB, "a.*.c", 0, true}}, 1},
+    {false, {{MATCH_REGEX, "^a\\.*$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
     {false, {{MATCH_REGEX, "^a\\.(.+)$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
     {false, {{MATCH_REGEX, "^a\\.$"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
     {false, {{MATCH_REGEX, "^a\\.\\B"}, {MATCH_GLOB, "a.*", 0, true}}, 0},
