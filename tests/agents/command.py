@@ -11,7 +11,13 @@ def address(text):
 
 
 def parse(description, **more):
-    """-> the arguments. `more` are further options, by name, each with its default and its help."""
+    """-> the arguments. `more` are further options, by name, each with its default and its help.
+
+    To be called first of all: a thread that is older than this would be ended by the signal that run() waits for.
+    """
+    # The first process of a container is not ended by a signal that it does not take. It is taken between two
+    # rounds, so that none is cut off.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     parser = argparse.ArgumentParser(description=description.partition('\n')[0])
     parser.add_argument('--form', choices=['tags', 'plain'], default='tags', help='how labels are sent')
     parser.add_argument('--address', type=address, default='127.0.0.1:9125', help='where the bridge takes lines (UDP)')
@@ -24,9 +30,6 @@ def parse(description, **more):
 
 def run(work, arguments, metrics):
     """Does `work` once, or again and again."""
-    # The first process of a container is not ended by a signal that it does not take. It is taken between two
-    # rounds, so that none is cut off.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
         work()
         while arguments.loop and not signal.sigtimedwait([signal.SIGTERM], arguments.every):
