@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from bridge import CLIENT_ENVIRONMENT, PATIENCE, ROOT, await_condition, await_equal, free_port
+from bridge import (CLIENT_ENVIRONMENT, PATIENCE, ROOT, await_condition, await_equal, free_port, observed,
+                    series_name)
 from pack import find_packs
 from promql import Prometheus
 
@@ -253,6 +254,30 @@ def test_bridge_that_is_away_or_refuses(start_bridge, appproxy):
         'component="coordinator",operation="deregister",result="failure"': 2,
         'component="coordinator",operation="renew",result="success"': 1,
     })
+
+
+def test_traefik_sends_beside_the_worker(start_bridge, appproxy):
+    """Under the names and with the labels of its pack's catalogue, and of a service that belongs to the Circuit."""
+    pack = PACKS['traefik']
+    bridge = start_bridge(pack.flag)
+    traefik = appproxy['Traefik']('127.0.0.1:%d' % bridge.udp)
+    route = appproxy['Route']('a', 'one:1')
+    circuit = appproxy['Circuit']('5f0c2a', 'worker-1', (route,))
+    for code, seconds in ('200', 0.04), ('502', 7):
+        traefik.lead(circuit, route, code, seconds)
+
+    service, request = {'service': 'bai_service_5f0c2a@etcd'}, {'method': 'GET', 'protocol': 'http'}
+    want = {series_name('traefik_service_retries_total', service): 1,
+            series_name('traefik_service_server_up', {**service, 'url': 'http://one:1'}): 1,
+            series_name('traefik_open_connections', {'entrypoint': 'web', 'protocol': 'http'}): 1}
+    for code, seconds in ('200', 0.04), ('502', 7):
+        entry = {**request, 'code': code, 'entrypoint': 'web'}
+        want[series_name('traefik_service_requests_total', {**request, **service, 'code': code})] = 1
+        want[series_name('traefik_entrypoint_requests_total', entry)] = 1
+        want.update(observed('traefik_entrypoint_request_duration_seconds', [seconds],
+                             map(float, pack.catalogue['traefik_entrypoint_request_duration_seconds'].bounds), entry))
+    await_equal(lambda: bridge.scrape().users(), want)
+    assert bridge.scrape().own('events_unmapped_total') == 0
 
 
 def test_traefik_is_joined_with_circuits(start_bridge, tmp_path, appproxy):

@@ -5,11 +5,12 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
 
-from bridge import ROOT, Bridge, await_condition, run_to_end
+from bridge import CLIENT_ENVIRONMENT, PATIENCE, ROOT, Bridge, await_condition, await_equal, free_port, run_to_end
 from pack import MAPPINGS, find_packs
 from promql import Prometheus
 
@@ -39,12 +40,20 @@ def alerts(path):
     return [rule for group in groups(path) for rule in group['rules'] if 'alert' in rule]
 
 
+def services():
+    return yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
+
+
+def bridge_flags(directory):
+    """Those of the stack's bridge, with `directory` for its volume. Makes the token there, too."""
+    (directory / 'token').write_text('0123456789abcdef')
+    (directory / 'token').chmod(0o600)
+    return [flag.replace('/etc/statsbridge/mappings', str(MAPPINGS)).replace('/var/lib/statsbridge', str(directory))
+            for flag in services()['bridge']['command']]
+
+
 def test_compose_loads_every_pack(tmp_path):
-    bridge = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']['bridge']
-    flags = [flag.replace('/etc/statsbridge/mappings', str(MAPPINGS)).replace('/var/lib/statsbridge', str(tmp_path))
-             for flag in bridge['command']]
-    (tmp_path / 'token').write_text('0123456789abcdef')
-    (tmp_path / 'token').chmod(0o600)
+    flags = bridge_flags(tmp_path)
     assert [flag for flag in flags if 'mapping-config' in flag] == [pack.flag for pack in find_packs().values()]
     done = run_to_end('--check-config', *flags)
     assert done.returncode == 0 and 'level=warn' not in done.stderr, done.stderr
@@ -52,23 +61,23 @@ def test_compose_loads_every_pack(tmp_path):
 
 def test_compose_builds_each_image_once():
     """Services are built side by side, and two that make one image get into each other's way."""
-    services = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
+    stack = services()
 
     def needs(name):
-        direct = set(services[name].get('depends_on', ()))
+        direct = set(stack[name].get('depends_on', ()))
         return direct.union(*map(needs, direct))
 
-    builders = [name for name in services if 'build' in services[name]]
-    built = {services[name]['image']: name for name in builders}
+    builders = [name for name in stack if 'build' in stack[name]]
+    built = {stack[name]['image']: name for name in builders}
     assert len(built) == len(builders) == 3
-    for name, service in services.items():
+    for name, service in stack.items():
         builder = built.get(service['image'])
         assert builder in (None, name) or builder in needs(name), '%s starts before its image is there' % name
 
 
 def test_grafana_needs_no_click():
     """Its data source is the stack's Prometheus, and its dashboards are those of the repository."""
-    stack = yaml.safe_load((ROOT / 'docker' / 'compose.yml').read_text())['services']
+    stack = services()
     provisioning = ROOT / 'docker' / 'grafana' / 'provisioning'
     (source,) = yaml.safe_load((provisioning / 'datasources' / 'prometheus.yml').read_text())['datasources']
     assert source['isDefault'] and source['type'] == 'prometheus'
@@ -403,13 +412,17 @@ def test_every_rule_can_be_evaluated(stack):
     assert len(rules()) == sum(len(group['rules']) for path in RULES for group in groups(path))
 
 
+def without_data(prometheus, dashboard):
+    """-> the queries of a dashboard that show nothing"""
+    return [expression for expression in expressions(dashboard)
+            if all(map(math.isnan, prometheus.query(filled_in(expression)).values()))]
+
+
 @one_stack
 @pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
 def test_every_query_returns_data(stack, path):
     dashboard = load(path)
-    without = [expression for expression in expressions(dashboard)
-               if all(map(math.isnan, stack.query(filled_in(expression)).values()))]
-    assert not without, 'no data for\n' + '\n'.join(without)
+    assert without_data(stack, dashboard) == []
     for variable in dashboard['templating']['list'][1:]:
         metric, label = re.fullmatch(r'label_values\((\w+), (\w+)\)', variable['query']['query']).groups()
         assert stack.get('label/%s/values' % label, **{'match[]': metric}), variable['name']
@@ -424,3 +437,56 @@ def test_every_selector_finds_series(stack, path):
     wanted = set().union(*map(selectors, asked))
     absent = sorted(selector for selector in wanted if not stack.query('count(%s)' % selector))
     assert wanted and not absent, 'not there:\n' + '\n'.join(absent)
+
+
+# Dashboards and the example programs: whoever starts the stack of docker/ sees something in every panel. Nothing is
+# refused, dropped or in conflict there.
+
+AGENT_IMAGES = {'statsbridge-agents-go': lambda name: [ROOT / 'build' / 'agents' / name],
+                'statsbridge-agents-python': lambda name: [sys.executable, '-m', name]}
+
+
+def start_programs(bridge):
+    """Starts those of the compose file, as it does, but for addresses and paths. -> the processes"""
+    here = {'http://bridge:9102': 'http://127.0.0.1:%d' % bridge.web, 'bridge:9125': '127.0.0.1:%d' % bridge.udp,
+            'appproxy:8000': '127.0.0.1:%d' % free_port(), '/var/lib/statsbridge': str(bridge.directory)}
+    started = []
+    for service in services().values():
+        if service['image'] in AGENT_IMAGES:
+            name, *options = service['command']
+            for there, address in here.items():
+                options = [option.replace(there, address) for option in options]
+            started.append(subprocess.Popen([*AGENT_IMAGES[service['image']](name), *options], cwd=ROOT / 'tests' / 'agents',
+                                            env={**CLIENT_ENVIRONMENT, **service.get('environment', {})}))
+    return started
+
+
+# They run in one process, so that they share the programs.
+one_example = pytest.mark.xdist_group('example')
+
+
+@pytest.fixture(scope='module')
+def example(tmp_path_factory):
+    """-> a Prometheus that scrapes a bridge to which the example programs send"""
+    directory = tmp_path_factory.mktemp('example')
+    bridge = Bridge(directory, bridge_flags(directory))
+    programs, prometheus = [], None
+    try:
+        bridge.await_ready()
+        programs = start_programs(bridge)
+        prometheus = Prometheus(directory, bridge.web, quick_config())
+        yield prometheus
+    finally:
+        for program in programs:
+            program.terminate()
+        ended = [program.wait(PATIENCE) for program in programs]
+        if prometheus:
+            prometheus.stop()
+        bridge.stop()
+    assert ended == [0] * 5
+
+
+@one_example
+@pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
+def test_example_programs_fill_every_panel(example, path):
+    await_equal(lambda: without_data(example, load(path)), [])

@@ -4,10 +4,12 @@
 
 The bridge must be started with --web.enable-target-api. What is registered goes when it was not renewed for --ttl.
 """
+import contextlib
 import http.client
 import http.server
 import json
 import pathlib
+import socket
 import threading
 import urllib.parse
 from typing import NamedTuple
@@ -164,6 +166,34 @@ class Worker:
         self.proxy.duration.observe(seconds, **circuit.labels(route))
 
 
+class Traefik:
+    """What the Traefik beside a Worker sends by itself, with its section metrics.datadog; here, of its metrics a few.
+
+    It knows services, not Circuits, and its lines are those of its own client whatever form this program sends.
+    """
+
+    def __init__(self, address):
+        host, _, port = address.rpartition(':')
+        self.address, self.socket = (host.strip('[]'), int(port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def lead(self, circuit, route, code, seconds):
+        """A request; one that the container could not answer is tried again."""
+        service = {'service': circuit.service + '@etcd'}
+        request = {'code': code, 'method': 'GET', 'protocol': 'http'}
+        self.send('service.request.total', 1, 'c', **request, **service)
+        self.send('service.retries.total', int(code >= '500'), 'c', **service)
+        self.send('service.server.up', 1, 'g', **service, url='http://' + route.address)
+        self.send('entrypoint.request.total', 1, 'c', **request, entrypoint='web')
+        self.send('entrypoint.request.duration', seconds, 'h', **request, entrypoint='web')
+        self.send('open.connections', 1, 'g', entrypoint='web', protocol='http')
+
+    def send(self, name, value, kind, **tags):
+        line = 'traefik.%s:%f|%s|#%s' % (name, value, kind, ','.join('%s:%s' % tag for tag in tags.items()))
+        # Its traffic does not suffer from a bridge that is away.
+        with contextlib.suppress(OSError):
+            self.socket.sendto(line.encode(), self.address)
+
+
 class Example:
     """A Coordinator and a Worker with a Circuit that stays and one that comes and goes."""
 
@@ -179,6 +209,7 @@ class Example:
                              traefik=at('10.0.0.2:8082'))
         self.chat = Circuit('5f0c2a', 'worker-1', (Route('a81b', at('10.0.0.7:8001')),
                                                    Route('b92d', at('10.0.0.8:8001'), is_healthy=False)))
+        self.traefik = arguments.traefik and Traefik(arguments.traefik)
         self.nightly = Circuit('77aa01', 'worker-1', (Route('c03e', at('10.0.0.9:8001')),))
         self.has_started = False
 
@@ -197,6 +228,8 @@ class Example:
         self.coordinator.create(self.nightly)
         for code, seconds in ('200', 0.04), ('200', 0.3), ('502', 7):
             self.worker.lead(self.chat, self.chat.routes[0], code, seconds)
+            if self.traefik:
+                self.traefik.lead(self.chat, self.chat.routes[0], code, seconds)
         self.coordinator.delete(self.nightly)
 
 
@@ -222,6 +255,7 @@ if __name__ == '__main__':
     arguments = command.parse(__doc__, registry=('http://127.0.0.1:9102', "the bridge's address for HTTP"),
                               ttl=('60s', 'how long what is registered stays without being renewed'),
                               token_file=(None, 'file with the bearer token for the registry'),
+                              traefik=(None, 'host:port to which a Traefik sends as well (UDP)'),
                               serve=(None, 'host:port to serve a page of metrics at, and to register for everything'))
     if arguments.serve:
         serve(arguments.serve)
