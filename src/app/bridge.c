@@ -153,6 +153,7 @@ bridge_free(struct bridge **slot)
 		free(bridge->conflict_names[i]);
 	index_fini(&bridge->conflict_index);
 	pthread_mutex_destroy(&bridge->conflict_lock);
+	free(bridge->shapes_since);
 	free(bridge->default_help);
 	free(bridge);
 	*slot = NULL;
@@ -187,7 +188,63 @@ clean_unmapped(struct bridge *bridge)
 	unmapped_clean(bridge->unmapped, counters);
 }
 
+/* ---- Shapes. ---- */
+
+/* A call of shapes_take_away(): all that was counted for a shape goes to the bridge's own account.
+ */
+static void
+fold_shape(void *ctx, uint32_t id, const struct shape *shape)
+{
+	struct bridge *bridge = ctx;
+	for (unsigned i = 0; i < bridge->settings.threads; i++)
+		ingest_take_hits(bridge->ingests[i], id, shape, &bridge->taken_shapes);
+}
+
 void
+bridge_void_spellings(struct bridge *bridge)
+{
+	atomic_fetch_add(&bridge->rules, 1);
+	free(bridge->shapes_since);
+	bridge->shapes_since = grace_now(bridge->grace);
+}
+
+/*
+ * Peers choose some of what makes shapes differ, so there may be no room for those of spellings
+ * that matter. To begin anew costs a look at all spellings that are known. So that is done when as
+ * many had to be looked at for want of room: it never more than doubles the cost.
+ */
+static bool
+is_room_wanted(const struct bridge *bridge)
+{
+	uint64_t known = SHAPES_MAX, forgotten = 0;
+	for (unsigned i = 0; i < bridge->settings.threads; i++) {
+		known += ingest_cache_count(bridge->ingests[i]);
+		forgotten += ingest_forgotten(bridge->ingests[i]);
+	}
+	return forgotten - bridge->forgotten > known;
+}
+
+static void
+collect_shapes(struct bridge *bridge)
+{
+	if (!bridge->shapes_since) {
+		if (is_room_wanted(bridge))
+			bridge_void_spellings(bridge);
+		return;
+	}
+	if (!grace_has_passed(bridge->grace, bridge->shapes_since))
+		return;
+	free(bridge->shapes_since);
+	bridge->shapes_since = NULL;
+	shapes_free_taken(bridge->shapes);
+	if (shapes_take_away(bridge->shapes, atomic_load(&bridge->rules), fold_shape, bridge))
+		bridge->shapes_since = grace_now(bridge->grace);
+	bridge->forgotten = 0;
+	for (unsigned i = 0; i < bridge->settings.threads; i++)
+		bridge->forgotten += ingest_forgotten(bridge->ingests[i]);
+}
+
+bool
 bridge_collect(struct bridge *bridge)
 {
 	struct retired_mapper **link = &bridge->retired_mappers;
@@ -198,6 +255,8 @@ bridge_collect(struct bridge *bridge)
 			link = &(*link)->next;
 	}
 	clean_unmapped(bridge);
+	collect_shapes(bridge);
+	return bridge->retired_mappers || bridge->shapes_since;
 }
 
 bool
@@ -209,7 +268,7 @@ bridge_reload(struct bridge *bridge, struct diag *diag)
 	unmapped_begin(bridge->unmapped, atomic_load(&bridge->rules) + 1);
 	struct retired_mapper *retired = xcalloc(1, sizeof(*retired));
 	retired->mapper = atomic_exchange(&bridge->mapper, mapper);
-	atomic_fetch_add(&bridge->rules, 1);
+	bridge_void_spellings(bridge);
 	retired->since = grace_now(bridge->grace);
 	retired->next = bridge->retired_mappers;
 	bridge->retired_mappers = retired;
@@ -259,6 +318,8 @@ bridge_conflict_name(const struct bridge *bridge, unsigned name)
 void
 bridge_total(const struct bridge *bridge, struct account *total)
 {
+	for (unsigned i = 0; i < ACCOUNT_COUNTERS; i++)
+		account_add(total, i, account_get(&bridge->taken_shapes, i));
 	for (unsigned i = 0; i < bridge->settings.threads; i++)
 		ingest_add_account(bridge->ingests[i], total);
 }

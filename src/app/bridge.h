@@ -1,6 +1,7 @@
 /*
  * app/bridge - what all threads share: the registry, the mapping rules in force, the shapes and the
- * names that conflict. No sockets, no loop: the daemon puts threads around it, tests drive it by hand.
+ * names that conflict. No sockets, no loop: the daemon puts threads around it, tests drive it by
+ * hand.
  */
 #ifndef APP_BRIDGE_H
 #define APP_BRIDGE_H
@@ -49,15 +50,21 @@ struct bridge {
 	struct ingest **ingests; /* one a thread; owned */
 
 	_Atomic(struct mapper *) mapper;
-	_Atomic uint64_t rules; /* grows with each change of `mapper`, from 1 */
+	/* From 1; what was worked out for a lower number is void. Grows with each change of
+	 * `mapper`. */
+	_Atomic uint64_t rules;
 
 	pthread_mutex_t conflict_lock;
 	char *conflict_names[CONFLICT_NAMES_MAX]; /* owned; written under the lock, in order */
 	struct index conflict_index; /* under the lock; items point into conflict_names */
 	_Atomic unsigned conflict_count;
 
-	/* Control thread only: rules that ingest threads may still use. */
-	struct retired_mapper *retired_mappers;
+	/* Control thread only. */
+	struct retired_mapper *retired_mappers; /* rules that ingest threads may still use */
+	struct grace_moment
+	    *shapes_since;  /* when shapes were last made void or taken away, or NULL */
+	uint64_t forgotten; /* ACCOUNT_NOT_REMEMBERED when there last was room for shapes again */
+	struct account taken_shapes; /* what was counted for shapes that were taken away */
 };
 
 /**
@@ -78,8 +85,19 @@ void bridge_free(struct bridge **bridge);
  */
 bool bridge_reload(struct bridge *bridge, struct diag *diag) MUST_CHECK;
 
-/** Frees rules that no thread uses any more; control thread, now and then. */
-void bridge_collect(struct bridge *bridge);
+/**
+ * Frees rules and shapes that no thread uses any more, and makes room for other shapes when too
+ * many spellings found none; control thread, now and then.
+ *
+ * @return whether there is more to do as soon as all threads have held nothing
+ */
+bool bridge_collect(struct bridge *bridge);
+
+/**
+ * Makes void what threads remember of spellings: those that come again are worked out again.
+ * Control thread.
+ */
+void bridge_void_spellings(struct bridge *bridge);
 
 /** @return microseconds since the bridge started */
 int64_t bridge_now_us(const struct bridge *bridge);
@@ -93,7 +111,8 @@ const char *bridge_conflict_name(const struct bridge *bridge, unsigned name);
 /** Appends the names that no rule matched since the rules were loaded, as JSON; control thread. */
 void bridge_write_unmapped(const struct bridge *bridge, struct buf *out);
 
-/** Adds up all threads' accounts, shapes multiplied out. @total zeroed by the caller */
+/** Adds up all threads' accounts, shapes multiplied out; control thread. @total zeroed by the
+ * caller */
 void bridge_total(const struct bridge *bridge, struct account *total);
 
 #endif

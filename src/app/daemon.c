@@ -132,7 +132,8 @@ second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	expire(daemon);
 	target_store_expire(daemon->targets);
 	registry_free_retired(daemon->bridge->registry);
-	bridge_collect(daemon->bridge);
+	if (bridge_collect(daemon->bridge))
+		start_grace(daemon);
 	listeners_poll_drops(&daemon->listeners);
 }
 
@@ -142,10 +143,9 @@ grace_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	struct daemon *daemon = watcher->data;
 	(void)events;
 	ev_timer_stop(loop, watcher);
-	bridge_collect(daemon->bridge);
-	expire(daemon);
-	if (daemon->bridge->retired_mappers)
+	if (bridge_collect(daemon->bridge))
 		start_grace(daemon);
+	expire(daemon);
 }
 
 /* ---- Start. ---- */

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Spellings that a thread remembers: one for each series that there may be, within these bounds. At the
- * load factor of the cache, a million take 64 MiB. */
+/* Spellings that a thread remembers: one for each series that there may be, within these bounds. At
+ * the load factor of the cache, a million take 64 MiB. */
 #define CACHE_ENTRIES_LEAST (UINT64_C(1) << 20)
 #define CACHE_ENTRIES_MAX (UINT64_C(1) << 24)
 /* Summary cells looked at in one turn of ingest_rotate(). */
@@ -39,8 +39,6 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	ingest->hits = shape_hits_new();
 	ingest->scratch = mapping_scratch_new();
 	ingest->text = ingest->foreseen_text = BUF_INIT;
-	for (unsigned i = 0; i < SHAPE_VALIDITIES; i++)
-		ingest->generations[i] = 1;
 	ingest_begin(ingest);
 	return ingest;
 }
@@ -68,12 +66,21 @@ ingest_set_relays(struct ingest *ingest, struct relay *const *relays, size_t cou
 	ingest->relay_count = count;
 }
 
-/* Voids what is known of spellings. Generations have 31 bits; 0 marks a free slot. */
+/*
+ * Voids what is known of spellings. Generations have 31 bits; 0 marks a free slot. No number is
+ * used twice while an entry may have it: its shape may have been taken away, and another validity
+ * have the id.
+ */
 static void
 next_generation(struct ingest *ingest, enum shape_validity validity)
 {
-	uint32_t *generation = &ingest->generations[validity];
-	*generation = *generation == INT32_MAX ? 1 : *generation + 1;
+	if (ingest->last_generation > INT32_MAX - SHAPE_VALIDITIES) {
+		raw_cache_clear(ingest->cache);
+		ingest->last_generation = 0;
+		for (unsigned i = 0; i < SHAPE_VALIDITIES; i++)
+			ingest->generations[i] = ++ingest->last_generation;
+	}
+	ingest->generations[validity] = ++ingest->last_generation;
 }
 
 static void
@@ -93,8 +100,10 @@ ingest_begin(struct ingest *ingest)
 	uint64_t frees = registry_frees(ingest->bridge->registry);
 	uint64_t places = value_limits_freed(ingest->bridge->limits);
 	bool is_reload = rules != ingest->rules_seen;
-	if (is_reload)
+	if (is_reload) {
 		next_generation(ingest, VALID_UNTIL_RELOAD);
+		memset(ingest->recent_shapes, 0, sizeof(ingest->recent_shapes));
+	}
 	if (is_reload || frees != ingest->frees_seen)
 		next_generation(ingest, VALID_UNTIL_FREED);
 	if (is_reload || places != ingest->places_seen)
@@ -122,24 +131,32 @@ ingest_add_account(const struct ingest *ingest, struct account *total)
 	for (unsigned i = 0; i < ACCOUNT_COUNTERS; i++)
 		account_add(total, i, account_get(ingest->account, i));
 	const struct shapes *shapes = ingest->bridge->shapes;
-	uint32_t count = shapes_count(shapes);
-	for (uint32_t id = 1; id <= count; id++) {
-		const struct shape_hits *hits = &ingest->hits[id];
-		uint64_t lines = atomic_load_explicit(&hits->lines, memory_order_relaxed);
-		uint64_t values = atomic_load_explicit(&hits->values, memory_order_relaxed);
-		uint64_t extra = atomic_load_explicit(&hits->extra_events, memory_order_relaxed);
-		if (lines || values)
-			shape_account(shapes_get(shapes, id), total, lines, values, values + extra);
-	}
+	uint32_t ids = shapes_ids(shapes);
+	for (uint32_t id = 1; id <= ids; id++)
+		shape_hits_account(&ingest->hits[id], shapes_get(shapes, id), total);
+}
+
+void
+ingest_take_hits(struct ingest *ingest, uint32_t id, const struct shape *shape,
+		 struct account *account)
+{
+	shape_hits_account(&ingest->hits[id], shape, account);
+	shape_hits_reset(&ingest->hits[id]);
+}
+
+uint64_t
+ingest_forgotten(const struct ingest *ingest)
+{
+	return account_get(ingest->account, ACCOUNT_NOT_REMEMBERED);
 }
 
 /* ---- Lines, in batches. ---- */
 
 /*
- * A line goes through three steps, each for a whole batch before the next one begins, so that what one
- * line waits for from memory comes while others are worked on: its ends are found and its spelling is
- * hashed; the spelling is looked up; the value is applied. What is not plain takes the long way in its
- * turn, so that lines count in the order they came in.
+ * A line goes through three steps, each for a whole batch before the next one begins, so that what
+ * one line waits for from memory comes while others are worked on: its ends are found and its
+ * spelling is hashed; the spelling is looked up; the value is applied. What is not plain takes the
+ * long way in its turn, so that lines count in the order they came in.
  */
 
 /* Step one. @return false when the line is not plain */
@@ -165,7 +182,8 @@ read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, si
 	return number_parse(span_of(line->text, len), &line->value) && isfinite(line->value);
 }
 
-/* Step two: what the spelling is known to mean. Leaves no shape where the line takes the long way. */
+/* Step two: what the spelling is known to mean. Leaves no shape where the line takes the long way.
+ */
 static void
 look_up(struct ingest *ingest, struct pending_line *line)
 {
@@ -213,7 +231,8 @@ static __attribute__((noinline)) void
 run_batch(struct ingest *ingest)
 {
 	unsigned count = ingest->pending_count, hits = 0;
-	/* Rules and series that other threads take away live on only while this one is seen to work. */
+	/* Rules and series that other threads take away live on only while this one is seen to
+	 * work. */
 	CHECK(grace_is_working(ingest->bridge->grace, ingest->thread));
 	ingest->pending_count = ingest->foreseen_count = 0;
 	if (UNLIKELY(ingest->lines_to_clock < count))
@@ -253,7 +272,8 @@ add_line(struct ingest *ingest, const struct scan *scan, const char *bytes, size
 		run_batch(ingest);
 }
 
-/* Takes the lines that end in the first bytes of a payload. @return bytes taken, with the line ends */
+/* Takes the lines that end in the first bytes of a payload. @return bytes taken, with the line ends
+ */
 static size_t
 take_piece(struct ingest *ingest, struct span payload)
 {

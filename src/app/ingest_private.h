@@ -105,6 +105,7 @@ struct ingest {
 	/* Entries of another generation are void; each enum shape_validity has its own. */
 	uint64_t rules_seen, frees_seen, places_seen;
 	uint32_t generations[SHAPE_VALIDITIES];
+	uint32_t last_generation;
 
 	/* Working memory of the slow path. */
 	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */

@@ -377,7 +377,7 @@ intern_shape(struct ingest *ingest, const struct shape *shape)
 				   RECENT_SHAPES];
 	if (*recent && memcmp(shapes_get(shapes, *recent), shape, sizeof(*shape)) == 0)
 		return *recent;
-	return *recent = shapes_intern(ingest->bridge->shapes, shape);
+	return *recent = shapes_intern(ingest->bridge->shapes, shape, ingest->rules_seen);
 }
 
 /* Whether a look at the ends of a line tells the key in hand, whatever the line's value is. */

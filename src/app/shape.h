@@ -1,9 +1,10 @@
 /*
  * app/shape - what a known spelling does, and what is counted for it.
  *
- * Shapes are interned: spellings that act and count alike share one, so that a hit costs one increment
- * in a small, hot array. They are never freed and there are at most SHAPES_MAX; a spelling whose shape
- * finds no room is simply not remembered.
+ * Shapes are interned: spellings that act and count alike share one, so that a hit costs one
+ * increment in a small, hot array. There are at most SHAPES_MAX; a spelling whose shape finds no
+ * room is simply not remembered. Each is wanted by the rules that spellings were last worked out
+ * with: once no thread uses former rules any more, what only they wanted is taken away.
  */
 #ifndef APP_SHAPE_H
 #define APP_SHAPE_H
@@ -13,6 +14,7 @@
 #include "base/index.h"
 #include "mapping/rule.h"
 #include "metrics/layout.h"
+#include "metrics/slots.h"
 #include "statsd/line.h"
 
 #include <pthread.h>
@@ -20,15 +22,15 @@
 
 #define SHAPES_MAX 65535
 /*
- * Of these, shapes with sampling, faults or refusals, whose number a peer chooses. The others follow
- * from the mapping rules, and always find room.
+ * Of these, shapes with sampling, faults or refusals, whose number a peer chooses. The others
+ * follow from the mapping rules, and always find room.
  */
 #define SHAPES_UNUSUAL_MAX (SHAPES_MAX / 2)
 
 enum shape_op {
 	SHAPE_REFUSE_LINE,    /* nothing behind the name is looked at */
 	SHAPE_REFUSE_SAMPLES, /* good values are refused, for the tallied reason */
-	SHAPE_UNBORN,	      /* no value has counted yet, so there is no series */
+	SHAPE_UNBORN,         /* no value has counted yet, so there is no series */
 	/* From here on there is a series. */
 	SHAPE_COUNTER,
 	SHAPE_GAUGE_SET,      /* a sign belongs to the number */
@@ -47,7 +49,7 @@ enum tally_unit {
 
 struct tally {
 	uint16_t counter; /* enum account_counter */
-	uint16_t unit;	  /* enum tally_unit */
+	uint16_t unit;    /* enum tally_unit */
 	uint32_t times;
 };
 
@@ -63,17 +65,17 @@ enum shape_validity {
 
 /* Compared bytewise when interned: zero it whole before filling it. */
 struct shape {
-	uint8_t op;   /* enum shape_op */
-	uint8_t type; /* enum statsd_type */
-	uint8_t kind; /* enum event_kind, with a series */
+	uint8_t op;       /* enum shape_op */
+	uint8_t type;     /* enum statsd_type */
+	uint8_t kind;     /* enum event_kind, with a series */
 	uint8_t validity; /* enum shape_validity */
 	uint8_t rate_count;
 	uint8_t tally_count;
-	uint32_t pool;	      /* of the series */
+	uint32_t pool;               /* of the series */
 	const struct layout *layout; /* of the pool */
-	double divisor; /* 1000 where milliseconds come */
-	double scale;	/* the rule's, else 1 */
-	double weight; /* observers: 1 / rate */
+	double divisor;              /* 1000 where milliseconds come */
+	double scale;                /* the rule's, else 1 */
+	double weight;               /* observers: 1 / rate */
 	/* Up to here a hit reads; what follows it rarely needs. */
 	double rates[STATSD_RATES_MAX];
 	struct tally tallies[TALLIES_MAX];
@@ -87,34 +89,70 @@ void shape_account(const struct shape *shape, struct account *account, uint64_t 
 		   uint64_t values, uint64_t events);
 
 struct shape_entry {
-	struct shape shape;
+	_Alignas(64) struct shape shape; /* what a hit reads of it is in one cache line */
 	uint32_t id;
+	bool is_unusual;
+	uint64_t rules; /* the last that it was interned for; under the lock */
 };
 
 /* Insides, here for shapes_get() alone. */
 struct shapes {
 	pthread_mutex_t lock;
-	struct index index; /* under the lock; items are struct shape_entry */
-	uint32_t unusual;   /* under the lock */
+	/* Under the lock. */
+	struct index index; /* items are struct shape_entry */
+	struct slots slots; /* of the entries */
+	uint32_t unusual;
+	uint16_t *free_ids; /* owned; room for all */
+	uint32_t free_count;
+
 	_Atomic uint32_t count;
+	_Atomic uint32_t ids; /* 1 to this number were ever given; written under the lock */
 	_Atomic(struct shape_entry *) entries[SHAPES_MAX + 1];
+
+	/* Control thread only. */
+	struct shape_entry **taken; /* owned; see shapes_take_away() */
+	uint32_t taken_count;
 };
 
 struct shapes *shapes_new(void);
 void shapes_free(struct shapes **shapes);
 
-/** @return the id of a shape, from 1, or 0 when there is no room; any thread */
-uint32_t shapes_intern(struct shapes *shapes, const struct shape *shape);
+/**
+ * Any thread.
+ *
+ * @rules  the number of those that the shape was worked out with, see struct bridge
+ * @return the id of a shape, from 1, or 0 when there is no room
+ */
+uint32_t shapes_intern(struct shapes *shapes, const struct shape *shape, uint64_t rules);
 
-/** @return a shape by an id that shapes_intern() gave; any thread, no lock */
+/**
+ * @return a shape by an id that shapes_intern() gave; any thread, no lock. When it has been taken
+ *away since, another one or one that does nothing: valid until the thread holds nothing
+ */
 static inline const struct shape *
 shapes_get(const struct shapes *shapes, uint32_t id)
 {
 	return &atomic_load_explicit(&shapes->entries[id], memory_order_acquire)->shape;
 }
 
-/** @return ids that exist: 1 to this number */
+/** @return shapes that there are; any thread */
 uint32_t shapes_count(const struct shapes *shapes);
+
+/** @return ids that were ever given: 1 to this number */
+uint32_t shapes_ids(const struct shapes *shapes);
+
+/**
+ * Takes away the shapes that were not interned for these rules, which all threads must use by now:
+ * none can meet one of them but by what it remembers of former rules. Control thread.
+ *
+ * @fold   is called with each, so that its hits are not forgotten
+ * @return whether any was; then shapes_free_taken() has work once every thread has held nothing
+ */
+bool shapes_take_away(struct shapes *shapes, uint64_t rules,
+		      void (*fold)(void *ctx, uint32_t id, const struct shape *shape), void *ctx);
+
+/** Frees what shapes_take_away() took before, and its ids. Control thread. */
+void shapes_free_taken(struct shapes *shapes);
 
 /* How often each shape was hit on one thread, by id. */
 struct shape_hits {
@@ -123,6 +161,13 @@ struct shape_hits {
 
 /** @return SHAPES_MAX + 1 zeroed entries, untouched pages cost nothing; freed with free() */
 struct shape_hits *shape_hits_new(void);
+
+/** Adds what was counted for a shape to an account. */
+void shape_hits_account(const struct shape_hits *hits, const struct shape *shape,
+			struct account *account);
+
+/** Begins anew; while the owner cannot meet the shape. */
+void shape_hits_reset(struct shape_hits *hits);
 
 /** Counts a hit; by the owner of `hits`. */
 static inline void

@@ -77,6 +77,13 @@ set_count(struct raw_cache *cache, uint64_t count)
 	atomic_store_explicit(&cache->count, count, memory_order_relaxed);
 }
 
+void
+raw_cache_clear(struct raw_cache *cache)
+{
+	memset(cache->slots, 0, slots_bytes(cache->size));
+	set_count(cache, 0);
+}
+
 static size_t
 larger_size(const struct raw_cache *cache)
 {

@@ -49,6 +49,9 @@ struct raw_cache {
 struct raw_cache *raw_cache_new(size_t max_entries);
 void raw_cache_free(struct raw_cache **cache);
 
+/** Forgets all. */
+void raw_cache_clear(struct raw_cache *cache);
+
 /**
  * @return a key's home, the first slot of a cache line, to be fetched ahead. Homes keep the order of
  *         keys whatever the size, so that growing is one pass, in place.

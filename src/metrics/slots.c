@@ -10,6 +10,7 @@
 /* Chunks begin at multiples of this, so that a record's address tells its chunk. */
 #define CHUNK_SIZE ((size_t)64 << 10)
 #define RECORD_MAX 1024
+#define CACHE_LINE 64
 
 /* What is in a slot that holds no record. */
 struct free_slot {
@@ -17,7 +18,8 @@ struct free_slot {
 };
 
 struct slots_chunk {
-	LIST_ENTRY(slots_chunk) link; /* in one of the lists, unless it is full */
+	/* So that records whose size is a multiple of it begin with a cache line. */
+	_Alignas(CACHE_LINE) LIST_ENTRY(slots_chunk) link; /* in one of the lists, unless it is full */
 	struct free_slot *free; /* list of slots that were given back */
 	size_t used;		/* bytes from the start that were ever taken, this header among them */
 	size_t live;		/* records */

@@ -27,7 +27,7 @@ struct slots {
 /** @size of a record: a multiple of 8, at most 1024 */
 void slots_init(struct slots *slots, size_t size);
 
-/** @return room for a record, aligned to eight, uninitialised */
+/** @return room for a record, uninitialised; aligned to eight, or 64 if its size is a multiple of that */
 void *slots_take(struct slots *slots) __attribute__((returns_nonnull));
 void slots_give_back(struct slots *slots, void *record);
 

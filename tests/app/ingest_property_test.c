@@ -149,11 +149,10 @@ assert_same_unmapped(const struct pipeline *a, const struct pipeline *b)
 /* After so many lines all is compared; fewer find the line that makes a difference. */
 #define COMPARED_LINES 50
 
-/* To the ingest threads this is a reload: no spelling is known any more. */
 static void
 send_as_new(struct pipeline *p, struct span payload)
 {
-	atomic_fetch_add(&p->bridge->rules, 1);
+	bridge_void_spellings(p->bridge);
 	pipeline_send(p, 0, payload);
 }
 

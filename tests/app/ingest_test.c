@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "app/ingest_private.h"
 #include "app/pipeline.h"
 
 static struct pipeline
@@ -202,6 +203,87 @@ test_ingest__shapes_are_bounded(void **state)
 	pipeline_fini(&p);
 }
 
+static uint64_t
+forgotten(const struct pipeline *p)
+{
+	return ingest_forgotten(p->bridge->ingests[0]);
+}
+
+/* Sends samples with different rates, a batch of them at once. @return how many */
+static uint64_t
+send_rates(struct pipeline *p, unsigned from, unsigned to)
+{
+	struct buf lines = BUF_INIT;
+	for (unsigned rate = from; rate < to; rate++)
+		buf_printf(&lines, "%sflood:1|ms|@0.%06u1", lines.len ? "\n" : "", rate);
+	pipeline_send(p, 0, buf_span(&lines));
+	buf_fini(&lines);
+	return to - from;
+}
+
+/* Peers use up all room for shapes: it is made anew, and what was counted stays counted. */
+static void
+test_ingest__room_for_shapes_is_made_anew(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	uint64_t sent = 0;
+	unsigned rate = 0;
+	for (; !forgotten(&p); rate += 1000)
+		sent += send_rates(&p, rate, rate + 1000);
+	assert_in_range(shapes_count(p.bridge->shapes), SHAPES_UNUSUAL_MAX, SHAPES_UNUSUAL_MAX + 2);
+	/* Few are not worth to begin anew. */
+	assert_false(bridge_collect(p.bridge));
+	pipeline_send(&p, 0, SPAN("late:1|c|@0.3"));
+	uint64_t before = forgotten(&p);
+	pipeline_send(&p, 0, SPAN("late:1|c|@0.3"));
+	assert_int_equal(forgotten(&p), before + 1);
+
+	/* Not while a thread may still work with what it knew. */
+	grace_begin(p.bridge->grace, 0);
+	for (unsigned turns = 0; !bridge_collect(p.bridge); turns++, rate += 1000) {
+		assert_in_range(turns, 0, 1000);
+		grace_end(p.bridge->grace, 0);
+		sent += send_rates(&p, rate, rate + 1000);
+		grace_begin(p.bridge->grace, 0);
+	}
+	assert_true(bridge_collect(p.bridge));
+	assert_true(shapes_count(p.bridge->shapes) >= SHAPES_UNUSUAL_MAX);
+	grace_end(p.bridge->grace, 0);
+	pipeline_send(&p, 0, SPAN("late:1|c|@0.3"));
+	while (bridge_collect(p.bridge))
+		;
+	before = forgotten(&p);
+	pipeline_send(&p, 0, SPAN("late:1|c|@0.3\nlate:1|c|@0.3\nother:1|c|@0.3"));
+	assert_int_equal(forgotten(&p), before);
+	assert_int_equal(shapes_count(p.bridge->shapes), 2); /* one a name */
+	sent += send_rates(&p, 0, 1000);
+	assert_int_equal(forgotten(&p), before);
+	assert_counter(&p, ACCOUNT_LINES_WITH_SAMPLES, sent + 6);
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, sent + 6);
+	pipeline_fini(&p);
+}
+
+/* A number that has come round again must not make valid what was remembered under it long ago. */
+static void
+test_ingest__generations_come_round(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, NULL);
+	struct ingest *ingest = p.bridge->ingests[0];
+	pipeline_send(&p, 0, SPAN("a:1|c\nb:1|c"));
+	assert_true(ingest_cache_count(ingest) > 0);
+	ingest->last_generation = INT32_MAX - SHAPE_VALIDITIES - 1;
+	for (unsigned i = 0; i < 3; i++) {
+		bridge_void_spellings(p.bridge);
+		pipeline_send(&p, 0, SPAN("a:1|c"));
+	}
+	assert_int_equal(ingest_cache_count(ingest), 1);
+	assert_in_range(ingest->last_generation, 1, 100);
+	assert_exposed(&p, "\na 4\n");
+	pipeline_fini(&p);
+}
+
 /* ---- New spellings that are worked out ahead of each other. ---- */
 
 static void
@@ -291,6 +373,8 @@ main(void)
 	    cmocka_unit_test(test_ingest__line_meets_dying_series_within_a_batch),
 	    cmocka_unit_test(test_ingest__conflict_names_are_bounded),
 	    cmocka_unit_test(test_ingest__shapes_are_bounded),
+	    cmocka_unit_test(test_ingest__room_for_shapes_is_made_anew),
+	    cmocka_unit_test(test_ingest__generations_come_round),
 	    cmocka_unit_test(test_ingest__new_spellings_of_one_series_in_a_batch),
 	    cmocka_unit_test(test_ingest__new_spellings_among_other_lines),
 	    cmocka_unit_test(test_ingest__new_spellings_of_long_names),
