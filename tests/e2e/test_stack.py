@@ -89,7 +89,7 @@ def test_grafana_needs_no_click():
     environment = stack['grafana']['environment']
     assert environment['GF_AUTH_ANONYMOUS_ENABLED'] == environment['GF_AUTH_DISABLE_LOGIN_FORM'] == 'true'
     assert environment['GF_AUTH_BASIC_ENABLED'] == 'false'
-    assert (ROOT / 'docker' / 'grafana' / 'dashboards').is_dir()
+    assert DASHBOARD_FOLDER.is_dir()
 
 
 def test_configuration_passes_the_check():
@@ -131,11 +131,18 @@ def test_gui_agents_have_what_their_document_promises():
 
 # Each alert fires in some case of its test file, and stays silent in another that has the same metrics.
 
+def promtool_cases(path):
+    return yaml.safe_load((RULE_TESTS / path.name).read_text())['tests']
+
+
+def labels_of(series):
+    return dict(re.findall(r'(\w+)="([^"]*)"', series))
+
+
 def cases(path):
     """-> [(the labels of each alert that fires, the names of the metrics that there are)] of a test file"""
-    for case in yaml.safe_load((RULE_TESTS / path.name).read_text())['tests']:
-        firing = [dict(re.findall(r'(\w+)="([^"]*)"', sample['labels']))
-                  for test in case['promql_expr_test'] for sample in test['exp_samples']]
+    for case in promtool_cases(path):
+        firing = [labels_of(sample['labels']) for test in case['promql_expr_test'] for sample in test['exp_samples']]
         yield firing, {series['series'].split('{')[0] for series in case['input_series']}
 
 
@@ -168,6 +175,39 @@ def test_alert_has_a_firing_and_a_silent_case(path):
         assert used <= labels, '%s speaks of labels that it has not' % name
 
 
+# Where an alert adds up, one group of series that is fine neither hides another nor fires with it.
+
+LABEL_LISTS = re.compile(r'\bby \(([^)]*)\)')
+
+
+def group_of(series, by):
+    return tuple(labels_of(series).get(label, '') for label in by)
+
+
+def groups_in(case, metrics, by):
+    """-> the values of the labels `by` that the metrics have in a case"""
+    return {group_of(each['series'], by) for each in case['input_series'] if each['series'].split('{')[0] in metrics}
+
+
+def groups_that_fire(case, alert, by):
+    return {group_of(sample['labels'], by) for test in case['promql_expr_test'] for sample in test['exp_samples']
+            if labels_of(sample['labels'])['alertname'] == alert}
+
+
+def has_a_silent_group(case, alert, metrics, by):
+    firing = groups_that_fire(case, alert, by)
+    return firing and groups_in(case, metrics, by) - firing
+
+
+@pytest.mark.parametrize('path', RULES, ids=name_of)
+def test_alert_that_adds_up_tells_groups_apart(path):
+    for rule in alerts(path):
+        by = sorted({label for labels in LABEL_LISTS.findall(rule['expr']) for label in labels.split(', ')} - {'le'})
+        metrics = metrics_of(path, rule['expr'])
+        assert not by or any(has_a_silent_group(case, rule['alert'], metrics, by) for case in promtool_cases(path)), \
+            'no case of tests/rules/%s lets %s fire for one %s beside another' % (path.name, rule['alert'], ', '.join(by))
+
+
 # That the test files can fail: with alerts that fire always, or never.
 
 @pytest.mark.parametrize('path', RULES, ids=name_of)
@@ -188,7 +228,8 @@ def test_changed_rules_are_found(tmp_path, path, expression):
 
 # Dashboards: what they look like.
 
-DASHBOARDS = sorted((ROOT / 'docker' / 'grafana' / 'dashboards').glob('*.json'))
+DASHBOARD_FOLDER = ROOT / 'docker' / 'grafana' / 'dashboards'
+DASHBOARDS = sorted(DASHBOARD_FOLDER.glob('*.json'))
 PANELS = ('stat', 'gauge', 'timeseries', 'table')
 UNITS = ('none', 'short', 'percentunit', 's', 'bytes', 'Bps', 'reqps', 'ops', 'cps', 'pps')
 SOURCE = {'type': 'prometheus', 'uid': '${datasource}'}
@@ -273,7 +314,7 @@ def test_dashboard_has_no_fault(path):
 
 def test_dashboard_of_agentos_has_what_its_document_promises():
     found = {}
-    for panel in load(ROOT / 'docker' / 'grafana' / 'dashboards' / 'agentos.json')['panels']:
+    for panel in load(DASHBOARD_FOLDER / 'agentos.json')['panels']:
         if panel['type'] == 'row':
             section = found.setdefault(panel['title'], [])
         else:
@@ -301,7 +342,7 @@ def change(dashboard, what):
     (lambda dashboard, panel, target: target.update(expr='x{a="$nobody"}'), 'unknown variable'),
 ])
 def test_fault_is_found(what, fault):
-    dashboard = load(ROOT / 'docker' / 'grafana' / 'dashboards' / 'agentos.json')
+    dashboard = load(DASHBOARD_FOLDER / 'agentos.json')
     change(dashboard, what)
     assert any(fault in each for each in faults('agentos', dashboard))
 
@@ -437,6 +478,33 @@ def test_every_selector_finds_series(stack, path):
     wanted = set().union(*map(selectors, asked))
     absent = sorted(selector for selector in wanted if not stack.query('count(%s)' % selector))
     assert wanted and not absent, 'not there:\n' + '\n'.join(absent)
+
+
+# Panels that divide one series by another, where the one has never been.
+
+@pytest.mark.parametrize('dashboard, title, there, value', [
+    ('agentos', 'Cache Hit Ratio', 'cache_operations_total{operation="get",result="miss"}', 0),
+    ('agentos', 'A2A Error Rate', 'a2a_requests_total{agent="navi",operation="run",status="success"}', 0),
+    ('agentcube', 'Creation Failures', 'agentcube_sandbox_create_total{kind="AgentRuntime",status="success"}', 0),
+    ('agentcube', 'Proxy Errors', 'agentcube_router_request_duration_seconds_count{kind="AgentRuntime"}', 0),
+    ('appproxy', 'Server Errors', 'appproxy_route_requests_total{circuit_id="a",session_id="1",worker_authority="w",code="200"}', 0),
+    ('conduit-manager', 'HTTP Success', 'manager_http_requests_total{method="GET",endpoint="/",status_code="200"}', 1),
+    ('conduit-manager', 'RPC Success', 'manager_rpc_calls_total{service="s",method="m",status="success"}', 1),
+    ('conduit-gateway', 'HTTP Success', 'gateway_http_requests_total{method="GET",endpoint="/",status_code="200"}', 1),
+    ('conduit-gateway', 'RPC Success', 'gateway_rpc_calls_total{service="s",method="m",status="success"}', 1),
+    ('conduit-agent', 'HTTP Success', 'agent_http_requests_total{method="GET",endpoint="/",status_code="200"}', 1),
+    ('conduit-agent', 'RPC Success', 'agent_rpc_calls_total{service="s",method="m",status="success"}', 1),
+    ('statsbridge', 'Lines Refused', 'statsbridge_lines_total{instance="a"}', 0),
+    ('statsbridge', 'Samples Dropped', 'statsbridge_samples_total{instance="a"}', 0),
+])
+def test_quotient_is_shown_without_one_of_its_parts(tmp_path, dashboard, title, there, value):
+    (panel,) = [panel for panel in panels(load(DASHBOARD_FOLDER / (dashboard + '.json'))) if panel['title'] == title]
+    (target,) = panel['targets']
+    test = {'expr': filled_in(target['expr']), 'eval_time': '5m', 'exp_samples': [{'labels': '{}', 'value': value}]}
+    case = {'interval': '1m', 'input_series': [{'series': there, 'values': '0+1x9'}], 'promql_expr_test': [test]}
+    (tmp_path / 'test.yml').write_text(yaml.safe_dump({'tests': [case]}))
+    done = promtool('test', 'rules', tmp_path / 'test.yml')
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # Dashboards and the example programs: whoever starts the stack of docker/ sees something in every panel. Nothing is
