@@ -180,7 +180,8 @@ check:
 docker-test:
 	@sh tests/tools/install.sh build check docker
 	@$(MAKE) --no-print-directory all
-	STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/docker $(E)
+	REVISION="$$(git rev-parse HEAD)" CREATED="$$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+		STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q tests/docker $(E)
 
 clean:
 	rm -rf build build-*

@@ -33,5 +33,5 @@ def images(engine):
     make_base(engine)
     make_prometheus(engine, prometheus)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        for built in [pool.submit(engine.build, *each) for each in builds().items()]:
+        for built in [pool.submit(engine.build, *each) for each in builds(engine.services()).items()]:
             built.result()

@@ -25,23 +25,31 @@ BUILD_PATIENCE = 900
 PATH = '/usr/sbin:/usr/bin:/sbin:/bin'
 
 
+# What `make docker-test` says of the image.
+ABOUT = {name: os.environ.get(name, '') for name in ('REVISION', 'CREATED')}
+
+# Bytes that the engine's data fits in: twice what it needs.
+DATA_SIZE = 4 << 30
+
+
 def services():
     return yaml.safe_load(COMPOSE.read_text())['services']
 
 
-def builds():
+def builds(services):
     """-> {image: the `build` section that makes it}"""
-    return {service['image']: service['build'] for service in services().values() if 'build' in service}
+    return {service['image']: service['build'] for service in services.values() if 'build' in service}
 
 
 def base_images():
     """The images that the repository does not make: those the Dockerfiles and the compose file start from."""
     stages, found = set(), set()
-    for file in {DOCKER / build['context'] / build['dockerfile'] for build in builds().values()}:
+    made = builds(services())
+    for file in {DOCKER / build['context'] / build['dockerfile'] for build in made.values()}:
         for image, stage in re.findall(r'^FROM (\S+)(?: AS (\S+))?$', file.read_text(), re.MULTILINE):
             found.add(image)
             stages.add(stage)
-    return found - stages | {service['image'] for service in services().values()} - builds().keys()
+    return found - stages | {service['image'] for service in services().values()} - made.keys()
 
 
 def run(argv, timeout=BUILD_PATIENCE, **how):
@@ -52,11 +60,19 @@ def run(argv, timeout=BUILD_PATIENCE, **how):
     return done.stdout.decode()
 
 
+def memory_available():
+    """In bytes."""
+    return int(re.search(r'^MemAvailable:\s+(\d+) kB$', pathlib.Path('/proc/meminfo').read_text(), re.MULTILINE)[1]) << 10
+
+
 class Engine:
     def __init__(self, path=PATH):
         assert os.geteuid() == 0, 'the Docker engine needs root: run this as root or with sudo'
         # Its sockets live here, and a socket's path has at most 107 bytes.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='statsbridge-docker-'))
+        if memory_available() >= 2 * DATA_SIZE:
+            # Nothing of it is to last, and from a disk it would take minutes to remove.
+            run(['mount', '-t', 'tmpfs', '-o', 'size=%d,mode=700' % DATA_SIZE, 'statsbridge-docker', self.directory])
         self.socket = self.directory / 'socket'
         self._log = self.directory / 'log'
         # No settings of whoever runs this.
@@ -100,7 +116,7 @@ class Engine:
 
     def _mounts(self):
         mounts = [line.split()[1] for line in pathlib.Path('/proc/self/mounts').read_text().splitlines()]
-        return [mount for mount in mounts if mount.startswith(str(self.directory) + '/')]
+        return [mount for mount in mounts if self.directory in (pathlib.Path(mount), *pathlib.Path(mount).parents)]
 
     def docker(self, *arguments, **how):
         return run(['docker', *arguments], env=self.environment, **how)
@@ -110,10 +126,15 @@ class Engine:
         return run(['docker-compose', '--file', COMPOSE, *arguments],
                    env={**self.environment, **{name: str(value) for name, value in settings.items()}})
 
+    def services(self):
+        """Those of the compose file as docker-compose reads it."""
+        return yaml.safe_load(self.compose('config', **ABOUT))['services']
+
     def build(self, image, build):
         """Builds an image as a `build` section of the compose file says."""
         context = DOCKER / build['context']
-        self.docker('build', '--network=host', '--tag', image, '--file', context / build['dockerfile'], context)
+        arguments = ['--build-arg=%s=%s' % each for each in build.get('args', {}).items()]
+        self.docker('build', '--network=host', '--tag', image, '--file', context / build['dockerfile'], *arguments, context)
 
 
 def mirror():
@@ -133,6 +154,8 @@ def make_base(engine):
     if certificates.is_dir():
         shutil.copytree(certificates, root / 'usr/local/share/ca-certificates', dirs_exist_ok=True)
     run(['chroot', root, 'apt-get', 'clean'], env=engine.environment)
+    # Also as there: who builds an image does not wait for the disk.
+    (root / 'etc/dpkg/dpkg.cfg.d/docker-apt-speedup').write_text('force-unsafe-io\n')
     archive = engine.directory / 'root.tar'
     run(['tar', '-C', root, '-cf', archive, '.'])
     engine.docker('import', '--change', 'CMD ["bash"]', archive, BASE)

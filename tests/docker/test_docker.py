@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from bridge import BINARY, PATIENCE, await_condition, await_equal, free_port
-from engine import BASE, DOCKER, PATH, Engine, services
+from engine import ABOUT, BASE, DOCKER, PATH, Engine, services
 from pack import BOUND_LABEL, PARTS, find_packs
 from promql import PromApi
 
@@ -54,17 +54,30 @@ def test_engine_that_cannot_start_is_a_failure(tmp_path):
     assert set(pathlib.Path(tempfile.gettempdir()).glob('statsbridge-docker-*')) == before
 
 
+def labels_of(engine, image):
+    labels = inspect(engine, 'image', image)['Config']['Labels']
+    return {name.removeprefix('org.opencontainers.image.'): value for name, value in labels.items()}
+
+
 def test_image_says_what_it_is(engine, images):
     config = inspect(engine, 'image', IMAGE)['Config']
     version = subprocess.check_output([BINARY, '--version'], text=True).split()[2]
-    labels = {name.removeprefix('org.opencontainers.image.'): value for name, value in config['Labels'].items()}
+    labels = labels_of(engine, IMAGE)
     assert labels['title'] == 'statsbridge'
     assert labels['version'] == version
     assert labels['licenses'] == 'Apache-2.0'
     assert labels['description'] and labels['base.name']
+    assert labels['revision'] == (ABOUT['REVISION'] or 'unknown')
+    assert labels['created'] == (ABOUT['CREATED'] or '1970-01-01T00:00:00Z')
     assert sorted(config['ExposedPorts']) == ['9102/tcp', '9125/tcp', '9125/udp']
     assert config['User'] == '65534:65534'
     assert config['Entrypoint'] == ['/bin/statsbridge']
+
+
+def test_image_without_arguments_says_that_it_does_not_know(engine, images):
+    engine.build('statsbridge-of-unknown-source', {'context': '..', 'dockerfile': 'docker/Dockerfile'})
+    labels = labels_of(engine, 'statsbridge-of-unknown-source')
+    assert (labels['revision'], labels['created']) == ('unknown', '1970-01-01T00:00:00Z')
 
 
 def test_image_holds_no_tools(engine, images):
@@ -192,5 +205,6 @@ def test_stack_runs_hardened(engine, stack):
         else:
             assert state['Status'] == 'running' and found['RestartCount'] == 0, found['Name']
         assert found['Config']['User'] not in ('', '0', 'root'), found['Name']
-        if 'prometheus' not in found['Name']:
-            assert found['HostConfig']['ReadonlyRootfs'] and found['HostConfig']['CapDrop'] == ['ALL'], found['Name']
+        host = found['HostConfig']
+        assert host['ReadonlyRootfs'] and host['CapDrop'] == ['ALL'], found['Name']
+        assert host['SecurityOpt'] == ['no-new-privileges:true'], found['Name']

@@ -75,6 +75,12 @@ def test_compose_builds_each_image_once():
         assert builder in (None, name) or builder in needs(name), '%s starts before its image is there' % name
 
 
+def test_compose_confines_every_container():
+    for name, service in services().items():
+        assert service['read_only'] and service['cap_drop'] == ['ALL'], name
+        assert service['security_opt'] == ['no-new-privileges:true'], name
+
+
 def test_grafana_needs_no_click():
     """Its data source is the stack's Prometheus, and its dashboards are those of the repository."""
     stack = services()
