@@ -486,6 +486,23 @@ def test_every_selector_finds_series(stack, path):
     assert wanted and not absent, 'not there:\n' + '\n'.join(absent)
 
 
+def test_bridge_alone_shows_zeros(start_bridge, tmp_path):
+    """What has never been is 0, not an empty panel. Without a mapping file there is no limit of label values to show."""
+    bridge = start_bridge()
+    prometheus = Prometheus(tmp_path, bridge.web, quick_config())
+    dashboard = load(DASHBOARD_FOLDER / 'statsbridge.json')
+
+    def empty_panels():
+        bridge.send_udp('lines:1|c')
+        silent = without_data(prometheus, dashboard)
+        return [panel['title'] for panel in panels(dashboard) if all(target['expr'] in silent for target in panel['targets'])]
+
+    try:
+        await_equal(empty_panels, ['Label Values against max_values'])
+    finally:
+        prometheus.stop()
+
+
 # Panels that divide one series by another, where the one has never been.
 
 @pytest.mark.parametrize('dashboard, title, there, value', [
@@ -564,3 +581,12 @@ def example(tmp_path_factory):
 @pytest.mark.parametrize('path', DASHBOARDS, ids=name_of)
 def test_example_programs_fill_every_panel(example, path):
     await_equal(lambda: without_data(example, load(path)), [])
+
+
+@one_example
+@pytest.mark.parametrize('system, alert', [('conduit', 'ConduitComponentDown'), ('gui-agents', 'GuiAgentsDown')])
+def test_example_programs_do_not_look_dead(example, system, alert):
+    (rule,) = [rule for rule in alerts(PROMETHEUS / 'rules' / (system + '.yml')) if rule['alert'] == alert]
+    (metric,) = {name.split('{')[0] for name in selectors(rule['expr'])}
+    await_condition(lambda: example.query(metric), 'a scrape of what tells that they live')
+    await_equal(lambda: example.query(rule['expr']), {})
