@@ -18,6 +18,12 @@
 #define SMALL_AREA (XPAGES_HUGE_FROM - 4096)
 #define HUGE_PAGE ((size_t)2 << 20)
 
+/*
+ * Slots that one put moves, and those up to the next free one: a batch of new spellings waits for some
+ * ten microseconds, and the table has grown before it has got a fiftieth more entries.
+ */
+#define MOVED_AT_ONCE 128
+
 static size_t
 slots_bytes(size_t size)
 {
@@ -30,19 +36,25 @@ round_up(size_t bytes, size_t unit)
 	return (bytes + unit - 1) / unit * unit;
 }
 
-/* The table of now, at the end of an area that is large enough for `bytes` of it. */
 static void
-use_area(struct raw_cache *cache, size_t bytes)
+area_alloc(struct raw_area *area, size_t len)
 {
-	char *area = xpages_alloc(bytes);
-	char *slots = area + bytes - slots_bytes(cache->size);
-	if (cache->area) {
-		memcpy(slots, cache->slots, slots_bytes(cache->size));
-		xpages_free(cache->area, cache->area_bytes);
-	}
-	cache->slots = (struct raw_entry *)slots;
-	cache->area = area;
-	cache->area_bytes = bytes;
+	*area = (struct raw_area){xpages_alloc(len), len};
+}
+
+static void
+area_free(struct raw_area *area)
+{
+	if (area->bytes)
+		xpages_free(area->bytes, area->len);
+	*area = (struct raw_area){0};
+}
+
+static struct raw_table
+table_at_end(const struct raw_area *area, size_t size)
+{
+	char *slots = area->bytes + area->len - slots_bytes(size);
+	return (struct raw_table){(struct raw_entry *)slots, size};
 }
 
 struct raw_cache *
@@ -50,17 +62,19 @@ raw_cache_new(size_t max_entries)
 {
 	struct raw_cache *cache = xcalloc(1, sizeof(*cache));
 	cache->size_max = max_entries * 2 > SIZE_MIN ? max_entries * 2 : SIZE_MIN;
-	cache->size = SIZE_MIN;
 	size_t most = round_up(slots_bytes(cache->size_max), 4096);
-	use_area(cache, most < SMALL_AREA ? most : SMALL_AREA);
+	area_alloc(&cache->area, most < SMALL_AREA ? most : SMALL_AREA);
+	cache->tables[0] = table_at_end(&cache->area, SIZE_MIN);
 	return cache;
 }
 
 void
 raw_cache_free(struct raw_cache **cache)
 {
-	if (*cache)
-		xpages_free((*cache)->area, (*cache)->area_bytes);
+	if (*cache) {
+		area_free(&(*cache)->area);
+		area_free(&(*cache)->area_before);
+	}
 	free(*cache);
 	*cache = NULL;
 }
@@ -77,19 +91,13 @@ set_count(struct raw_cache *cache, uint64_t count)
 	atomic_store_explicit(&cache->count, count, memory_order_relaxed);
 }
 
-void
-raw_cache_clear(struct raw_cache *cache)
-{
-	memset(cache->slots, 0, slots_bytes(cache->size));
-	set_count(cache, 0);
-}
-
 static size_t
 larger_size(const struct raw_cache *cache)
 {
-	size_t larger = cache->size + (cache->size < 4096 ? cache->size : cache->size / 8 * 2);
+	size_t size = cache->tables[0].size;
+	size_t larger = size + (size < 4096 ? size : size / 8 * 2);
 	if (slots_bytes(larger) > SMALL_AREA) {
-		size_t one_more = round_up(slots_bytes(cache->size) + 1, HUGE_PAGE);
+		size_t one_more = round_up(slots_bytes(size) + 1, HUGE_PAGE);
 		size_t bytes = slots_bytes(larger) / HUGE_PAGE * HUGE_PAGE;
 		bytes = bytes > one_more ? bytes : one_more;
 		larger = bytes / sizeof(struct raw_entry) - RAW_CACHE_WINDOW;
@@ -109,42 +117,109 @@ free_slot(struct raw_cache *cache, struct hash128 key)
 	return NULL;
 }
 
+static bool
+is_growing(const struct raw_cache *cache)
+{
+	return cache->tables[1].size > 0;
+}
+
+static void
+start_growing(struct raw_cache *cache)
+{
+	size_t size = larger_size(cache);
+	if (slots_bytes(size) > cache->area.len) {
+		cache->area_before = cache->area;
+		area_alloc(&cache->area, round_up(slots_bytes(cache->size_max), HUGE_PAGE));
+	}
+	cache->tables[1] = table_at_end(&cache->area, size);
+}
+
+static void
+use_larger(struct raw_cache *cache)
+{
+	cache->tables[0] = cache->tables[1];
+	cache->tables[1] = (struct raw_table){0};
+	cache->moved_below = cache->moved_slots = 0;
+}
+
+void
+raw_cache_clear(struct raw_cache *cache)
+{
+	if (is_growing(cache))
+		use_larger(cache);
+	area_free(&cache->area_before);
+	memset(cache->tables[0].slots, 0, slots_bytes(cache->tables[0].size));
+	set_count(cache, 0);
+}
+
+/* From the old table; the cache knows already that the key is at home in the new one. */
+static void
+move_entry(struct raw_cache *cache, struct raw_entry *old, raw_cache_stale_fn *is_stale, void *ctx)
+{
+	struct raw_entry entry = *old;
+	if (!entry.generation)
+		return;
+	old->generation = 0;
+	struct raw_entry *slot = is_stale(ctx, &entry) ? NULL : free_slot(cache, entry.key);
+	if (slot)
+		*slot = entry;
+	else
+		set_count(cache, raw_cache_count(cache) - 1);
+}
+
+/* @return the first home that is not before a slot */
+static size_t
+next_home(size_t slot)
+{
+	return (slot + 1) & ~(size_t)1;
+}
+
+/* @return the lowest key that is at home there, in a table that has more homes */
+static uint64_t
+first_key(size_t home, size_t size)
+{
+	return (uint64_t)((((unsigned __int128)home << 64) + size - 1) / size);
+}
+
 /*
  * The table grows to the front, so that its entries lie behind where they go. No home moves by more
- * than the table grows: each one that is taken out, in their order, finds a place at or before its
+ * than the table grows: each entry that is taken out, in their order, finds a place at or before its
  * old one.
+ *
+ * What is moved ends before a free slot: entries behind it have their homes behind it too, and none of
+ * them is looked for by way of a slot that has become free. A put may take that slot, or ones behind it
+ * when it is taken, for a key that was moved; such an entry is moved once more, with its neighbours.
  */
 static void
-grow(struct raw_cache *cache, raw_cache_stale_fn *is_stale, void *ctx)
+grow_some(struct raw_cache *cache, raw_cache_stale_fn *is_stale, void *ctx)
 {
-	size_t size = larger_size(cache), shift = size - cache->size;
-	if (slots_bytes(size) > cache->area_bytes)
-		use_area(cache, round_up(slots_bytes(cache->size_max), HUGE_PAGE));
-	cache->slots -= shift;
-	cache->size = size;
-	uint64_t kept = 0;
-	for (size_t i = shift; i < size + RAW_CACHE_WINDOW; i++) {
-		struct raw_entry entry = cache->slots[i];
-		if (!entry.generation)
-			continue;
-		cache->slots[i].generation = 0;
-		if (is_stale(ctx, &entry))
-			continue;
-		struct raw_entry *slot = free_slot(cache, entry.key);
-		if (slot) {
-			*slot = entry;
-			kept++;
-		}
+	struct raw_table old = cache->tables[0];
+	size_t from = cache->moved_slots, to = from, end = old.size + RAW_CACHE_WINDOW;
+	while (to < end && (to - from < MOVED_AT_ONCE || next_home(to) >= old.size ||
+			    old.slots[to].generation))
+		to++;
+	if (to < end) {
+		cache->moved_below = first_key(next_home(to), old.size);
+		cache->moved_slots = to;
+	} else {
+		use_larger(cache);
 	}
-	set_count(cache, kept);
+	for (size_t i = from; i < to; i++)
+		move_entry(cache, &old.slots[i], is_stale, ctx);
+	if (to == end)
+		area_free(&cache->area_before);
 }
 
 void
 raw_cache_put(struct raw_cache *cache, const struct raw_entry *entry, raw_cache_stale_fn *is_stale,
 	      void *ctx)
 {
-	if (IS_CROWDED(raw_cache_count(cache), cache->size) && cache->size < cache->size_max)
-		grow(cache, is_stale, ctx);
+	size_t size = cache->tables[0].size;
+	if (!is_growing(cache) && size < cache->size_max &&
+	    IS_CROWDED(raw_cache_count(cache), size))
+		start_growing(cache);
+	if (is_growing(cache))
+		grow_some(cache, is_stale, ctx);
 	struct raw_entry *home = raw_cache_home(cache, entry->key), *stale = NULL;
 	for (size_t i = 0; i < RAW_CACHE_WINDOW; i++) {
 		struct raw_entry *slot = home + i;

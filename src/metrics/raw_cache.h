@@ -5,6 +5,9 @@
  * Bounded: when full, an entry is overwritten, which costs a parse and never data. Entries carry a
  * generation; one of another generation than the present is as good as absent, and left behind when
  * the table grows.
+ *
+ * A table grows a little with each put, so that no line waits for all of its entries to move: those
+ * whose keys are the lowest stand in the larger table first.
  */
 #ifndef METRICS_RAW_CACHE_H
 #define METRICS_RAW_CACHE_H
@@ -33,11 +36,25 @@ _Static_assert(sizeof(struct raw_entry) == 32, "two entries a cache line");
 /* An entry stands within this many slots of its home, or is not in. */
 #define RAW_CACHE_WINDOW 32
 
+struct raw_table {
+	struct raw_entry *slots; /* size + RAW_CACHE_WINDOW of them, the end of an area */
+	size_t size;		 /* even */
+};
+
+/* Address space, most of it untouched; owned. */
+struct raw_area {
+	char *bytes;
+	size_t len;
+};
+
 struct raw_cache {
-	struct raw_entry *slots; /* size + RAW_CACHE_WINDOW of them, the end of the area */
-	size_t size, size_max;	 /* even */
-	char *area;		 /* address space, most of it untouched; owned */
-	size_t area_bytes;
+	/* Keys below `moved_below` stand in the second, the larger table; others, which is all while
+	 * nothing grows, in the first. Two tables in one area end together and overlap. */
+	struct raw_table tables[2];
+	uint64_t moved_below;
+	size_t moved_slots; /* the first of these in the first table have been moved */
+	size_t size_max;    /* even */
+	struct raw_area area, area_before; /* the latter while its table grows into the former */
 	_Atomic uint64_t count;
 	uint64_t victim; /* where in a full window the next entry is overwritten */
 };
@@ -52,14 +69,23 @@ void raw_cache_free(struct raw_cache **cache);
 /** Forgets all. */
 void raw_cache_clear(struct raw_cache *cache);
 
+static inline struct raw_entry *
+raw_table_home(const struct raw_table *table, struct hash128 key)
+{
+	return &table->slots[((unsigned __int128)key.low * table->size >> 64) & ~(uint64_t)1];
+}
+
 /**
- * @return a key's home, the first slot of a cache line, to be fetched ahead. Homes keep the order of
- *         keys whatever the size, so that growing is one pass, in place.
+ * @return a key's home, the first slot of a cache line, to be fetched ahead; valid until the next put.
+ *         Homes keep the order of keys whatever the size, so that growing is one pass, in place.
  */
 static inline struct raw_entry *
 raw_cache_home(const struct raw_cache *cache, struct hash128 key)
 {
-	return &cache->slots[((unsigned __int128)key.low * cache->size >> 64) & ~(uint64_t)1];
+	/* A branch, so that the address waits for no comparison. */
+	if (UNLIKELY(key.low < cache->moved_below))
+		return raw_table_home(&cache->tables[1], key);
+	return raw_table_home(&cache->tables[0], key);
 }
 
 static inline bool

@@ -32,6 +32,18 @@ find(struct raw_cache *cache, uint64_t low, uint64_t high)
 	return raw_cache_find(cache, (struct hash128){low, high});
 }
 
+static bool
+is_growing(const struct raw_cache *cache)
+{
+	return cache->tables[1].size > 0;
+}
+
+static size_t
+size_of(const struct raw_cache *cache)
+{
+	return cache->tables[is_growing(cache)].size;
+}
+
 static uint64_t
 next_random(uint64_t *seed)
 {
@@ -109,10 +121,93 @@ test_put__grows_without_losing(void **state)
 		/* A window that is full by chance costs an entry; at this load that is rare. */
 		assert_true(lost < 1 + count / 500);
 		assert_int_equal(raw_cache_count(cache), count - lost);
-		size_t memory = cache->size * sizeof(struct raw_entry);
+		size_t memory = size_of(cache) * sizeof(struct raw_entry);
 		assert_true(memory <= count * 2 * sizeof(struct raw_entry) + (2u << 20));
 		raw_cache_free(&cache);
 	}
+}
+
+/* A line never waits for many entries to move: of keys spread evenly, few change homes with one put. */
+static void
+test_put__grows_in_small_steps(void **state)
+{
+	(void)state;
+	enum { WATCHED = 64, CROWD = 20000, COUNT = 200000 };
+	struct raw_cache *cache = raw_cache_new(1u << 18);
+	const struct raw_entry *homes[WATCHED] = {0};
+	uint64_t seed = 3;
+	unsigned long changes = 0;
+	for (uint32_t n = 0; n < COUNT; n++) {
+		put(cache, next_random(&seed), n, n, 1);
+		unsigned changed = 0;
+		for (uint64_t i = 0; i < WATCHED; i++) {
+			const struct raw_entry *home =
+			    raw_cache_home(cache, (struct hash128){i << 58, 0});
+			changed += home != homes[i];
+			homes[i] = home;
+		}
+		assert_true(n < CROWD || changed <= 2);
+		changes += n < CROWD ? 0 : changed;
+	}
+	assert_true(changes >= WATCHED);
+	raw_cache_free(&cache);
+}
+
+/* At each moment of growing, every entry is found that has not been driven out, and just once. */
+static void
+test_put__finds_all_while_it_grows(void **state)
+{
+	(void)state;
+	enum { COUNT = 6000 };
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct raw_cache *cache = raw_cache_new(COUNT);
+		uint64_t random = seed * 7919, keys[COUNT];
+		uint32_t checks = 0;
+		for (uint32_t n = 0; n < COUNT; n++) {
+			keys[n] = next_random(&random);
+			put(cache, keys[n], n, n, 1);
+			if (!is_growing(cache))
+				continue;
+			checks++;
+			uint32_t found = 0;
+			for (uint32_t i = 0; i <= n; i++) {
+				const struct raw_entry *entry = find(cache, keys[i], i);
+				assert_true(!entry || entry->cell == i);
+				found += entry != NULL;
+			}
+			assert_int_equal(found, raw_cache_count(cache));
+			assert_true(found + 1 + n / 500 > n);
+		}
+		assert_true(checks > 100);
+		raw_cache_free(&cache);
+	}
+}
+
+/* Also in the middle of growing, within an area and from one into another. */
+static void
+test_clear__forgets_all(void **state)
+{
+	(void)state;
+	enum { COUNT = 100000 };
+	unsigned cleared = 0;
+	struct raw_cache *cache = raw_cache_new(COUNT);
+	for (uint64_t round = 1; round <= 20; round++) {
+		static uint64_t keys[COUNT];
+		uint64_t random = round * 7919;
+		uint32_t count = 0;
+		while (count < COUNT && !is_growing(cache)) {
+			keys[count] = next_random(&random);
+			put(cache, keys[count], count, count, 1);
+			count++;
+		}
+		cleared += is_growing(cache);
+		raw_cache_clear(cache);
+		assert_int_equal(raw_cache_count(cache), 0);
+		for (uint32_t i = 0; i < count; i++)
+			assert_null(find(cache, keys[i], i));
+	}
+	assert_true(cleared > 10);
+	raw_cache_free(&cache);
 }
 
 /* Full windows at both ends of the table: none of their entries may get lost on the way. */
@@ -147,9 +242,9 @@ test_put__growing_leaves_stale_entries_behind(void **state)
 	uint64_t seed = 7, old_seed = seed;
 	for (uint32_t i = 0; i < STALE; i++)
 		put(cache, next_random(&seed), i, i, 1);
-	assert_int_equal(cache->size, SIZE_BEFORE);
+	assert_int_equal(size_of(cache), SIZE_BEFORE);
 	uint32_t fresh = 0;
-	for (; cache->size == SIZE_BEFORE; fresh++)
+	for (; size_of(cache) == SIZE_BEFORE || is_growing(cache); fresh++)
 		put(cache, next_random(&seed), fresh, fresh, 2);
 	assert_int_equal(raw_cache_count(cache), fresh);
 	for (uint32_t i = 0; i < STALE; i++)
@@ -290,6 +385,9 @@ main(void)
 	    cmocka_unit_test(test_find__both_halves_of_the_key_count),
 	    cmocka_unit_test(test_put__overwrites_the_same_key),
 	    cmocka_unit_test(test_put__grows_without_losing),
+	    cmocka_unit_test(test_put__grows_in_small_steps),
+	    cmocka_unit_test(test_put__finds_all_while_it_grows),
+	    cmocka_unit_test(test_clear__forgets_all),
 	    cmocka_unit_test(test_put__grows_with_full_windows_at_the_ends),
 	    cmocka_unit_test(test_put__growing_leaves_stale_entries_behind),
 	    cmocka_unit_test(test_put__count_is_bounded),
