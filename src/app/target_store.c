@@ -31,7 +31,7 @@ struct target_store {
 	uint64_t version;
 	struct target_store_stats stats;
 	struct change_list waiting; /* for the next set */
-	struct change_list writing; /* what makes `next` another set than `set` */
+	struct change_list writing; /* what makes `next` another set than `set`, and refusals between */
 	struct target_set *next;    /* NULL = nothing is being written */
 
 	const char *path; /* "" = no file */
@@ -129,12 +129,21 @@ end_changes(struct change_list *list, int error)
 	}
 }
 
+/* @return whether it makes another set */
+static bool
+is_change(enum target_outcome outcome)
+{
+	return outcome <= TARGET_REMOVED;
+}
+
 static void
 count_in_force(struct target_store *store)
 {
 	const struct target_change *change;
 	STAILQ_FOREACH(change, &store->writing, link)
 	{
+		if (!is_change(change->outcome))
+			continue;
 		store->stats.puts += change->group != NULL;
 		store->stats.removals += change->group == NULL;
 	}
@@ -178,7 +187,10 @@ apply(struct target_set *set, const struct target_change *change)
 	return target_set_remove(set, span_text(change->name)) ? TARGET_REMOVED : TARGET_UNKNOWN;
 }
 
-/* Makes the next set of all changes that wait, and has it written. */
+/*
+ * Makes the next set of all changes that wait, and has it written. One that is refused hears so
+ * with those before it: it was judged against a set that is not in force until then.
+ */
 static void
 begin_batch(struct target_store *store)
 {
@@ -190,7 +202,7 @@ begin_batch(struct target_store *store)
 		struct target_change *change = STAILQ_FIRST(&store->waiting);
 		STAILQ_REMOVE_HEAD(&store->waiting, link);
 		change->outcome = apply(store->next, change);
-		if (change->outcome <= TARGET_REMOVED)
+		if (is_change(change->outcome) || !STAILQ_EMPTY(&store->writing))
 			STAILQ_INSERT_TAIL(&store->writing, change, link);
 		else
 			end_change(change, change->outcome, 0);

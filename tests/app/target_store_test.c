@@ -195,6 +195,32 @@ test_file__changes_gather(void **state)
 	assert_int_equal(unlink("s.lock"), 0);
 }
 
+/* The file is there before anybody hears what was judged against it. */
+static void
+test_file__refusals_wait_for_the_changes_before_them(void **state)
+{
+	(void)state;
+	struct fixture *f = start("s");
+	change(f, "a", "x", 0);
+	remove_group(f, "none");
+	remove_group(f, "a");
+	remove_group(f, "a");
+	change(f, "b", "x", 0);
+	await_outcomes(f, "added unknown removed unknown added");
+	assert_set(target_store_set(f->store), "b=x");
+	assert_file("s", "b=x");
+	assert_int_equal(target_store_stats(f->store)->puts, 2);
+	assert_int_equal(target_store_stats(f->store)->removals, 1);
+	assert_int_equal(target_store_stats(f->store)->writes_ok, 2);
+	/* With nothing before it a refusal writes nothing. */
+	remove_group(f, "a");
+	await_outcomes(f, "unknown");
+	assert_int_equal(target_store_stats(f->store)->writes_ok, 2);
+	stop(f);
+	assert_int_equal(unlink("s"), 0);
+	assert_int_equal(unlink("s.lock"), 0);
+}
+
 static void
 test_file__not_written_not_in_force(void **state)
 {
@@ -208,8 +234,10 @@ test_file__not_written_not_in_force(void **state)
 	assert_int_equal(rmdir("d"), 0);
 	change(f, "a", "y", 0);
 	change(f, "b", "x", 0);
-	remove_group(f, "a");
-	await_outcomes(f, "failed failed failed");
+	/* What was judged against a set that never came is no more true than that set. */
+	remove_group(f, "b");
+	remove_group(f, "b");
+	await_outcomes(f, "failed failed failed failed");
 	assert_set(target_store_set(f->store), "a=x");
 	assert_int_equal(target_store_stats(f->store)->writes_failed, 2);
 	assert_int_equal(target_store_stats(f->store)->puts, 1);
@@ -315,6 +343,7 @@ main(void)
 	    cmocka_unit_test(test_memory__in_force_at_once),
 	    cmocka_unit_test(test_file__told_once_it_is_written),
 	    cmocka_unit_test(test_file__changes_gather),
+	    cmocka_unit_test(test_file__refusals_wait_for_the_changes_before_them),
 	    cmocka_unit_test(test_file__not_written_not_in_force),
 	    cmocka_unit_test(test_file__cannot_be_taken),
 	    cmocka_unit_test(test_expire__counted_once),
