@@ -422,6 +422,30 @@ put_group(struct target_api *api, const struct http_request *request, struct spa
 }
 
 static void
+refuse_argument(void *ctx, struct span name, struct span value)
+{
+	struct buf *error = ctx;
+	char shown[EXCERPT_SIZE];
+	(void)value;
+	if (!error->len)
+		buf_printf(error, "query argument %s: unknown; DELETE takes none",
+			   excerpt_quote(name, shown));
+}
+
+static void
+remove_group(struct target_api *api, const struct http_request *request, struct span name,
+	     struct http_reply *reply)
+{
+	struct buf error = BUF_INIT;
+	http_request_visit_query(request, refuse_argument, &error);
+	if (error.len)
+		refuse(api, reply, TARGET_REFUSED_BAD_REQUEST, 400, "%s", buf_text(&error));
+	else
+		target_store_remove(api->store, name, answer, put_off(api, request, NULL));
+	buf_fini(&error);
+}
+
+static void
 show_group(struct target_api *api, struct span name, struct http_reply *reply)
 {
 	const struct target_group *group = target_set_find(target_store_set(api->store), name);
@@ -452,5 +476,5 @@ target_api_group(struct target_api *api, const struct http_request *request,
 	else if (method == HTTP_PUT)
 		put_group(api, request, name, reply);
 	else
-		target_store_remove(api->store, name, answer, put_off(api, request, NULL));
+		remove_group(api, request, name, reply);
 }

@@ -64,8 +64,8 @@ queue_response(struct http_request *request, unsigned status, struct MHD_Respons
 	return queued;
 }
 
-static const char *
-refusal_text(unsigned status)
+static void
+add_refusal(const struct http_request *request, unsigned status, struct buf *out)
 {
 	static const struct {
 		unsigned status;
@@ -75,15 +75,19 @@ refusal_text(unsigned status)
 	    {400, "400 bad request\n"},
 	    {404, "404 page not found\n"},
 	    {405, "405 method not allowed\n"},
-	    {413, "413 request body too large\n"},
 	    {500, "500 internal server error\n"},
 	    {501, "501 transfer encoding not implemented\n"},
 	};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (texts[i].status == status)
-			return texts[i].text;
-	CHECK(!"a status without a text");
-	return NULL;
+	if (status == 413) {
+		buf_printf(out, "413 request body too large: more than %zu bytes\n",
+			   request->server->limits.body_bytes);
+		return;
+	}
+	size_t i = 0;
+	while (i < sizeof(texts) / sizeof(texts[0]) && texts[i].status != status)
+		i++;
+	CHECK(i < sizeof(texts) / sizeof(texts[0]));
+	buf_add_text(out, texts[i].text);
 }
 
 static void
@@ -98,18 +102,16 @@ add_allow(struct MHD_Response *response, const struct http_route *route)
 enum MHD_Result
 request_refuse(struct http_request *request, unsigned status)
 {
-	union {
-		const char *text;
-		void *ptr; /* libmicrohttpd wants it writable, and does not write */
-	} body = {.text = refusal_text(status)};
+	struct buf body = BUF_INIT;
+	add_refusal(request, status, &body);
 	struct MHD_Response *response =
-	    MHD_create_response_from_buffer(strlen(body.text), body.ptr, MHD_RESPMEM_PERSISTENT);
+	    MHD_create_response_from_buffer(body.len, body.ptr, MHD_RESPMEM_MUST_FREE);
 	CHECK(response);
 	if (status == 307)
 		add_header(response, MHD_HTTP_HEADER_LOCATION, buf_text(&request->location));
 	if (status == 405)
 		add_allow(response, request->route);
-	if (*body.text) {
+	if (body.len) {
 		add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
 		add_header(response, "X-Content-Type-Options", "nosniff");
 	}

@@ -190,11 +190,29 @@ def test_bad_name_or_argument(open_bridge, path, error):
     assert listed(open_bridge) == {}
 
 
+@pytest.mark.parametrize('query, error', [
+    ('?', None),
+    ('?ttl=30s', 'query argument "ttl": unknown; DELETE takes none'),
+    ('?cascade', 'query argument "cascade": unknown; DELETE takes none'),
+    ('?a=1&b=2', 'query argument "a": unknown; DELETE takes none'),
+])
+def test_bad_argument_of_delete(open_bridge, query, error):
+    put(open_bridge, 'a', [element('a:1')])
+    answer = delete(open_bridge, 'a' + query)
+    if error is None:
+        assert answer.status == 204
+        return
+    assert (answer.status, answer.text) == (400, error + '\n')
+    assert list(listed(open_bridge)) == ['a']
+    assert open_bridge.scrape().own('sd_refused_total', reason='bad_request') == 1
+
+
 def test_document_too_large(open_bridge):
     most = 1 << 20
     blank = ' ' * (most - 2)
     assert open_bridge.request('PUT', '/api/v1/targets/a', body='[]' + blank).status == 201
-    assert open_bridge.request('PUT', '/api/v1/targets/a', body='[] ' + blank).status == 413
+    large = open_bridge.request('PUT', '/api/v1/targets/a', body='[] ' + blank)
+    assert (large.status, large.text) == (413, '413 request body too large: more than 1048576 bytes\n')
     many = put(open_bridge, 'a', [element(*['a:1'] * 10001)])
     assert many.status == 400 and 'more than 10000 targets' in many.text
 
