@@ -236,6 +236,12 @@ fill_outcome(const struct pending *pending, enum target_outcome outcome, int err
 	case TARGET_TOO_MANY_BYTES:
 		refuse_limit(api, reply, SET_BYTES_MAX, "bytes of documents and names");
 		break;
+	case TARGET_NOT_SYNCED:
+		refuse(api, reply, TARGET_REFUSED_NOT_WRITTEN, 503,
+		       "the change is in force, but a loss of power may undo it: the folder of "
+		       "--sd.state-file cannot be synced: %s; send it again",
+		       strerror(error));
+		break;
 	case TARGET_NOT_WRITTEN:
 		refuse(api, reply, TARGET_REFUSED_NOT_WRITTEN, 503,
 		       "nothing was changed: --sd.state-file cannot be written: %s",

@@ -26,13 +26,20 @@ struct target_change {
 
 STAILQ_HEAD(change_list, target_change);
 
+/* Of a write: as file_replace() tells. */
+struct write_result {
+	int error;
+	bool is_replaced;
+};
+
 struct target_store {
 	struct target_set *set; /* in force */
 	uint64_t version;
 	struct target_store_stats stats;
 	struct change_list waiting; /* for the next set */
-	struct change_list writing; /* what makes `next` another set than `set`, and refusals between */
+	struct change_list writing; /* what makes `next`, and refusals between */
 	struct target_set *next;    /* NULL = nothing is being written */
+	bool is_unsynced;           /* the file says `set`, but the disk may not have it */
 
 	const char *path; /* "" = no file */
 	int lock_fd;
@@ -49,17 +56,18 @@ struct target_store {
 	const struct target_set *job; /* NULL = none; held by `next` */
 	bool is_ending;
 	bool has_ended;
-	int error; /* of the last job */
+	struct write_result result; /* of the last job */
 };
 
-static int
+static struct write_result
 write_set(const char *path, const struct target_set *set)
 {
 	struct buf text = BUF_INIT;
+	struct write_result result;
 	target_state_format(set, &text);
-	int error = file_replace(path, buf_span(&text));
+	result.error = file_replace(path, buf_span(&text), &result.is_replaced);
 	buf_fini(&text);
-	return error;
+	return result;
 }
 
 /* A job that was given is done, also when the end has come. */
@@ -75,10 +83,10 @@ run_writer(void *arg)
 		if (!set)
 			break;
 		pthread_mutex_unlock(&store->mutex);
-		int error = write_set(store->path, set);
+		struct write_result result = write_set(store->path, set);
 		pthread_mutex_lock(&store->mutex);
 		store->job = NULL;
-		store->error = error;
+		store->result = result;
 		/* At the end nobody listens, and the loop may be gone. */
 		if (!store->is_ending)
 			ev_async_send(store->loop, &store->written);
@@ -98,13 +106,13 @@ give_job(struct target_store *store)
 	pthread_mutex_unlock(&store->mutex);
 }
 
-/* @return whether the job is done. *error: of the job */
+/* @return whether the job is done. *result: of the job */
 static bool
-take_result(struct target_store *store, int *error)
+take_result(struct target_store *store, struct write_result *result)
 {
 	pthread_mutex_lock(&store->mutex);
 	bool is_done = !store->job;
-	*error = store->error;
+	*result = store->result;
 	pthread_mutex_unlock(&store->mutex);
 	return is_done;
 }
@@ -119,21 +127,31 @@ end_change(struct target_change *change, enum target_outcome outcome, int error)
 	free(change);
 }
 
-static void
-end_changes(struct change_list *list, int error)
-{
-	while (!STAILQ_EMPTY(list)) {
-		struct target_change *change = STAILQ_FIRST(list);
-		STAILQ_REMOVE_HEAD(list, link);
-		end_change(change, error ? TARGET_NOT_WRITTEN : change->outcome, error);
-	}
-}
-
 /* @return whether it makes another set */
 static bool
 is_change(enum target_outcome outcome)
 {
 	return outcome <= TARGET_REMOVED;
+}
+
+/* A refusal is right only as long as what it was judged against is certain. */
+static enum target_outcome
+outcome_of(const struct target_change *change, struct write_result result)
+{
+	if (!result.error)
+		return change->outcome;
+	return result.is_replaced && is_change(change->outcome) ? TARGET_NOT_SYNCED
+								: TARGET_NOT_WRITTEN;
+}
+
+static void
+end_changes(struct change_list *list, struct write_result result)
+{
+	while (!STAILQ_EMPTY(list)) {
+		struct target_change *change = STAILQ_FIRST(list);
+		STAILQ_REMOVE_HEAD(list, link);
+		end_change(change, outcome_of(change, result), result.error);
+	}
 }
 
 static void
@@ -149,27 +167,36 @@ count_in_force(struct target_store *store)
 	}
 }
 
+static void
+log_failure(struct target_store *store, struct write_result result)
+{
+	uint64_t held_back;
+	if (log_gate_open(&store->failed_gate, &held_back))
+		log_error(result.is_replaced ? "scrape targets written, but perhaps not for good"
+					     : "scrape targets not written; they stay as they were",
+			  LOG_TEXT("file", store->path), LOG_ERRNO(result.error),
+			  LOG_NUM("held_back", held_back));
+}
+
 /* Puts the next set in force, or drops it when it could not be written. */
 static void
-end_batch(struct target_store *store, int error)
+end_batch(struct target_store *store, struct write_result result)
 {
 	struct change_list ended = STAILQ_HEAD_INITIALIZER(ended);
-	uint64_t held_back;
-	if (error) {
-		if (log_gate_open(&store->failed_gate, &held_back))
-			log_error("scrape targets not written; they stay as they were",
-				  LOG_TEXT("file", store->path), LOG_ERRNO(error),
-				  LOG_NUM("held_back", held_back));
-		target_set_unref(&store->next);
-	} else {
+	if (result.error)
+		log_failure(store, result);
+	if (result.is_replaced) {
 		count_in_force(store);
+		store->is_unsynced = result.error != 0;
 		target_set_unref(&store->set);
 		store->set = store->next;
 		store->next = NULL;
 		store->version++;
+	} else {
+		target_set_unref(&store->next);
 	}
 	STAILQ_CONCAT(&ended, &store->writing);
-	end_changes(&ended, error);
+	end_changes(&ended, result);
 }
 
 static enum target_outcome
@@ -189,7 +216,8 @@ apply(struct target_set *set, const struct target_change *change)
 
 /*
  * Makes the next set of all changes that wait, and has it written. One that is refused hears so
- * with those before it: it was judged against a set that is not in force until then.
+ * with those before it: it was judged against a set that is not in force until then. So does one
+ * that was judged against a set that the disk may not have.
  */
 static void
 begin_batch(struct target_store *store)
@@ -202,7 +230,8 @@ begin_batch(struct target_store *store)
 		struct target_change *change = STAILQ_FIRST(&store->waiting);
 		STAILQ_REMOVE_HEAD(&store->waiting, link);
 		change->outcome = apply(store->next, change);
-		if (is_change(change->outcome) || !STAILQ_EMPTY(&store->writing))
+		if (is_change(change->outcome) || !STAILQ_EMPTY(&store->writing) ||
+		    store->is_unsynced)
 			STAILQ_INSERT_TAIL(&store->writing, change, link);
 		else
 			end_change(change, change->outcome, 0);
@@ -212,21 +241,21 @@ begin_batch(struct target_store *store)
 	else if (*store->path)
 		give_job(store);
 	else
-		end_batch(store, 0);
+		end_batch(store, (struct write_result){.is_replaced = true});
 }
 
 static void
 written_cb(struct ev_loop *loop, ev_async *watcher, int events)
 {
 	struct target_store *store = watcher->data;
-	int error;
+	struct write_result result;
 	(void)loop;
 	(void)events;
-	if (!store->next || !take_result(store, &error))
+	if (!store->next || !take_result(store, &result))
 		return;
-	store->stats.writes_ok += error == 0;
-	store->stats.writes_failed += error != 0;
-	end_batch(store, error);
+	store->stats.writes_ok += result.error == 0;
+	store->stats.writes_failed += result.error != 0;
+	end_batch(store, result);
 	begin_batch(store);
 }
 
@@ -240,7 +269,7 @@ open_file(struct target_store *store, struct diag *diag)
 	store->set = target_state_load(store->path, diag);
 	if (!store->set)
 		return false;
-	int error = write_set(store->path, store->set);
+	int error = write_set(store->path, store->set).error;
 	if (error)
 		diag_error(diag, (struct diag_place){.file = store->path}, NULL,
 			   "cannot be replaced: %s; its folder must be writable, and it must not "
@@ -309,7 +338,7 @@ stop_writer(struct target_store *store)
 	pthread_join(store->writer, NULL);
 	ev_async_stop(store->loop, &store->written);
 	if (store->next)
-		end_batch(store, store->error);
+		end_batch(store, store->result);
 	return true;
 }
 
@@ -322,7 +351,7 @@ target_store_free(struct target_store **slot)
 	*slot = NULL;
 	if (store->is_started && !stop_writer(store))
 		return;
-	end_changes(&store->waiting, ECANCELED);
+	end_changes(&store->waiting, (struct write_result){.error = ECANCELED});
 	target_set_unref(&store->set);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);

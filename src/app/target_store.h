@@ -1,10 +1,15 @@
 /*
  * app/target_store - the set of scrape targets in force, and its file.
  *
- * A change is in force, and its maker told, once the file has reached the disk: what /sd shows was
- * never promised to nobody, and survives whatever ends the process. Changes that come while the
- * file is being written wait and are written together. A thread of its own writes, since a disk may
- * take its time. Without a file a change is in force at once.
+ * A change is in force, and its maker told, once the file has reached the disk: what /sd shows
+ * survives whatever ends the process. Changes that come while the file is being written wait and
+ * are written together. A thread of its own writes, since a disk may take its time. Without a file
+ * a change is in force at once.
+ *
+ * What is in force is always what the file says. So there is one exception: where the file was
+ * replaced and only its folder did not reach the disk, the change is in force, but a loss of power
+ * may undo it. Its maker is told, and the file is written again with whatever comes next, be it
+ * refused.
  *
  * All of it is for the control thread.
  */
@@ -31,10 +36,11 @@ enum target_outcome {
 	TARGET_TOO_MANY_GROUPS,
 	TARGET_TOO_MANY_TARGETS,
 	TARGET_TOO_MANY_BYTES,
+	TARGET_NOT_SYNCED,  /* in force, but not known to survive a loss of power */
 	TARGET_NOT_WRITTEN, /* nothing has changed */
 };
 
-/** What became of a change. @error of TARGET_NOT_WRITTEN: an errno value */
+/** What became of a change. @error of the last two: an errno value */
 typedef void target_done_fn(void *ctx, enum target_outcome outcome, int error);
 
 /**

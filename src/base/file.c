@@ -73,13 +73,15 @@ sync_folder(const char *path)
 }
 
 int
-file_replace(const char *path, struct span content)
+file_replace(const char *path, struct span content, bool *is_replaced)
 {
 	struct buf beside = BUF_INIT;
 	buf_printf(&beside, "%s.new", path);
 	int error = write_new(buf_text(&beside), content);
 	if (!error && rename(buf_text(&beside), path) != 0)
 		error = errno;
+	if (is_replaced)
+		*is_replaced = !error;
 	if (!error)
 		error = sync_folder(path);
 	else

@@ -21,9 +21,11 @@ int file_read(const char *path, int flags, size_t limit, struct buf *out) MUST_C
  * one first, as "<path>.new", so the folder must be writable. Readable and writable for its owner
  * only. Blocks until the disk has it.
  *
- * @return 0, or an errno value; then the path leads to the old content, unless it was only the
- * folder that the disk would not take
+ * @is_replaced gets whether the path leads to the new content; with an error that means that only
+ *              the folder did not reach the disk, and that a crash may bring the old content back.
+ *              NULL = of no interest
+ * @return 0, or an errno value
  */
-int file_replace(const char *path, struct span content) MUST_CHECK;
+int file_replace(const char *path, struct span content, bool *is_replaced) MUST_CHECK;
 
 #endif

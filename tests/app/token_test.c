@@ -33,7 +33,7 @@ test_file__table(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct buf error = BUF_INIT;
-		assert_int_equal(file_replace("t", cases[i].content), 0);
+		assert_int_equal(file_replace("t", cases[i].content, NULL), 0);
 		assert_int_equal(token_file_check("t", &error), !*cases[i].error);
 		assert_string_equal(buf_text(&error), cases[i].error);
 		buf_fini(&error);
@@ -59,7 +59,7 @@ test_file__not_to_be_read(void **state)
 	(void)state;
 	check_unreadable("none", "none: cannot read: No such file or directory");
 	check_unreadable(".", ".: cannot read: Is a directory");
-	assert_int_equal(file_replace("t", SPAN(ONE)), 0);
+	assert_int_equal(file_replace("t", SPAN(ONE), NULL), 0);
 	assert_int_equal(truncate("t", TOKEN_FILE_BYTES_MAX + 1), 0);
 	check_unreadable("t", "t: larger than 8192 bytes");
 	assert_int_equal(unlink("t"), 0);
@@ -96,7 +96,7 @@ test_check__table(void **state)
 	    {SPAN("Bearer " ONE "\n" OTHER), TOKEN_WRONG},
 	    {SPAN("Bearer 0"), TOKEN_WRONG},
 	};
-	assert_int_equal(file_replace("t", SPAN(ONE "\n" OTHER "\n")), 0);
+	assert_int_equal(file_replace("t", SPAN(ONE "\n" OTHER "\n"), NULL), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct buf error = BUF_INIT;
 		enum token_verdict got = token_check("t", cases[i].authorization, &error);
@@ -113,9 +113,9 @@ test_check__exchanged_tokens_count_at_once(void **state)
 {
 	(void)state;
 	struct buf error = BUF_INIT;
-	assert_int_equal(file_replace("t", SPAN(ONE)), 0);
+	assert_int_equal(file_replace("t", SPAN(ONE), NULL), 0);
 	assert_int_equal(token_check("t", SPAN("Bearer " ONE), &error), TOKEN_GOOD);
-	assert_int_equal(file_replace("t", SPAN(OTHER)), 0);
+	assert_int_equal(file_replace("t", SPAN(OTHER), NULL), 0);
 	assert_int_equal(token_check("t", SPAN("Bearer " ONE), &error), TOKEN_WRONG);
 	assert_int_equal(token_check("t", SPAN("Bearer " OTHER), &error), TOKEN_GOOD);
 	assert_int_equal(unlink("t"), 0);

@@ -65,15 +65,15 @@ test_replace__makes_and_replaces(void **state)
 {
 	(void)state;
 	struct stat status;
-	assert_int_equal(file_replace("a", SPAN("one")), 0);
+	assert_int_equal(file_replace("a", SPAN("one"), NULL), 0);
 	assert_content("a", "one");
 	assert_int_equal(stat("a", &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
-	assert_int_equal(file_replace("a", SPAN("")), 0);
+	assert_int_equal(file_replace("a", SPAN(""), NULL), 0);
 	assert_content("a", "");
 	struct buf path = BUF_INIT;
 	buf_printf(&path, "%s/a", test_folder);
-	assert_int_equal(file_replace(buf_text(&path), SPAN("two")), 0);
+	assert_int_equal(file_replace(buf_text(&path), SPAN("two"), NULL), 0);
 	assert_content("a", "two");
 	assert_int_equal(access("a.new", F_OK), -1);
 	assert_int_equal(unlink("a"), 0);
@@ -89,13 +89,17 @@ test_replace__each_step_has_reached_the_disk_before_the_next(void **state)
 	buf_printf(&last, "fsync %s", folder);
 	buf_printf(&want, "fsync a.new, rename a.new, %s", buf_text(&last));
 	buf_reset(&calls);
-	assert_int_equal(file_replace("a", SPAN("old")), 0);
+	bool is_done = false;
+	assert_int_equal(file_replace("a", SPAN("old"), &is_done), 0);
+	assert_true(is_done);
 	assert_string_equal(buf_text(&calls), buf_text(&want));
 
 	const char *const steps[] = {"fsync a.new", "rename a.new", buf_text(&last)};
 	for (int i = 0; i < 3; i++) {
 		failing = steps[i];
-		assert_int_equal(file_replace("a", SPAN("new")), EIO);
+		bool is_replaced = i < 2;
+		assert_int_equal(file_replace("a", SPAN("new"), &is_replaced), EIO);
+		assert_int_equal(is_replaced, i == 2);
 		failing = NULL;
 		/* Only after the rename is the new one there, perhaps for nobody. */
 		assert_content("a", i < 2 ? "old" : "new");
@@ -110,8 +114,8 @@ static void
 test_replace__what_a_crash_left_is_in_nobodys_way(void **state)
 {
 	(void)state;
-	assert_int_equal(file_replace("a.new", SPAN("half of something much longer")), 0);
-	assert_int_equal(file_replace("a", SPAN("whole")), 0);
+	assert_int_equal(file_replace("a.new", SPAN("half of something much longer"), NULL), 0);
+	assert_int_equal(file_replace("a", SPAN("whole"), NULL), 0);
 	assert_content("a", "whole");
 	assert_int_equal(access("a.new", F_OK), -1);
 	assert_int_equal(unlink("a"), 0);
@@ -121,15 +125,15 @@ static void
 test_replace__failures_leave_the_old_content(void **state)
 {
 	(void)state;
-	assert_int_equal(file_replace("none/a", SPAN("x")), ENOENT);
+	assert_int_equal(file_replace("none/a", SPAN("x"), NULL), ENOENT);
 	/* Something that cannot be renamed over, and something that cannot be written to. */
 	assert_int_equal(mkdir("a", 0700), 0);
-	assert_int_equal(file_replace("a", SPAN("x")), EISDIR);
+	assert_int_equal(file_replace("a", SPAN("x"), NULL), EISDIR);
 	assert_int_equal(access("a.new", F_OK), -1);
 	assert_int_equal(rmdir("a"), 0);
-	assert_int_equal(file_replace("a", SPAN("old")), 0);
+	assert_int_equal(file_replace("a", SPAN("old"), NULL), 0);
 	assert_int_equal(symlink("elsewhere", "a.new"), 0);
-	assert_int_equal(file_replace("a", SPAN("x")), ELOOP);
+	assert_int_equal(file_replace("a", SPAN("x"), NULL), ELOOP);
 	assert_content("a", "old");
 	assert_int_equal(access("elsewhere", F_OK), -1);
 	assert_int_equal(unlink("a"), 0);
@@ -141,13 +145,13 @@ test_replace__no_room(void **state)
 {
 	(void)state;
 	struct rlimit limit, tight;
-	assert_int_equal(file_replace("a", SPAN("old")), 0);
+	assert_int_equal(file_replace("a", SPAN("old"), NULL), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	tight = limit;
 	tight.rlim_cur = 4;
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
-	assert_int_equal(file_replace("a", SPAN("12345")), EFBIG);
+	assert_int_equal(file_replace("a", SPAN("12345"), NULL), EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	assert_content("a", "old");
 	assert_int_equal(access("a.new", F_OK), -1);
@@ -159,7 +163,7 @@ test_read__limits(void **state)
 {
 	(void)state;
 	struct buf content = BUF_INIT;
-	assert_int_equal(file_replace("a", SPAN("0123456789")), 0);
+	assert_int_equal(file_replace("a", SPAN("0123456789"), NULL), 0);
 	buf_add_text(&content, ">");
 	assert_int_equal(file_read("a", 0, 10, &content), 0);
 	assert_string_equal(buf_text(&content), ">0123456789");

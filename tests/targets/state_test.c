@@ -233,7 +233,7 @@ test_load__from_disk(void **state)
 	struct target_set *set = target_state_load("none", &diag);
 	assert_int_equal(set->count, 0);
 	target_set_unref(&set);
-	assert_int_equal(file_replace("f", span_text(whole)), 0);
+	assert_int_equal(file_replace("f", span_text(whole), NULL), 0);
 	set = target_state_load("f", &diag);
 	assert_format(set, whole);
 	assert_int_equal(diag.count, 0);
