@@ -3,7 +3,8 @@
  * refuses it.
  *
  * A request whose answer is put off is suspended: libmicrohttpd takes its socket out of the epoll
- * set. Resumed, it calls the access handler once more, which finds the reply there.
+ * set, and only the client's end is watched for. Resumed, it calls the access handler once more,
+ * which finds the reply there.
  */
 #include "base/alloc.h"
 #include "http/connection.h"
@@ -184,6 +185,8 @@ http_reply_new(void)
 
 struct http_later {
 	struct http_request *request; /* NULL = nobody waits for the answer any more */
+	void (*left)(void *ctx);      /* NULL = nobody asked to be told, or it was told */
+	void *left_ctx;
 };
 
 struct http_later *
@@ -195,6 +198,30 @@ http_request_defer(const struct http_request *request)
 	own->later = xcalloc(1, sizeof(*own->later));
 	own->later->request = own;
 	return own->later;
+}
+
+void
+http_later_watch(struct http_later *later, void (*left)(void *ctx), void *ctx)
+{
+	later->left = left;
+	later->left_ctx = ctx;
+}
+
+/* May free it: an answer may be given in there. */
+static void
+tell_left(struct http_later *later)
+{
+	void (*left)(void *ctx) = later->left;
+	later->left = NULL;
+	if (left)
+		left(later->left_ctx);
+}
+
+void
+request_note_left(struct http_request *request)
+{
+	if (request->later)
+		tell_left(request->later);
 }
 
 void
@@ -217,10 +244,13 @@ http_later_answer(struct http_later **slot, struct http_reply *reply)
 void
 request_abandon(struct http_request *request)
 {
+	struct http_later *later = request->later;
 	request->is_given_up = true;
-	if (request->later)
-		request->later->request = NULL;
 	request->later = NULL;
+	if (later) {
+		later->request = NULL;
+		tell_left(later);
+	}
 	if (request->has_reply)
 		drop_reply(&request->reply);
 	request->has_reply = false;

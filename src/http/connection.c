@@ -84,11 +84,11 @@ connection_end(struct connection *connection)
 		connection_shutdown(connection);
 }
 
-/* The client owes nothing until it has its answer, and libmicrohttpd looks at nothing. */
+/* Until its answer the client owes nothing, but may leave; libmicrohttpd looks at nothing. */
 void
 connection_suspend(struct connection *connection)
 {
-	ev_io_stop(connection->server->loop, &connection->arrival);
+	ev_io_start(connection->server->loop, &connection->arrival);
 	connection->request.is_suspended = true;
 	MHD_suspend_connection(connection->request.mhd);
 }
@@ -96,6 +96,7 @@ connection_suspend(struct connection *connection)
 void
 connection_resume(struct connection *connection)
 {
+	ev_io_stop(connection->server->loop, &connection->arrival);
 	connection->request.is_suspended = false;
 	MHD_resume_connection(connection->request.mhd);
 	server_run_soon(connection->server);
@@ -150,12 +151,27 @@ refuse_head(const struct connection *connection)
 		log_debug("http refusal not sent", LOG_ERRNO(errno));
 }
 
+/* What came behind a request that waits for its answer stays where it is, and an end comes once. */
+static void
+note_arrival_behind(struct connection *connection, int found)
+{
+	if (found < 0)
+		return;
+	ev_io_stop(connection->server->loop, &connection->arrival);
+	if (found == 0)
+		request_note_left(&connection->request);
+}
+
 static void
 on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)events;
 	struct connection *connection = watcher->data;
 	int found = peek(connection);
+	if (connection->request.is_suspended) {
+		note_arrival_behind(connection, found);
+		return;
+	}
 	if (found > 0)
 		connection_begin(connection);
 	if (found > 0 && is_head_too_long(connection)) {

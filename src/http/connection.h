@@ -51,7 +51,7 @@ struct connection {
 	struct http_server *server;
 	int fd; /* owned by libmicrohttpd, open as long as this exists */
 	ev_timer deadline;
-	ev_io arrival;      /* runs while the client owes bytes: until its request is answered */
+	ev_io arrival;      /* runs while the client owes bytes, and while an answer is put off */
 	bool is_busy;       /* a request has begun and its answer has not ended */
 	bool is_ending;     /* the client has sent its last byte */
 	uint64_t exchanges; /* requests that got an answer, whole or not */
@@ -116,6 +116,8 @@ void request_completed(void *cls, struct MHD_Connection *mhd, void **context,
  * @return what libmicrohttpd's access handler is to return
  */
 enum MHD_Result request_answer(struct http_request *request);
+/** Notes that the client has ended its side while its answer is put off. */
+void request_note_left(struct http_request *request);
 /** Gives up on an answer that was put off: lets go of who may give it, or of what was not sent. */
 void request_abandon(struct http_request *request);
 /** Answers with a short text. @status one of those that request_refuse() has a text for */

@@ -101,6 +101,16 @@ struct http_later;
  */
 struct http_later *http_request_defer(const struct http_request *request) MUST_CHECK;
 /**
+ * Asks to be told when perhaps nobody waits for the answer any more: the client has ended its side,
+ * or the server has given up on the request. The answer is owed all the same, and may be given at
+ * once; a client that has only ended its side gets it. Not seen is the end of a client that has
+ * sent more behind its request.
+ *
+ * @left called at most once, on the loop's thread, neither in the handler nor once the answer was
+ *       given
+ */
+void http_later_watch(struct http_later *later, void (*left)(void *ctx), void *ctx);
+/**
  * Gives the answer, on the loop's thread, in the handler or at any time after it. When the client
  * or the server is gone meanwhile, the reply is dropped: its stream.done (complete false) and its
  * sent are called at once.

@@ -37,7 +37,7 @@ struct fixture {
 	unsigned calls, fills, done_complete, done_broken, sent;
 	/* Answers that were put off, in the order of their requests. */
 	struct http_later *later[4];
-	unsigned laters;
+	unsigned laters, left;
 };
 
 static void
@@ -119,7 +119,23 @@ make_late_reply(struct fixture *f, const char *body)
 	return reply;
 }
 
-/* "/later?now" is put off and answered before the handler returns. */
+static void
+count_left(void *ctx)
+{
+	((struct fixture *)ctx)->left++;
+}
+
+/* Gives the answer as soon as nobody may be waiting for it. */
+static void
+answer_left(void *ctx)
+{
+	struct fixture *f = ctx;
+	struct http_reply reply = make_late_reply(f, "left\n");
+	f->left++;
+	http_later_answer(&f->later[0], &reply);
+}
+
+/* "/later?watched" and "/later?answered" tell when the client leaves. "/later?now" is put off and answered before the handler returns. */
 static void
 handle_later(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
@@ -135,6 +151,10 @@ handle_later(void *ctx, const struct http_request *request, struct http_reply *r
 		assert_null(later);
 		return;
 	}
+	if (http_request_query(request, "watched").ptr)
+		http_later_watch(later, count_left, f);
+	if (http_request_query(request, "answered").ptr)
+		http_later_watch(later, answer_left, f);
 	assert_true(f->laters < sizeof(f->later) / sizeof(f->later[0]));
 	f->later[f->laters++] = later;
 }
@@ -1501,6 +1521,119 @@ test_later__client_leaves(void **state)
 	}
 }
 
+/* Closes with a reset. */
+static void
+reset(int fd)
+{
+	struct linger drop = {.l_onoff = 1, .l_linger = 0};
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop)), 0);
+	close(fd);
+}
+
+static void
+test_later__tells_of_a_client_that_leaves(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int half = dial(f), whole = dial(f), broken = dial(f), stays = dial(f);
+	const int all[] = {half, whole, broken, stays};
+	for (unsigned i = 0; i < 4; i++) {
+		send_text(f, all[i], "GET /later?watched HTTP/1.1\r\n" H "\r\n");
+		await(f, f->laters == i + 1);
+	}
+	shutdown(half, SHUT_WR);
+	await(f, f->left == 1);
+	close(whole);
+	await(f, f->left == 2);
+	reset(broken);
+	await(f, f->left == 3);
+
+	/* The answers are still to be given; who can hear does. */
+	for (unsigned i = 0; i < 4; i++)
+		answer_later(f, i, "late\n");
+	receive_all(f, half, &in);
+	assert_true(span_ends(buf_span(&in), SPAN("late\n")));
+	buf_reset(&in);
+	await(f, (receive(stays, &in), holds(&in, "late\n")));
+	close(stays);
+	await(f, stat_of(f, open) == 0);
+	assert_int_equal(f->left, 3);
+	assert_int_equal(f->sent, 8);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__answered_when_the_client_leaves(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	/* The end may come with the request. */
+	int fd = dial(f);
+	send_text(f, fd, "GET /later?answered HTTP/1.1\r\n" H "\r\n");
+	shutdown(fd, SHUT_WR);
+	await(f, f->left == 1);
+	receive_all(f, fd, &in);
+	assert_true(span_ends(buf_span(&in), SPAN("left\n")));
+	assert_int_equal(f->sent, 2);
+	buf_fini(&in);
+	stop(f);
+}
+
+/* What a client sends meanwhile waits for its turn, and hides its end. */
+static void
+test_later__end_behind_a_pipelined_request(void **state)
+{
+	(void)state;
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /later?watched HTTP/1.1\r\n" H "\r\n");
+	await(f, f->laters == 1);
+	send_text(f, fd, GET("/hello"));
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < 20; i++)
+		step(f);
+	assert_int_equal(f->left, 0);
+	answer_later(f, 0, "late\n");
+	receive_all(f, fd, &in);
+	assert_true(holds(&in, "late\n"));
+	assert_true(span_ends(buf_span(&in), SPAN("hello\n")));
+	assert_int_equal(f->left, 0);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_later__tells_that_the_server_gives_up(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.request_us = SOON_US;
+	struct fixture *f = start(limits);
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /later?answered HTTP/1.1\r\n" H "\r\n");
+	receive_all(f, fd, &in);
+	assert_int_equal(f->left, 1);
+	assert_int_equal(f->sent, 2);
+	assert_int_equal(in.len, 0);
+	buf_fini(&in);
+	stop(f);
+
+	f = start(ample);
+	fd = dial(f);
+	send_text(f, fd, GET("/later?answered"));
+	await(f, f->laters == 1);
+	http_server_free(&f->server);
+	assert_int_equal(f->left, 1);
+	assert_int_equal(f->sent, 2);
+	close(fd);
+	stop(f);
+}
+
 static void
 test_later__deadline_goes_on(void **state)
 {
@@ -1701,6 +1834,10 @@ main(void)
 	    cmocka_unit_test(test_later__pipelined_requests_keep_their_order),
 	    cmocka_unit_test(test_later__stream),
 	    cmocka_unit_test(test_later__client_leaves),
+	    cmocka_unit_test(test_later__tells_of_a_client_that_leaves),
+	    cmocka_unit_test(test_later__answered_when_the_client_leaves),
+	    cmocka_unit_test(test_later__end_behind_a_pipelined_request),
+	    cmocka_unit_test(test_later__tells_that_the_server_gives_up),
 	    cmocka_unit_test(test_later__deadline_goes_on),
 	    cmocka_unit_test(test_later__quiesce_waits_for_it),
 	    cmocka_unit_test(test_later__server_is_freed),
