@@ -36,6 +36,13 @@ static const struct http_limits http_limits = {
     .idle_us = 120 * 1000000LL,
 };
 
+/* So many that a burst has room, and so few that they leave connections to scrapes. Whoever waits at
+ * the end hears within FINISH_US. */
+static const struct target_limits target_limits = {
+    .changes = 32,
+    .answer_us = 4 * 1000000LL,
+};
+
 /* ---- The mapping files. ---- */
 
 static void
@@ -270,7 +277,7 @@ open_targets(struct daemon *daemon)
 {
 	const char *path = daemon->options->sd_state_file;
 	struct diag diag = DIAG_INIT;
-	daemon->targets = target_store_new(daemon->loop, path, &diag);
+	daemon->targets = target_store_new(daemon->loop, path, &target_limits, &diag);
 	log_diag("scrape targets", &diag);
 	diag_fini(&diag);
 	if (!daemon->targets)

@@ -18,6 +18,8 @@
 #define JSON_TYPE "application/json"
 /* Bytes made at once of an answer, but for a last document. */
 #define PIECE_BYTES ((size_t)64 << 10)
+/* When to try again what the disk did not take. */
+#define RETRY_AFTER_S 1
 
 const char *
 target_refusal_text(enum target_refusal refusal)
@@ -29,6 +31,9 @@ target_refusal_text(enum target_refusal refusal)
 	    [TARGET_REFUSED_LIMIT] = "limit",
 	    [TARGET_REFUSED_UNKNOWN_GROUP] = "unknown_group",
 	    [TARGET_REFUSED_NOT_WRITTEN] = "not_written",
+	    [TARGET_REFUSED_BUSY] = "busy",
+	    [TARGET_REFUSED_ABANDONED] = "abandoned",
+	    [TARGET_REFUSED_UNDECIDED] = "undecided",
 	};
 	return texts[refusal];
 }
@@ -208,6 +213,38 @@ struct pending {
 	struct target_group *group; /* one reference; NULL for a removal */
 };
 
+/* Says what the disk did not take, and what is known of it. */
+static void
+refuse_for_disk(struct target_api *api, enum target_outcome outcome, int error,
+		struct http_reply *reply)
+{
+	static const struct {
+		enum target_refusal refusal;
+		const char *text;
+	} rows[] = {
+	    [TARGET_NOT_SYNCED] = {TARGET_REFUSED_NOT_WRITTEN,
+				   "the change is in force, but a loss of power may undo it: the "
+				   "folder of --sd.state-file cannot be synced"},
+	    [TARGET_UNDECIDED] = {TARGET_REFUSED_UNDECIDED,
+				  "not known to be written: the disk has not answered; the change "
+				  "may come into force yet, or not"},
+	    [TARGET_NOT_WRITTEN] = {TARGET_REFUSED_NOT_WRITTEN,
+				    "nothing was changed: --sd.state-file cannot be written"},
+	    [TARGET_TOO_MANY_CHANGES] = {TARGET_REFUSED_BUSY,
+					 "nothing was changed: as many changes as may wait for "
+					 "the disk wait already"},
+	    [TARGET_TOO_LATE] =
+		{TARGET_REFUSED_BUSY,
+		 "nothing was changed: the disk is still busy with earlier changes"},
+	    [TARGET_TAKEN_BACK] = {TARGET_REFUSED_ABANDONED,
+				   "nothing was changed: the client ended its side before it was "
+				   "written"},
+	};
+	reply->retry_after_s = RETRY_AFTER_S;
+	refuse(api, reply, rows[outcome].refusal, 503, "%s%s%s", rows[outcome].text,
+	       error ? ": " : "", error ? strerror(error) : "");
+}
+
 static void
 fill_outcome(const struct pending *pending, enum target_outcome outcome, int error,
 	     struct http_reply *reply)
@@ -237,15 +274,12 @@ fill_outcome(const struct pending *pending, enum target_outcome outcome, int err
 		refuse_limit(api, reply, SET_BYTES_MAX, "bytes of documents and names");
 		break;
 	case TARGET_NOT_SYNCED:
-		refuse(api, reply, TARGET_REFUSED_NOT_WRITTEN, 503,
-		       "the change is in force, but a loss of power may undo it: the folder of "
-		       "--sd.state-file cannot be synced: %s; send it again",
-		       strerror(error));
-		break;
+	case TARGET_UNDECIDED:
 	case TARGET_NOT_WRITTEN:
-		refuse(api, reply, TARGET_REFUSED_NOT_WRITTEN, 503,
-		       "nothing was changed: --sd.state-file cannot be written: %s",
-		       strerror(error));
+	case TARGET_TOO_MANY_CHANGES:
+	case TARGET_TOO_LATE:
+	case TARGET_TAKEN_BACK:
+		refuse_for_disk(api, outcome, error, reply);
 		break;
 	}
 }
@@ -261,12 +295,21 @@ answer(void *ctx, enum target_outcome outcome, int error)
 	free(pending);
 }
 
+/* Nobody waits for the answer, or only a client that has ended its side: it hears what is true. */
+static void
+take_back(void *ctx)
+{
+	const struct pending *pending = ctx;
+	target_store_take_back(pending->api->store, pending);
+}
+
 static struct pending *
 put_off(struct target_api *api, const struct http_request *request, struct target_group *group)
 {
 	struct pending *pending = xcalloc(1, sizeof(*pending));
 	pending->api = api;
 	pending->later = http_request_defer(request);
+	http_later_watch(pending->later, take_back, pending);
 	pending->group = group ? target_group_ref(group) : NULL;
 	return pending;
 }

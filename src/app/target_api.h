@@ -22,6 +22,10 @@ enum target_refusal {
 	TARGET_REFUSED_LIMIT,
 	TARGET_REFUSED_UNKNOWN_GROUP,
 	TARGET_REFUSED_NOT_WRITTEN, /* the token or state file is not good */
+	TARGET_REFUSED_BUSY,        /* too many wait for the disk, or it was waited for too long */
+	TARGET_REFUSED_ABANDONED,   /* the client left before it was written */
+	TARGET_REFUSED_UNDECIDED, /* it was being written for too long, and may yet come into force
+				   */
 	TARGET_REFUSALS
 };
 

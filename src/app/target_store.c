@@ -17,11 +17,14 @@
 
 struct target_change {
 	STAILQ_ENTRY(target_change) link;
+	struct target_store *store;
 	struct target_group *group; /* one reference; NULL = a removal */
 	char *name;                 /* owned; of a removal */
 	enum target_outcome outcome;
-	target_done_fn *done;
+	bool is_begun;        /* it is in a set that is being written */
+	target_done_fn *done; /* NULL = called */
 	void *ctx;
+	ev_timer patience;
 };
 
 STAILQ_HEAD(change_list, target_change);
@@ -36,6 +39,8 @@ struct target_store {
 	struct target_set *set; /* in force */
 	uint64_t version;
 	struct target_store_stats stats;
+	struct target_limits limits;
+	unsigned under_way;         /* changes, in both lists */
 	struct change_list waiting; /* for the next set */
 	struct change_list writing; /* what makes `next`, and refusals between */
 	struct target_set *next;    /* NULL = nothing is being written */
@@ -117,11 +122,22 @@ take_result(struct target_store *store, struct write_result *result)
 	return is_done;
 }
 
+static void
+tell(struct target_change *change, enum target_outcome outcome, int error)
+{
+	target_done_fn *done = change->done;
+	change->done = NULL;
+	ev_timer_stop(change->store->loop, &change->patience);
+	if (done)
+		done(change->ctx, outcome, error);
+}
+
 /* Frees the change; the one who made it is told first. */
 static void
 end_change(struct target_change *change, enum target_outcome outcome, int error)
 {
-	change->done(change->ctx, outcome, error);
+	tell(change, outcome, error);
+	change->store->under_way--;
 	target_group_unref(&change->group);
 	free(change->name);
 	free(change);
@@ -214,6 +230,13 @@ apply(struct target_set *set, const struct target_change *change)
 	return target_set_remove(set, span_text(change->name)) ? TARGET_REMOVED : TARGET_UNKNOWN;
 }
 
+static void
+move_to_writing(struct target_change *change)
+{
+	change->is_begun = true;
+	STAILQ_INSERT_TAIL(&change->store->writing, change, link);
+}
+
 /*
  * Makes the next set of all changes that wait, and has it written. One that is refused hears so
  * with those before it: it was judged against a set that is not in force until then. So does one
@@ -232,7 +255,7 @@ begin_batch(struct target_store *store)
 		change->outcome = apply(store->next, change);
 		if (is_change(change->outcome) || !STAILQ_EMPTY(&store->writing) ||
 		    store->is_unsynced)
-			STAILQ_INSERT_TAIL(&store->writing, change, link);
+			move_to_writing(change);
 		else
 			end_change(change, change->outcome, 0);
 	}
@@ -279,10 +302,13 @@ open_file(struct target_store *store, struct diag *diag)
 }
 
 struct target_store *
-target_store_new(struct ev_loop *loop, const char *path, struct diag *diag)
+target_store_new(struct ev_loop *loop, const char *path, const struct target_limits *limits,
+		 struct diag *diag)
 {
+	CHECK(limits->changes && limits->answer_us > 0);
 	struct target_store *store = xcalloc(1, sizeof(*store));
 	store->path = path;
+	store->limits = *limits;
 	store->lock_fd = -1;
 	store->version = (uint64_t)clock_wall().us; /* another one than before a restart */
 	store->loop = loop;
@@ -349,9 +375,13 @@ target_store_free(struct target_store **slot)
 	if (!store)
 		return;
 	*slot = NULL;
-	if (store->is_started && !stop_writer(store))
-		return;
+	bool is_stopped = !store->is_started || stop_writer(store);
+	struct target_change *change;
+	STAILQ_FOREACH(change, &store->writing, link)
+	tell(change, TARGET_UNDECIDED, 0);
 	end_changes(&store->waiting, (struct write_result){.error = ECANCELED});
+	if (!is_stopped)
+		return;
 	target_set_unref(&store->set);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
@@ -362,10 +392,37 @@ target_store_free(struct target_store **slot)
 }
 
 static void
+drop_waiting(struct target_change *change, enum target_outcome outcome)
+{
+	STAILQ_REMOVE(&change->store->waiting, change, target_change, link);
+	end_change(change, outcome, 0);
+}
+
+static void
+late_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct target_change *change = watcher->data;
+	(void)loop;
+	(void)events;
+	if (change->is_begun)
+		tell(change, TARGET_UNDECIDED, 0);
+	else
+		drop_waiting(change, TARGET_TOO_LATE);
+}
+
+static void
 add_change(struct target_store *store, struct target_change change)
 {
 	struct target_change *added = xcalloc(1, sizeof(*added));
 	*added = change;
+	added->store = store;
+	ev_timer_init(&added->patience, late_cb, (double)store->limits.answer_us / 1e6, 0.);
+	added->patience.data = added;
+	if (store->under_way++ == store->limits.changes) {
+		end_change(added, TARGET_TOO_MANY_CHANGES, 0);
+		return;
+	}
+	ev_timer_start(store->loop, &added->patience);
 	STAILQ_INSERT_TAIL(&store->waiting, added, link);
 	begin_batch(store);
 }
@@ -383,6 +440,19 @@ target_store_remove(struct target_store *store, struct span name, target_done_fn
 {
 	add_change(store, (struct target_change){
 			      .name = xmemdup0(name.ptr, name.len), .done = done, .ctx = ctx});
+}
+
+void
+target_store_take_back(struct target_store *store, const void *ctx)
+{
+	struct target_change *change;
+	STAILQ_FOREACH(change, &store->waiting, link)
+	{
+		if (change->ctx == ctx)
+			break;
+	}
+	if (change)
+		drop_waiting(change, TARGET_TAKEN_BACK);
 }
 
 void

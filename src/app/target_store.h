@@ -22,6 +22,12 @@
 struct ev_loop;
 struct target_store;
 
+/* Of changes that wait for the disk or are being written. None may be 0. */
+struct target_limits {
+	unsigned changes;  /* at once; one more is refused */
+	int64_t answer_us; /* a change hears by then, also when the disk has not answered */
+};
+
 struct target_store_stats {
 	uint64_t puts, removals; /* in force */
 	uint64_t expired;        /* groups */
@@ -36,21 +42,28 @@ enum target_outcome {
 	TARGET_TOO_MANY_GROUPS,
 	TARGET_TOO_MANY_TARGETS,
 	TARGET_TOO_MANY_BYTES,
-	TARGET_NOT_SYNCED,  /* in force, but not known to survive a loss of power */
-	TARGET_NOT_WRITTEN, /* nothing has changed */
+	TARGET_NOT_SYNCED, /* in force, but not known to survive a loss of power */
+	TARGET_UNDECIDED,  /* being written for too long; may yet come into force, or not */
+	/* Nothing has changed, and will not: */
+	TARGET_NOT_WRITTEN,
+	TARGET_TOO_MANY_CHANGES, /* are under way */
+	TARGET_TOO_LATE,         /* waited for too long */
+	TARGET_TAKEN_BACK,
 };
 
-/** What became of a change. @error of the last two: an errno value */
+/** What became of a change. @error of NOT_SYNCED and NOT_WRITTEN: an errno value; else 0 */
 typedef void target_done_fn(void *ctx, enum target_outcome outcome, int error);
 
 /**
  * Takes the file, reads it and writes it once, so that what would fail later fails now.
  *
- * @path of the file, borrowed; "" = no file
+ * @path   of the file, borrowed; "" = no file
+ * @limits copied
  * @diag gets what is wrong; its places borrow `path`
  * @return the store, or NULL
  */
 struct target_store *target_store_new(struct ev_loop *loop, const char *path,
+				      const struct target_limits *limits,
 				      struct diag *diag) MUST_CHECK;
 /** Starts the thread that writes, if there is a file. @return 0 or an errno value */
 int target_store_start(struct target_store *store) MUST_CHECK;
@@ -67,6 +80,9 @@ void target_store_put(struct target_store *store, struct target_group **group, t
 /** Removes a group. @name legal, copied */
 void target_store_remove(struct target_store *store, struct span name, target_done_fn *done,
 			 void *ctx);
+
+/** Takes a change back that has not begun to be written. @ctx of its `done`, which is called */
+void target_store_take_back(struct target_store *store, const void *ctx);
 
 /** Takes out the groups whose time is over; now and then. */
 void target_store_expire(struct target_store *store);

@@ -10,6 +10,7 @@
 #include "http/connection.h"
 #include "http/route.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). */
@@ -162,6 +163,11 @@ send_reply(struct http_request *request, struct http_reply *reply)
 	add_header(response, MHD_HTTP_HEADER_VARY, reply->vary);
 	add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->www_authenticate);
 	add_header(response, MHD_HTTP_HEADER_ETAG, *reply->etag ? reply->etag : NULL);
+	if (reply->retry_after_s) {
+		char seconds[12];
+		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after_s);
+		add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	}
 	return queue_response(request, reply->status, response);
 }
 

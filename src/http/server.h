@@ -76,6 +76,7 @@ struct http_reply {
 	const char *content_encoding; /* constant; NULL = none */
 	const char *vary;             /* constant; NULL = none */
 	const char *www_authenticate; /* constant; NULL = none */
+	unsigned retry_after_s;       /* seconds; 0 = none */
 	char etag[HTTP_ETAG_SIZE];    /* with its quotes; "" = none */
 	struct buf body;              /* consumed; used when stream.fill is NULL */
 	struct http_stream stream;

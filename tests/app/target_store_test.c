@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,11 +23,15 @@
 /* In the place of the C library's, so that a folder may not reach the disk. Set while the store's
  * thread has nothing to write. */
 static bool folder_fails;
+/* Held by a test, it brings the disk to a halt. */
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
 
 int
 fsync(int fd)
 {
 	struct stat about;
+	pthread_mutex_lock(&disk);
+	pthread_mutex_unlock(&disk);
 	assert_int_equal(fstat(fd, &about), 0);
 	if (!folder_fails || !S_ISDIR(about.st_mode))
 		return (int)syscall(SYS_fsync, fd);
@@ -54,25 +59,37 @@ note(void *ctx, enum target_outcome outcome, int error)
 	    [TARGET_TOO_MANY_TARGETS] = "targets",
 	    [TARGET_TOO_MANY_BYTES] = "bytes",
 	    [TARGET_NOT_SYNCED] = "unsynced",
+	    [TARGET_UNDECIDED] = "undecided",
 	    [TARGET_NOT_WRITTEN] = "failed",
+	    [TARGET_TOO_MANY_CHANGES] = "changes",
+	    [TARGET_TOO_LATE] = "late",
+	    [TARGET_TAKEN_BACK] = "back",
 	};
 	struct fixture *f = ctx;
 	assert_int_equal(error != 0, outcome == TARGET_NOT_WRITTEN || outcome == TARGET_NOT_SYNCED);
 	buf_printf(&f->outcomes, "%s%s", f->ended++ ? " " : "", names[outcome]);
 }
 
+static const struct target_limits ample = {.changes = 1000, .answer_us = 3600 * SECOND_US};
+
 static struct fixture *
-start(const char *path)
+start_with(const char *path, struct target_limits limits)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	struct diag diag = DIAG_INIT;
 	f->outcomes = BUF_INIT;
 	f->loop = ev_loop_new(EVFLAG_AUTO);
-	f->store = target_store_new(f->loop, path, &diag);
+	f->store = target_store_new(f->loop, path, &limits, &diag);
 	if (!f->store)
 		fail_msg("%s", diag.messages[0].text);
 	assert_int_equal(target_store_start(f->store), 0);
 	return f;
+}
+
+static struct fixture *
+start(const char *path)
+{
+	return start_with(path, ample);
 }
 
 static void
@@ -306,24 +323,103 @@ test_file__folder_not_synced(void **state)
 }
 
 static void
+test_halted__too_many_changes(void **state)
+{
+	(void)state;
+	struct target_limits limits = ample;
+	limits.changes = 3;
+	struct fixture *f = start_with("s", limits);
+	pthread_mutex_lock(&disk);
+	change(f, "a", "x", 0);
+	change(f, "b", "x", 0);
+	remove_group(f, "a");
+	assert_int_equal(f->ended, 0);
+	change(f, "c", "x", 0);
+	remove_group(f, "b");
+	await_outcomes(f, "changes changes");
+	pthread_mutex_unlock(&disk);
+	await_outcomes(f, "added added removed");
+	assert_file("s", "b=x");
+	change(f, "c", "x", 0);
+	await_outcomes(f, "added");
+	stop(f);
+	assert_int_equal(unlink("s"), 0);
+	assert_int_equal(unlink("s.lock"), 0);
+}
+
+/* Each hears what is known; one that had begun may come into force afterwards, the others never. */
+static void
+test_halted__too_late(void **state)
+{
+	(void)state;
+	struct target_limits limits = ample;
+	limits.answer_us = 10000;
+	struct fixture *f = start_with("s", limits);
+	pthread_mutex_lock(&disk);
+	change(f, "a", "x", 0);
+	change(f, "b", "x", 0);
+	remove_group(f, "none");
+	await_outcomes(f, "undecided late late");
+	assert_set(target_store_set(f->store), "");
+	pthread_mutex_unlock(&disk);
+	while (target_store_set(f->store)->count == 0)
+		ev_run(f->loop, EVRUN_ONCE);
+	assert_set(target_store_set(f->store), "a=x");
+	assert_file("s", "a=x");
+	assert_int_equal(target_store_stats(f->store)->puts, 1);
+	assert_int_equal(target_store_stats(f->store)->writes_ok, 1);
+	assert_int_equal(f->ended, 0);
+	stop(f);
+	assert_int_equal(unlink("s"), 0);
+	assert_int_equal(unlink("s.lock"), 0);
+}
+
+static void
+test_halted__taken_back(void **state)
+{
+	(void)state;
+	struct fixture *f = start("s");
+	struct fixture gone = {.store = f->store, .outcomes = BUF_INIT};
+	pthread_mutex_lock(&disk);
+	change(f, "a", "x", 0);
+	change(&gone, "b", "x", 0);
+	/* The one that is being written goes on. */
+	target_store_take_back(f->store, f);
+	target_store_take_back(f->store, &gone);
+	assert_int_equal(f->ended, 0);
+	assert_string_equal(buf_text(&gone.outcomes), "back");
+	target_store_take_back(f->store, &gone);
+	change(f, "c", "x", 0);
+	pthread_mutex_unlock(&disk);
+	await_outcomes(f, "added added");
+	assert_int_equal(gone.ended, 1);
+	assert_set(target_store_set(f->store), "a=x c=x");
+	assert_file("s", "a=x c=x");
+	buf_fini(&gone.outcomes);
+	stop(f);
+	assert_int_equal(unlink("s"), 0);
+	assert_int_equal(unlink("s.lock"), 0);
+}
+
+static void
 test_file__cannot_be_taken(void **state)
 {
 	(void)state;
 	struct diag diag = DIAG_INIT;
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
 	struct fixture *f = start("s");
-	assert_null(target_store_new(loop, "s", &diag));
+	assert_null(target_store_new(loop, "s", &ample, &diag));
 	stop(f);
 	assert_int_equal(file_replace("s", SPAN("rubbish"), NULL), 0);
-	assert_null(target_store_new(loop, "s", &diag));
+	assert_null(target_store_new(loop, "s", &ample, &diag));
 	/* Damaged files are left as they are. */
 	struct buf content = BUF_INIT;
 	assert_int_equal(file_read("s", 0, 100, &content), 0);
 	assert_string_equal(buf_text(&content), "rubbish");
-	assert_null(target_store_new(loop, "none/s", &diag));
+	assert_null(target_store_new(loop, "none/s", &ample, &diag));
 	assert_int_equal(unlink("s"), 0);
 	assert_int_equal(mkdir("s.new", 0700), 0);
-	assert_null(target_store_new(loop, "s", &diag));
+	assert_null(target_store_new(loop, "s", &ample, &diag));
 	assert_int_equal(diag.count, 4);
 	assert_string_equal(
 	    diag.messages[3].text,
@@ -399,6 +495,9 @@ main(void)
 	    cmocka_unit_test(test_file__refusals_wait_for_the_changes_before_them),
 	    cmocka_unit_test(test_file__not_written_not_in_force),
 	    cmocka_unit_test(test_file__folder_not_synced),
+	    cmocka_unit_test(test_halted__too_many_changes),
+	    cmocka_unit_test(test_halted__too_late),
+	    cmocka_unit_test(test_halted__taken_back),
 	    cmocka_unit_test(test_file__cannot_be_taken),
 	    cmocka_unit_test(test_expire__counted_once),
 	    cmocka_unit_test(test_free__in_the_middle),

@@ -43,7 +43,8 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	parts->limit = stream_limit_new(10);
 	parts->worker = worker_new(parts->pipeline.bridge, parts->limit, &parts->options, 0);
 	parts->control = (struct control_counters){.reloads_ok = 1, .reloads_failed = 2};
-	parts->targets.store = target_store_new(NULL, "", &diag);
+	struct target_limits limits = {.changes = 1, .answer_us = 1};
+	parts->targets.store = target_store_new(NULL, "", &limits, &diag);
 	parts->sources = (struct telemetry_sources){
 	    .bridge = parts->pipeline.bridge,
 	    .options = &parts->options,

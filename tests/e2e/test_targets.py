@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from bridge import PATIENCE, await_condition, await_equal, run_to_end
+from bridge import PATIENCE, Response, await_condition, await_equal, run_to_end
 from promql import Prometheus
 
 TOKEN = 'c29tZSB0b2tlbiB0aGF0IGlzIGdvb2Q'
@@ -484,10 +484,8 @@ def test_state_folder_missing(tmp_path):
     assert 'the folder must exist and be writable' in done.stderr
 
 
-def test_disk_that_fails(start_bridge, tmp_path):
+def test_disk_that_fails(start_bridge, folder, tmp_path):
     """What cannot be written is refused, and nothing changes; once it can be, it goes on."""
-    folder = tmp_path / 'folder'
-    folder.mkdir()
     bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
     assert put(bridge, 'a', [element('a:1')]).status == 201
     moved = folder.rename(tmp_path / 'moved')
@@ -505,43 +503,101 @@ def test_disk_that_fails(start_bridge, tmp_path):
     assert scrape.own('sd_refused_total', reason='not_written') == 3
 
 
-@pytest.mark.parametrize('threads', [1, 2])
-def test_slow_disk_holds_up_nobody(start_bridge, tmp_path, threads):
-    """While the file cannot be finished, lines and scrapes go on, and the change waits for its answer."""
-    folder = tmp_path / 'folder'
-    folder.mkdir()
-    bridge = start_bridge(OPEN, '--threads=%d' % threads, '--sd.state-file=%s' % (folder / 'state'))
-    # Opening a FIFO for writing waits until somebody reads from it.
+@contextlib.contextmanager
+def halted(folder):
+    """The disk does not answer before the block ends; what is being written then fails."""
+    # Opening a FIFO for writing waits until somebody reads from it, and a FIFO cannot reach the disk.
     slow = folder / 'state.new'
     os.mkfifo(slow)
-    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
-        peer.sendall(b'PUT /api/v1/targets/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]')
-        bridge.send_udp('during:1|c')
-        bridge.await_users({'during': 1})
-        assert listed(bridge) == {}
-        peer.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            peer.recv(1)
-        peer.settimeout(PATIENCE)
-        with open(slow, 'rb') as reader:
-            assert reader.readline() == b'{"statsbridge_targets":1,"groups":1}\n'
-            # A FIFO cannot reach the disk, so this change fails; the next one finds a good place again.
-            assert peer.recv(12) == b'HTTP/1.1 503'
+    yield
+    with open(slow, 'rb') as reader:
+        assert reader.readline().startswith(b'{"statsbridge_targets":1,')
+        reader.read()
+
+
+@contextlib.contextmanager
+def being_put(bridge, group):
+    """A client that registers a group without elements; its request has arrived."""
+    with contextlib.closing(http.client.HTTPConnection('127.0.0.1', bridge.web, timeout=PATIENCE)) as client:
+        client.request('PUT', '/api/v1/targets/' + group, '[]')
+        # What is answered after it came later.
+        sd(bridge)
+        yield client
+
+
+def answer_to(client):
+    return Response(client.getresponse())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize('threads', [1, 2])
+def test_slow_disk_holds_up_nobody(start_bridge, folder, threads):
+    """While the file cannot be finished, lines and scrapes go on."""
+    bridge = start_bridge(OPEN, '--threads=%d' % threads, '--sd.state-file=%s' % (folder / 'state'))
+    with contextlib.ExitStack() as stack:
+        with halted(folder):
+            client = stack.enter_context(being_put(bridge, 'a'))
+            bridge.send_udp('during:1|c')
+            bridge.await_users({'during': 1})
+            assert listed(bridge) == {}
+        assert answer_to(client).status == 503
     assert put(bridge, 'a', []).status == 201
 
 
-def test_disk_that_has_come_to_a_halt_does_not_keep_the_bridge(start_bridge, tmp_path):
-    folder = tmp_path / 'folder'
-    folder.mkdir()
+def test_changes_at_a_halted_disk(start_bridge, folder):
+    """A few wait, and hear within seconds what is known; one more is refused at once; scrapes go on."""
+    bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
+    with contextlib.ExitStack() as stack:
+        with halted(folder):
+            clients = [stack.enter_context(being_put(bridge, 'g%d' % i)) for i in range(32)]
+            refused = put(bridge, 'more', [])
+            assert (refused.status, refused.headers['Retry-After']) == (503, '1')
+            assert refused.text == 'nothing was changed: as many changes as may wait for the disk wait already\n'
+            assert bridge.scrape().own('sd_refused_total', reason='busy') == 1
+            first, *others = [answer_to(client) for client in clients]
+            assert {(answer.status, answer.headers['Retry-After']) for answer in [first, *others]} == {(503, '1')}
+            assert first.text.startswith('not known to be written: ')
+            assert {answer.text for answer in others} == \
+                {'nothing was changed: the disk is still busy with earlier changes\n'}
+            scrape = bridge.scrape()
+            assert scrape.own('sd_refused_total', reason='busy') == 32
+            assert scrape.own('sd_refused_total', reason='undecided') == 1
+    assert put(bridge, 'after', []).status == 201
+    assert list(listed(bridge)) == ['after']
+
+
+def test_client_leaves_while_its_change_waits(start_bridge, folder):
+    """It is not written any more."""
+    bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
+
+    def abandoned():
+        return bridge.scrape().own('sd_refused_total', reason='abandoned')
+
+    with contextlib.ExitStack() as stack:
+        with halted(folder):
+            first = stack.enter_context(being_put(bridge, 'a'))
+            with being_put(bridge, 'gone'):
+                pass
+            await_equal(abandoned, 1)
+        assert answer_to(first).status == 503
+    assert put(bridge, 'after', []).status == 201
+    assert list(listed(bridge)) == ['after']
+
+
+def test_disk_that_has_come_to_a_halt_does_not_keep_the_bridge(start_bridge, folder):
     bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
     assert put(bridge, 'a', [element('a:1')]).status == 201
     os.mkfifo(folder / 'state.new')
-    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
-        peer.sendall(b'PUT /api/v1/targets/b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]')
-        await_condition(lambda: bridge.scrape().own('http_connections') == 2, 'the request to be there')
+    with being_put(bridge, 'b') as client:
         bridge.signal(signal.SIGTERM)
         bridge.await_exit(0)
-        assert peer.recv(1) == b''
+        assert answer_to(client).text.startswith('not known to be written: ')
     assert 'still being written' in bridge.stderr()
     (folder / 'state.new').unlink()
     second = start_bridge('--sd.state-file=%s' % (folder / 'state'))

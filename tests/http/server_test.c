@@ -1568,18 +1568,22 @@ static void
 test_later__answered_when_the_client_leaves(void **state)
 {
 	(void)state;
-	struct fixture *f = start(ample);
-	struct buf in = BUF_INIT;
 	/* The end may come with the request. */
-	int fd = dial(f);
-	send_text(f, fd, "GET /later?answered HTTP/1.1\r\n" H "\r\n");
-	shutdown(fd, SHUT_WR);
-	await(f, f->left == 1);
-	receive_all(f, fd, &in);
-	assert_true(span_ends(buf_span(&in), SPAN("left\n")));
-	assert_int_equal(f->sent, 2);
-	buf_fini(&in);
-	stop(f);
+	for (int comes_later = 0; comes_later < 2; comes_later++) {
+		struct fixture *f = start(ample);
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		send_text(f, fd, "GET /later?answered HTTP/1.1\r\n" H "\r\n");
+		if (comes_later)
+			await(f, f->laters == 1);
+		shutdown(fd, SHUT_WR);
+		await(f, f->left == 1);
+		receive_all(f, fd, &in);
+		assert_true(span_ends(buf_span(&in), SPAN("left\n")));
+		assert_int_equal(f->sent, 2);
+		buf_fini(&in);
+		stop(f);
+	}
 }
 
 /* What a client sends meanwhile waits for its turn, and hides its end. */
