@@ -52,7 +52,8 @@
  * series, the worst of them less what it is when nothing goes on. With two threads (T13b) the server may
  * use both CPUs. The sender runs as soon as it wakes up (SCHED_FIFO), and the server before all other
  * processes (niceness); time in which one of those had the server's CPU all the same is taken off, as far as
- * the kernel's account of its threads' waiting and running shows it.
+ * the kernel's account of its threads' waiting and running shows it. What the births of a million series
+ * make it is printed, and no bound.
  *
  * Another server (peer_rows.c) gets the same traffic on the same CPU: T16 as fast as the sender can with
  * plain sends; lines count that the server says it has seen. T18 is CPU of a scrape of 100,000 counters.

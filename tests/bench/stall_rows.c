@@ -26,6 +26,7 @@
 #define SOCKETS_MAX 8
 #define PERIOD_US 50 /* between two looks at the queues */
 #define PACKETS 5    /* of one line, in each period: 100,000 a second */
+#define BIRTHS_SIZE 200 /* of packets, two lines mostly: 200,000 births a second */
 #define QUIET_US 2000000
 #define TTL_S 2
 #define EXPIRY_MAX_S 20 /* until a million series have ended */
@@ -286,10 +287,27 @@ watch_event(struct watcher *watcher, const struct server *server, enum event eve
 	return longest;
 }
 
+/* Each sender has a part of the series, and goes on with the next one's until all have sent theirs. */
+static double
+watch_births(struct watcher *watcher, const struct packets *births)
+{
+	size_t part = births->count / SENDERS;
+	double longest = 0;
+	for (size_t i = 0; i < SENDERS; i++)
+		watcher->loads[i].next = i * part;
+	while (watcher->loads[0].next < part) {
+		double more = watch(watcher, 1000000, NULL);
+		longest = more > longest ? more : longest;
+	}
+	return longest;
+}
+
 /* ---- T13 ---- */
 
+/* Milliseconds. */
 struct stalls {
-	struct samples of[EVENTS]; /* milliseconds */
+	struct samples of[EVENTS];
+	double births; /* once, since they make what the events need */
 };
 
 static void
@@ -317,7 +335,10 @@ measure_living(const struct bench *bench, unsigned threads, const struct packets
 	struct server server;
 	struct watcher watcher;
 	start_server(bench, &server, threads, bench->mapping);
-	load_once(&server, births);
+	if (watcher_open(&watcher, &server, births))
+		stalls->births = watch_births(&watcher, births);
+	watcher_close(&watcher);
+	load_once(&server, births); /* for datagrams that got lost */
 	bool is_open = watcher_open(&watcher, &server, packets);
 	for (int round = 0; is_open && round < ROUNDS; round++)
 		for (int event = QUIET; event <= RELOAD; event++)
@@ -366,8 +387,9 @@ measure_stalls(const struct bench *bench, const char *row, unsigned threads,
 		worst = more > worst ? more : worst;
 	}
 	table_set(row, worst,
-		  "longer than when quiet: %.2f ms; scrape %.2f, reload %.2f, expiry %.2f",
-		  longest[QUIET], longest[SCRAPE], longest[RELOAD], longest[EXPIRY]);
+		  "longer than when quiet: %.2f ms; scrape %.2f, reload %.2f, expiry %.2f; births %.2f",
+		  longest[QUIET], longest[SCRAPE], longest[RELOAD], longest[EXPIRY],
+		  stalls.births);
 }
 
 /* The watcher must not wait for its CPU; where that is refused it may miss some time. */
@@ -388,7 +410,7 @@ bench_stalls(struct bench *bench)
 	if (!table_wants("T13,T13b"))
 		return;
 	struct population *many = population_new(MANY, POPULATION_COUNTERS);
-	struct packets *births = packets_once(many, 0, MANY, 1432);
+	struct packets *births = packets_once(many, 0, MANY, BIRTHS_SIZE);
 	struct packets *packets =
 	    packets_new(many, &(struct packets_plan){.choice = POPULATION_ZIPF, .total = 1u << 20});
 	set_urgent(true);
