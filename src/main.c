@@ -13,6 +13,7 @@
  *	mapping/	mapping files, globs, regexes, templates: which rule, which name, which labels
  *	metrics/	families, series and their values in per-thread shards; expiry; the reader
  *	exposition/	the text that Prometheus reads, negotiation, gzip
+ *	push/		remote write: the same families and series, sent to a receiver
  *	targets/	what Prometheus is to scrape besides: documents, groups, the state file
  *	http/		the HTTP server
  *	app/		joins the stages:

@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 BUILD_PACKAGES="gcc libc6-dev make pkgconf libev-dev libpcre2-dev libyaml-dev libmicrohttpd-dev
-	libxxhash-dev libjansson-dev zlib1g-dev"
+	libxxhash-dev libjansson-dev zlib1g-dev libcurl4-gnutls-dev libsnappy-dev"
 # Used where the architecture has it.
 BUILD_OPTIONAL="libisal-dev"
 CHECK_PACKAGES="libcmocka-dev g++ ca-certificates"

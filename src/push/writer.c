@@ -1,0 +1,426 @@
+#include "push/writer.h"
+
+#include "base/alloc.h"
+#include "base/protobuf.h"
+#include "metrics/label_text.h"
+#include "push/fields.h"
+#include "push/symbols.h"
+
+#include <stdlib.h>
+
+/* Labels of a sample: its own, external ones, the name, and `le` or `quantile`. */
+#define SAMPLE_LABELS_MAX (LABELS_MAX + PUSH_EXTERNAL_LABELS_MAX + 2)
+/* External labels, the name, and `le` or `quantile`. */
+#define ADDED_LABELS_MAX (PUSH_EXTERNAL_LABELS_MAX + 2)
+
+#define NAME_LABEL SPAN("__name__")
+
+/* As Prometheus writes them: a NaN that is a value, and the one that ends a series. */
+#define NAN_BITS UINT64_C(0x7ff8000000000001)
+#define STALE_BITS UINT64_C(0x7ff0000000000002)
+
+/* The labels of a series, sorted by name, empty ones left out. */
+struct sample_labels {
+	size_t count;
+	struct label item[SAMPLE_LABELS_MAX];
+	size_t name_at, extra_at; /* of the name and of `le` or `quantile`; SIZE_MAX = not there */
+};
+
+struct format {
+	void (*add_metadata)(struct push_writer *writer); /* NULL = each series has its own */
+	void (*add_sample)(struct push_writer *writer, const struct sample_labels *labels,
+			   bool with_extra, double value);
+	void (*finish)(struct push_writer *writer); /* before the message is given away; or NULL */
+};
+
+struct push_writer {
+	enum push_protocol protocol;
+	const struct format *format;
+	const struct labels *external;
+	push_message_fn *take;
+	void *ctx;
+
+	struct family_view family;
+	struct buf bucket_name, sum_name, count_name; /* the family's with suffixes */
+	int64_t timestamp_ms;
+	bool is_end; /* markers are written in place of values */
+
+	struct buf unescaped; /* values of the series' labels */
+	struct sample_labels labels;
+
+	struct buf out;         /* the message */
+	struct symbols symbols; /* 2.0: of the message */
+	struct buf references;  /* 2.0: labels of a sample */
+	size_t samples;         /* in the message */
+	uint64_t all_samples, all_bytes;
+};
+
+/* Of the enum MetricType, which both messages have alike. */
+static const unsigned type_numbers[METRIC_TYPES] = {
+    [METRIC_COUNTER] = 1,
+    [METRIC_GAUGE] = 2,
+    [METRIC_HISTOGRAM] = 3,
+    [METRIC_SUMMARY] = 5,
+};
+
+/* ---- Labels. ---- */
+
+/* Labels that a series gets besides its own, sorted by name. */
+struct added_labels {
+	size_t count;
+	struct label item[ADDED_LABELS_MAX];
+};
+
+static void
+add_sorted(struct added_labels *added, struct label label)
+{
+	size_t at = added->count++;
+	for (; at && span_compare(added->item[at - 1].name, label.name) > 0; at--)
+		added->item[at] = added->item[at - 1];
+	added->item[at] = label;
+}
+
+/* @extra `le`, `quantile` or empty */
+static void
+collect_added(const struct push_writer *writer, struct span extra, struct added_labels *added)
+{
+	added->count = writer->external->count;
+	memcpy(added->item, writer->external->item, added->count * sizeof(struct label));
+	add_sorted(added, (struct label){NAME_LABEL, writer->family.name});
+	if (extra.len)
+		add_sorted(added, (struct label){extra, SPAN("")});
+}
+
+static void
+append(struct sample_labels *labels, struct span extra, struct label label)
+{
+	CHECK(labels->count < SAMPLE_LABELS_MAX);
+	if (span_equal(label.name, NAME_LABEL))
+		labels->name_at = labels->count;
+	else if (extra.len && span_equal(label.name, extra))
+		labels->extra_at = labels->count;
+	else if (!label.value.len)
+		return;
+	labels->item[labels->count++] = label;
+}
+
+/* @return the value without its escapes; borrowed from `value` or from the writer */
+static struct span
+unescape(struct push_writer *writer, struct span value)
+{
+	if (!span_find(value, '\\'))
+		return value;
+	size_t start = writer->unescaped.len;
+	label_text_unescape(value, &writer->unescaped);
+	return span_of(writer->unescaped.ptr + start, writer->unescaped.len - start);
+}
+
+/* Merges the series' own labels with what is added. @extra `le`, `quantile` or empty */
+static void
+prepare_labels(struct push_writer *writer, struct span text, struct span extra)
+{
+	struct sample_labels *labels = &writer->labels;
+	struct added_labels added;
+	struct label label;
+	size_t next = 0;
+	collect_added(writer, extra, &added);
+	labels->count = 0;
+	labels->name_at = labels->extra_at = SIZE_MAX;
+	buf_reset(&writer->unescaped);
+	/* Unescaping makes a text shorter, so what was borrowed stays where it is. */
+	buf_reserve(&writer->unescaped, text.len);
+	while (label_text_next(&text, &label.name, &label.value)) {
+		int order = 1;
+		for (; next < added.count &&
+		       (order = span_compare(added.item[next].name, label.name)) < 0;
+		     next++)
+			append(labels, extra, added.item[next]);
+		next += next < added.count && order == 0;
+		label.value = unescape(writer, label.value);
+		append(labels, SPAN(""), label);
+	}
+	while (next < added.count)
+		append(labels, extra, added.item[next++]);
+}
+
+/* ---- Samples. ---- */
+
+static double
+shown_value(const struct push_writer *writer, double value)
+{
+	uint64_t bits = writer->is_end ? STALE_BITS : NAN_BITS;
+	if (writer->is_end || value != value)
+		memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/* @field of the sample in its series */
+static void
+add_sample_field(struct push_writer *writer, uint32_t field, double value)
+{
+	size_t sample = protobuf_begin(&writer->out, field);
+	protobuf_add_double(&writer->out, SAMPLE_VALUE, value);
+	protobuf_add_uint(&writer->out, SAMPLE_TIMESTAMP, (uint64_t)writer->timestamp_ms);
+	protobuf_end(&writer->out, sample);
+}
+
+static void
+add_sample_1(struct push_writer *writer, const struct sample_labels *labels, bool with_extra,
+	     double value)
+{
+	struct buf *out = &writer->out;
+	size_t series = protobuf_begin(out, WRITE_TIMESERIES);
+	for (size_t i = 0; i < labels->count; i++) {
+		if (i == labels->extra_at && !with_extra)
+			continue;
+		size_t label = protobuf_begin(out, TIMESERIES_LABELS);
+		protobuf_add_bytes(out, LABEL_NAME, labels->item[i].name);
+		protobuf_add_bytes(out, LABEL_VALUE, labels->item[i].value);
+		protobuf_end(out, label);
+	}
+	add_sample_field(writer, TIMESERIES_SAMPLES, value);
+	protobuf_end(out, series);
+}
+
+static void
+add_metadata_1(struct push_writer *writer)
+{
+	struct buf *out = &writer->out;
+	size_t metadata = protobuf_begin(out, WRITE_METADATA);
+	protobuf_add_uint(out, METADATA_TYPE, type_numbers[writer->family.type]);
+	protobuf_add_bytes(out, METADATA_FAMILY_NAME, writer->family.name);
+	protobuf_add_bytes(out, METADATA_HELP, writer->family.help);
+	protobuf_end(out, metadata);
+}
+
+static void
+add_sample_2(struct push_writer *writer, const struct sample_labels *labels, bool with_extra,
+	     double value)
+{
+	struct buf *out = &writer->out, *references = &writer->references;
+	buf_reset(references);
+	for (size_t i = 0; i < labels->count; i++) {
+		if (i == labels->extra_at && !with_extra)
+			continue;
+		protobuf_add_length(references,
+				    symbols_add(&writer->symbols, labels->item[i].name));
+		protobuf_add_length(references,
+				    symbols_add(&writer->symbols, labels->item[i].value));
+	}
+	size_t series = protobuf_begin(out, REQUEST2_TIMESERIES);
+	protobuf_add_bytes(out, TIMESERIES2_LABELS, buf_span(references));
+	add_sample_field(writer, TIMESERIES2_SAMPLES, value);
+	size_t metadata = protobuf_begin(out, TIMESERIES2_METADATA);
+	protobuf_add_uint(out, METADATA2_TYPE, type_numbers[writer->family.type]);
+	protobuf_add_uint(out, METADATA2_HELP, symbols_add(&writer->symbols, writer->family.help));
+	protobuf_end(out, metadata);
+	protobuf_end(out, series);
+}
+
+static void
+finish_2(struct push_writer *writer)
+{
+	buf_add_span(&writer->out, buf_span(&writer->symbols.fields));
+	symbols_reset(&writer->symbols);
+}
+
+static const struct format formats[PUSH_PROTOCOLS] = {
+    [PUSH_PROTOCOL_1] = {.add_metadata = add_metadata_1, .add_sample = add_sample_1},
+    [PUSH_PROTOCOL_2] = {.add_sample = add_sample_2, .finish = finish_2},
+};
+
+static bool
+is_full(const struct push_writer *writer)
+{
+	return writer->samples >= PUSH_MESSAGE_SAMPLES ||
+	       writer->out.len + writer->symbols.fields.len >= PUSH_MESSAGE_BYTES;
+}
+
+/* @name with its suffix. @extra the value of `le` or `quantile`, with ptr NULL there is none */
+static void
+add_sample(struct push_writer *writer, struct span name, struct span extra, double value)
+{
+	struct sample_labels *labels = &writer->labels;
+	labels->item[labels->name_at].value = name;
+	if (extra.ptr)
+		labels->item[labels->extra_at].value = extra;
+	size_t before = writer->out.len;
+	writer->format->add_sample(writer, labels, extra.ptr != NULL, shown_value(writer, value));
+	writer->all_bytes += writer->out.len - before;
+	writer->all_samples++;
+	writer->samples++;
+	if (is_full(writer))
+		push_writer_flush(writer);
+}
+
+/* ---- Series. ---- */
+
+static const struct span no_extra = {NULL, 0};
+
+static void
+add_totals(struct push_writer *writer, const struct series_view *series)
+{
+	add_sample(writer, buf_span(&writer->sum_name), no_extra, series->sum);
+	add_sample(writer, buf_span(&writer->count_name), no_extra, (double)series->count);
+}
+
+static void
+add_histogram(struct push_writer *writer, const struct series_view *series)
+{
+	uint64_t below = 0;
+	prepare_labels(writer, series->labels, SPAN("le"));
+	for (size_t i = 0; i <= series->bound_count; i++) {
+		below += writer->is_end ? 0 : series->buckets[i];
+		add_sample(writer, buf_span(&writer->bucket_name),
+			   i < series->bound_count ? series->bound_texts[i] : SPAN("+Inf"),
+			   (double)below);
+	}
+	add_totals(writer, series);
+}
+
+static void
+add_summary(struct push_writer *writer, const struct series_view *series)
+{
+	prepare_labels(writer, series->labels, SPAN("quantile"));
+	for (size_t i = 0; i < series->quantile_count; i++)
+		add_sample(writer, writer->family.name, series->quantile_texts[i],
+			   writer->is_end ? 0 : series->quantile_values[i]);
+	add_totals(writer, series);
+}
+
+static void
+add_one(struct push_writer *writer, const struct series_view *series)
+{
+	switch (writer->family.type) {
+	case METRIC_HISTOGRAM:
+		add_histogram(writer, series);
+		return;
+	case METRIC_SUMMARY:
+		add_summary(writer, series);
+		return;
+	default:
+		prepare_labels(writer, series->labels, SPAN(""));
+		add_sample(writer, writer->family.name, no_extra, series->value);
+	}
+}
+
+/* All samples of a message have one timestamp. */
+static void
+set_timestamp(struct push_writer *writer, int64_t timestamp_ms)
+{
+	if (writer->samples && timestamp_ms != writer->timestamp_ms)
+		push_writer_flush(writer);
+	writer->timestamp_ms = timestamp_ms;
+}
+
+void
+push_writer_add_series(struct push_writer *writer, const struct series_view *series, size_t count,
+		       int64_t timestamp_ms)
+{
+	set_timestamp(writer, timestamp_ms);
+	for (size_t i = 0; i < count; i++)
+		add_one(writer, &series[i]);
+}
+
+void
+push_writer_add_end(struct push_writer *writer, const struct series_view *series,
+		    int64_t timestamp_ms)
+{
+	set_timestamp(writer, timestamp_ms);
+	writer->is_end = true;
+	add_one(writer, series);
+	writer->is_end = false;
+}
+
+/* ---- The writer. ---- */
+
+static void
+set_name(struct buf *name, struct span family, struct span suffix)
+{
+	buf_reset(name);
+	buf_add_span(name, family);
+	buf_add_span(name, suffix);
+}
+
+void
+push_writer_begin_family(struct push_writer *writer, const struct family_view *family,
+			 bool with_metadata)
+{
+	writer->family = *family;
+	set_name(&writer->bucket_name, family->name, SPAN("_bucket"));
+	set_name(&writer->sum_name, family->name, SPAN("_sum"));
+	set_name(&writer->count_name, family->name, SPAN("_count"));
+	size_t before = writer->out.len;
+	if (with_metadata && writer->format->add_metadata)
+		writer->format->add_metadata(writer);
+	/* With its name, so that going over many empty families makes progress, too. */
+	writer->all_bytes += writer->out.len - before + family->name.len;
+}
+
+void
+push_writer_flush(struct push_writer *writer)
+{
+	if (!writer->out.len)
+		return;
+	if (writer->format->finish)
+		writer->format->finish(writer);
+	struct push_message message = {.protocol = writer->protocol,
+				       .bytes = buf_span(&writer->out),
+				       .samples = writer->samples,
+				       .timestamp_ms = writer->timestamp_ms};
+	writer->take(writer->ctx, &message);
+	buf_reset(&writer->out);
+	writer->samples = 0;
+}
+
+struct push_writer *
+push_writer_new(enum push_protocol protocol, const struct labels *external, push_message_fn *take,
+		void *ctx)
+{
+	struct push_writer *writer = xcalloc(1, sizeof(*writer));
+	CHECK(external->count <= PUSH_EXTERNAL_LABELS_MAX);
+	writer->protocol = protocol;
+	writer->format = &formats[protocol];
+	writer->external = external;
+	writer->take = take;
+	writer->ctx = ctx;
+	writer->bucket_name = writer->sum_name = writer->count_name = BUF_INIT;
+	writer->unescaped = writer->out = writer->references = BUF_INIT;
+	symbols_init(&writer->symbols);
+	return writer;
+}
+
+void
+push_writer_free(struct push_writer **slot)
+{
+	struct push_writer *writer = *slot;
+	*slot = NULL;
+	if (!writer)
+		return;
+	struct buf *all[] = {&writer->bucket_name, &writer->sum_name, &writer->count_name,
+			     &writer->unescaped,   &writer->out,      &writer->references};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		buf_fini(all[i]);
+	symbols_fini(&writer->symbols);
+	free(writer);
+}
+
+uint64_t
+push_writer_samples(const struct push_writer *writer)
+{
+	return writer->all_samples;
+}
+
+uint64_t
+push_writer_bytes(const struct push_writer *writer)
+{
+	return writer->all_bytes;
+}
+
+size_t
+push_sample_count(enum metric_type type, const struct series_view *series)
+{
+	if (type == METRIC_HISTOGRAM)
+		return series->bound_count + 3;
+	return type == METRIC_SUMMARY ? series->quantile_count + 2 : 1;
+}

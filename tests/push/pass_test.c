@@ -1,0 +1,161 @@
+#include "test.h"
+
+#include "exposition/fake_reader.h"
+#include "push/decode.h"
+#include "push/pass.h"
+
+#include <stdio.h>
+
+static const struct labels no_labels;
+
+static const struct series_view lone = {.labels = SPAN(""), .value = 1};
+static const struct fake_family families[] = {
+    {{SPAN("a_total"), SPAN("Help a."), METRIC_COUNTER}, &lone, 1},
+    {{SPAN("b"), SPAN("Help b."), METRIC_GAUGE}, &lone, 1},
+};
+
+static void
+take(void *ctx, uint64_t group, const struct push_message *message)
+{
+	struct buf *text = ctx;
+	buf_printf(text, "[%llu]\n", (unsigned long long)group);
+	decode_message(message, text);
+}
+
+static struct push_pass *
+begin(struct push_ended **ended, struct buf *text, const struct fake_family *all, size_t count,
+      unsigned *frees)
+{
+	struct reader *reader = fake_reader_new(all, count, frees);
+	struct push_pass_settings settings = {.protocol = PUSH_PROTOCOL_1,
+					      .external = &no_labels,
+					      .timestamp_ms = 9,
+					      .group = 7,
+					      .with_metadata = true,
+					      .take = take,
+					      .ctx = text};
+	return push_pass_new(&settings, ended, &reader);
+}
+
+/* The pass has a list of its own: who ends while it is under way is told of in the next one. */
+static void
+test_pass__ended_series_first(void **state)
+{
+	(void)state;
+	unsigned frees = 0;
+	struct buf text = BUF_INIT;
+	struct push_ended *ended = push_ended_new();
+	assert_true(push_ended_add(ended, &families[0].view, &lone));
+	struct push_pass *pass = begin(&ended, &text, families, 2, &frees);
+	assert_int_equal(push_ended_count(ended), 0);
+	assert_true(push_ended_add(ended, &families[1].view, &lone));
+	while (push_pass_step(pass))
+		;
+	assert_int_equal(push_pass_samples(pass), 3);
+	push_pass_free(&pass);
+	assert_int_equal(frees, 1);
+	assert_span_equal(buf_span(&text), "[7]\n"
+					   "a_total stale @ 8\n"
+					   "[8]\n"
+					   "# counter a_total Help a.\n"
+					   "a_total 1 @ 9\n"
+					   "# gauge b Help b.\n"
+					   "b 1 @ 9\n");
+	assert_int_equal(push_ended_count(ended), 1);
+	push_ended_free(&ended);
+	buf_fini(&text);
+}
+
+static void
+count_messages(void *ctx, uint64_t group, const struct push_message *message)
+{
+	size_t *messages = ctx;
+	(void)group;
+	(void)message;
+	++*messages;
+}
+
+#define MANY 10000
+
+static void
+test_pass__goes_in_slices(void **state)
+{
+	(void)state;
+	static struct series_view many[MANY];
+	static char labels[MANY][64];
+	for (int i = 0; i < MANY; i++) {
+		int len = snprintf(labels[i], sizeof(labels[i]), "a=\"%055d\"", i);
+		many[i] = (struct series_view){.labels = span_of(labels[i], (size_t)len)};
+	}
+	const struct fake_family family = {{SPAN("a"), SPAN(""), METRIC_GAUGE}, many, MANY};
+	unsigned frees = 0;
+	size_t messages = 0, steps = 0;
+	struct push_ended *ended = push_ended_new();
+	struct reader *reader = fake_reader_new(&family, 1, &frees);
+	struct push_pass_settings settings = {
+	    .external = &no_labels, .timestamp_ms = 9, .take = count_messages, .ctx = &messages};
+	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	uint64_t before = 0;
+	for (; push_pass_step(pass); steps++) {
+		assert_in_range(push_pass_samples(pass) - before, 1,
+				PUSH_SLICE_BYTES / sizeof(labels[0]) + 32);
+		before = push_pass_samples(pass);
+	}
+	assert_in_range(steps, 10, 40);
+	assert_int_equal(messages, MANY / PUSH_MESSAGE_SAMPLES);
+	assert_int_equal(push_pass_samples(pass), MANY);
+	push_pass_free(&pass);
+	push_ended_free(&ended);
+}
+
+static void
+test_pass__may_be_left(void **state)
+{
+	(void)state;
+	unsigned frees = 0;
+	struct buf text = BUF_INIT;
+	struct push_ended *ended = push_ended_new();
+	assert_true(push_ended_add(ended, &families[0].view, &lone));
+	struct push_pass *pass = begin(&ended, &text, families, 2, &frees);
+	push_pass_free(&pass);
+	assert_null(pass);
+	assert_int_equal(frees, 1);
+	push_ended_free(&ended);
+	buf_fini(&text);
+}
+
+static void
+test_ended__has_a_limit(void **state)
+{
+	(void)state;
+	static char labels[1 << 20];
+	struct push_ended *ended = push_ended_new();
+	struct series_view series = {.labels = span_of(labels, sizeof(labels))};
+	struct family_view family;
+	size_t count = 0;
+	while (push_ended_add(ended, &families[0].view, &series))
+		assert_in_range(++count, 1, PUSH_ENDED_BYTES / sizeof(labels));
+	assert_int_equal(count, PUSH_ENDED_BYTES / sizeof(labels) - 1);
+	assert_true(push_ended_add(ended, &families[0].view, &lone));
+	for (size_t i = 0; i < count; i++) {
+		assert_true(push_ended_take(ended, &family, &series));
+		assert_int_equal(series.labels.len, sizeof(labels));
+	}
+	assert_true(push_ended_take(ended, &family, &series));
+	assert_int_equal(series.labels.len, 0);
+	assert_span_equal(family.name, "a_total");
+	assert_false(push_ended_take(ended, &family, &series));
+	push_ended_free(&ended);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_pass__ended_series_first),
+	    cmocka_unit_test(test_pass__goes_in_slices),
+	    cmocka_unit_test(test_pass__may_be_left),
+	    cmocka_unit_test(test_ended__has_a_limit),
+	};
+	return cmocka_run_group_tests_name("push/pass", tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+#include "test.h"
+
+#include "push/decode.h"
+#include "push/writer.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const uint64_t buckets[] = {1, 2};
+static const double bounds[] = {0.5};
+static const struct span bound_texts[] = {SPAN("0.5")};
+static const double quantiles[] = {0.5};
+static const struct span quantile_texts[] = {SPAN("0.5")};
+static const double quantile_values[] = {NAN};
+
+static const struct family_view counter = {SPAN("a_total"), SPAN("Help \\ a."), METRIC_COUNTER};
+static const struct family_view histogram = {SPAN("h"), SPAN("Help h."), METRIC_HISTOGRAM};
+static const struct family_view summary = {SPAN("s"), SPAN(""), METRIC_SUMMARY};
+
+static const struct series_view one = {.labels = SPAN("B=\"1\",z=\"x\\\\y\\n\\\"\""), .value = 1.5};
+static const struct series_view seen = {.labels = SPAN("m=\"1\""),
+					.sum = 4,
+					.count = 3,
+					.bound_count = 1,
+					.bounds = bounds,
+					.bound_texts = bound_texts,
+					.buckets = buckets};
+static const struct series_view ranked = {.labels = SPAN(""),
+					  .sum = 2,
+					  .count = 1,
+					  .quantile_count = 1,
+					  .quantiles = quantiles,
+					  .quantile_texts = quantile_texts,
+					  .quantile_values = quantile_values};
+
+/* What was given away: decoded, with a line between messages. */
+struct taken {
+	struct buf text;
+	size_t messages, samples, longest;
+	bool counts_only;
+};
+
+static void
+take(void *ctx, const struct push_message *message)
+{
+	struct taken *taken = ctx;
+	taken->samples += message->samples;
+	if (message->bytes.len > taken->longest)
+		taken->longest = message->bytes.len;
+	if (taken->messages++ && !taken->counts_only)
+		buf_add_text(&taken->text, "--\n");
+	if (taken->counts_only)
+		return;
+	decode_message(message, &taken->text);
+}
+
+static const struct labels no_labels;
+
+static struct labels *
+make_external(const char *const *pairs)
+{
+	struct labels *labels = calloc(1, sizeof(*labels));
+	for (; *pairs; pairs += 2)
+		assert_true(labels_set(labels, span_text(pairs[0]), span_text(pairs[1])));
+	return labels;
+}
+
+static void
+expect(struct taken *taken, struct push_writer **writer, const char *text)
+{
+	push_writer_flush(*writer);
+	push_writer_free(writer);
+	assert_span_equal(buf_span(&taken->text), text);
+	buf_fini(&taken->text);
+}
+
+static void
+test_writer__every_type(void **state)
+{
+	(void)state;
+	static const struct {
+		enum push_protocol protocol;
+		const char *text;
+	} table[] = {
+	    {PUSH_PROTOCOL_1, "# counter a_total Help \\ a.\n"
+			      "a_total{B=\"1\",z=\"x\\y\n\"\"} 1.5 @ 1234567890123\n"
+			      "# histogram h Help h.\n"
+			      "h_bucket{le=\"0.5\",m=\"1\"} 1 @ 1234567890123\n"
+			      "h_bucket{le=\"+Inf\",m=\"1\"} 3 @ 1234567890123\n"
+			      "h_sum{m=\"1\"} 4 @ 1234567890123\n"
+			      "h_count{m=\"1\"} 3 @ 1234567890123\n"
+			      "# summary s \n"
+			      "s{quantile=\"0.5\"} NaN @ 1234567890123\n"
+			      "s_sum 2 @ 1234567890123\n"
+			      "s_count 1 @ 1234567890123\n"},
+	    {PUSH_PROTOCOL_2,
+	     "a_total{B=\"1\",z=\"x\\y\n\"\"} 1.5 @ 1234567890123 # counter Help \\ a.\n"
+	     "h_bucket{le=\"0.5\",m=\"1\"} 1 @ 1234567890123 # histogram Help h.\n"
+	     "h_bucket{le=\"+Inf\",m=\"1\"} 3 @ 1234567890123 # histogram Help h.\n"
+	     "h_sum{m=\"1\"} 4 @ 1234567890123 # histogram Help h.\n"
+	     "h_count{m=\"1\"} 3 @ 1234567890123 # histogram Help h.\n"
+	     "s{quantile=\"0.5\"} NaN @ 1234567890123 # summary \n"
+	     "s_sum 2 @ 1234567890123 # summary \n"
+	     "s_count 1 @ 1234567890123 # summary \n"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct taken taken = {.text = BUF_INIT};
+		struct push_writer *writer =
+		    push_writer_new(table[i].protocol, &no_labels, take, &taken);
+		push_writer_begin_family(writer, &counter, true);
+		push_writer_add_series(writer, &one, 1, 1234567890123);
+		push_writer_begin_family(writer, &histogram, true);
+		push_writer_add_series(writer, &seen, 1, 1234567890123);
+		push_writer_begin_family(writer, &summary, true);
+		push_writer_add_series(writer, &ranked, 1, 1234567890123);
+		assert_int_equal(push_writer_samples(writer), 8);
+		assert_int_equal(taken.messages, 0);
+		expect(&taken, &writer, table[i].text);
+		assert_int_equal(taken.samples, 8);
+	}
+}
+
+static void
+test_writer__external_labels(void **state)
+{
+	(void)state;
+	static const char *const pairs[] = {"B", "2", "a", "x", "lf", "y", "zone", "z", NULL};
+	struct labels *external = make_external(pairs);
+	struct taken taken = {.text = BUF_INIT};
+	struct push_writer *writer = push_writer_new(PUSH_PROTOCOL_1, external, take, &taken);
+	static const struct series_view hollow = {.labels = SPAN("c=\"\",d=\"1\"")};
+	push_writer_begin_family(writer, &counter, false);
+	push_writer_add_series(writer, &one, 1, 5);
+	push_writer_add_series(writer, &hollow, 1, 5);
+	push_writer_begin_family(writer, &histogram, false);
+	push_writer_add_series(writer, &seen, 1, 5);
+	expect(&taken, &writer,
+	       "a_total{B=\"1\",a=\"x\",lf=\"y\",z=\"x\\y\n\"\",zone=\"z\"} 1.5 @ 5\n"
+	       "a_total{B=\"2\",a=\"x\",d=\"1\",lf=\"y\",zone=\"z\"} 0 @ 5\n"
+	       "h_bucket{B=\"2\",a=\"x\",le=\"0.5\",lf=\"y\",m=\"1\",zone=\"z\"} 1 @ 5\n"
+	       "h_bucket{B=\"2\",a=\"x\",le=\"+Inf\",lf=\"y\",m=\"1\",zone=\"z\"} 3 @ 5\n"
+	       "h_sum{B=\"2\",a=\"x\",lf=\"y\",m=\"1\",zone=\"z\"} 4 @ 5\n"
+	       "h_count{B=\"2\",a=\"x\",lf=\"y\",m=\"1\",zone=\"z\"} 3 @ 5\n");
+	free(external);
+}
+
+/* Only what names the samples is there. */
+static void
+test_writer__ends(void **state)
+{
+	(void)state;
+	static const struct series_view was_histogram = {
+	    .labels = SPAN("m=\"1\""), .bound_count = 1, .bound_texts = bound_texts};
+	static const struct series_view was_summary = {
+	    .labels = SPAN(""), .quantile_count = 1, .quantile_texts = quantile_texts};
+	struct taken taken = {.text = BUF_INIT};
+	struct push_writer *writer = push_writer_new(PUSH_PROTOCOL_1, &no_labels, take, &taken);
+	push_writer_begin_family(writer, &counter, false);
+	push_writer_add_end(writer, &one, 5);
+	push_writer_add_series(writer, &one, 1, 6);
+	push_writer_begin_family(writer, &histogram, false);
+	push_writer_add_end(writer, &was_histogram, 6);
+	push_writer_begin_family(writer, &summary, false);
+	push_writer_add_end(writer, &was_summary, 6);
+	expect(&taken, &writer,
+	       "a_total{B=\"1\",z=\"x\\y\n\"\"} stale @ 5\n"
+	       "--\n"
+	       "a_total{B=\"1\",z=\"x\\y\n\"\"} 1.5 @ 6\n"
+	       "h_bucket{le=\"0.5\",m=\"1\"} stale @ 6\n"
+	       "h_bucket{le=\"+Inf\",m=\"1\"} stale @ 6\n"
+	       "h_sum{m=\"1\"} stale @ 6\n"
+	       "h_count{m=\"1\"} stale @ 6\n"
+	       "s{quantile=\"0.5\"} stale @ 6\n"
+	       "s_sum stale @ 6\n"
+	       "s_count stale @ 6\n");
+}
+
+static void
+test_writer__messages_are_bounded(void **state)
+{
+	(void)state;
+	char labels[3000];
+	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
+		struct taken taken = {.text = BUF_INIT, .counts_only = true};
+		struct push_writer *writer = push_writer_new(protocol, &no_labels, take, &taken);
+		push_writer_begin_family(writer, &counter, false);
+		for (size_t i = 0; i < 5 * PUSH_MESSAGE_SAMPLES / 2; i++)
+			push_writer_add_series(writer, &one, 1, 5);
+		assert_int_equal(taken.messages, 2);
+		push_writer_flush(writer);
+		push_writer_flush(writer);
+		assert_int_equal(taken.messages, 3);
+		assert_int_equal(taken.samples, 5 * PUSH_MESSAGE_SAMPLES / 2);
+		for (int i = 0; i < 1000; i++) {
+			int len = snprintf(labels, sizeof(labels), "a=\"%2900d\"", i);
+			struct series_view series = {.labels = span_of(labels, (size_t)len)};
+			push_writer_add_series(writer, &series, 1, 5);
+		}
+		push_writer_free(&writer);
+		assert_in_range(taken.messages, 3 + 10, 3 + 12);
+		assert_in_range(taken.longest, PUSH_MESSAGE_BYTES, PUSH_MESSAGE_BYTES + 4000);
+		buf_fini(&taken.text);
+	}
+}
+
+static void
+test_sample_count(void **state)
+{
+	(void)state;
+	assert_int_equal(push_sample_count(METRIC_GAUGE, &one), 1);
+	assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &seen), 4);
+	assert_int_equal(push_sample_count(METRIC_SUMMARY, &ranked), 3);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_writer__every_type),
+	    cmocka_unit_test(test_writer__external_labels),
+	    cmocka_unit_test(test_writer__ends),
+	    cmocka_unit_test(test_writer__messages_are_bounded),
+	    cmocka_unit_test(test_sample_count),
+	};
+	return cmocka_run_group_tests_name("push/writer", tests, NULL, NULL);
+}
