@@ -27,6 +27,7 @@
  *	  unmapped	  the names that no rule matched
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
+	  inherited, notify  systemd: sockets that it hands over, and what it wants to hear
  *	  daemon, routes  the control thread: HTTP, signals, reload, expiry
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together

@@ -71,6 +71,26 @@ start_grace(struct daemon *daemon)
 		ev_timer_again(daemon->loop, &daemon->grace);
 }
 
+/* @remark what else the service manager's users should see */
+static void
+tell_ready(struct daemon *daemon, const char *remark)
+{
+	struct buf status = BUF_INIT;
+	buf_printf(&status, "Serving metrics, with %zu mapping rules%s",
+		   mapper_rule_count(atomic_load(&daemon->bridge->mapper)), remark);
+	notify_ready(&daemon->notify, buf_text(&status));
+	buf_fini(&status);
+}
+
+bool
+daemon_is_healthy(const struct daemon *daemon)
+{
+	bool is_healthy = true;
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		is_healthy &= worker_is_alive(daemon->workers[i]);
+	return is_healthy;
+}
+
 bool
 daemon_reload(struct daemon *daemon, struct diag *diag)
 {
@@ -78,6 +98,7 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 		log_warn("nothing to reload: no --statsd.mapping-config was given");
 		return true;
 	}
+	notify_reloading(&daemon->notify);
 	bool ok = bridge_reload(daemon->bridge, diag);
 	log_diag("mapping", diag);
 	daemon->counters.last_reload_ok = ok;
@@ -90,6 +111,7 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 		daemon->counters.reloads_failed++;
 		log_error("mapping not reloaded; the old rules stay in force");
 	}
+	tell_ready(daemon, ok ? "" : "; the mapping files in place are wrong and not in force");
 	return ok;
 }
 
@@ -153,6 +175,17 @@ grace_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	if (bridge_collect(daemon->bridge))
 		start_grace(daemon);
 	expire(daemon);
+}
+
+/* Silent once a listener has failed for good, so that the service manager starts another bridge. */
+static void
+watchdog_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct daemon *daemon = watcher->data;
+	(void)loop;
+	(void)events;
+	if (daemon_is_healthy(daemon))
+		notify_watchdog(&daemon->notify);
 }
 
 /* ---- Start. ---- */
@@ -293,26 +326,10 @@ open_targets(struct daemon *daemon)
 static bool
 open_http(struct daemon *daemon)
 {
-	const char *text = daemon->options->web_listen_address;
-	struct address address;
-	const char *error;
-	if (address_parse(text, true, &address, &error) != 0) {
-		log_error("bad listen address", LOG_TEXT("address", text),
-			  LOG_TEXT("error", error));
-		return false;
-	}
-	int fd = socket_listen_tcp(&address, false);
-	if (fd < 0)
-		return false;
 	daemon_set_routes(daemon);
-	daemon->http = http_server_new(daemon->loop, fd, daemon->routes, daemon, &http_limits);
-	if (!daemon->http) {
-		close(fd);
-		return false;
-	}
-	log_info("serving metrics", LOG_TEXT("address", text),
-		 LOG_TEXT("path", daemon->options->web_telemetry_path));
-	return true;
+	daemon->http = http_server_new(daemon->loop, daemon->routes, daemon, &http_limits);
+	return daemon->http && listeners_open_web(&daemon->listeners, daemon->options,
+						  &daemon->inherited, daemon->http);
 }
 
 static void
@@ -330,6 +347,11 @@ start_watchers(struct daemon *daemon)
 	ev_signal_start(loop, &daemon->on_int);
 	ev_signal_start(loop, &daemon->on_term);
 	ev_timer_start(loop, &daemon->second);
+	double watchdog_s = (double)notify_open(&daemon->notify) / 1e6;
+	ev_timer_init(&daemon->watchdog, watchdog_cb, watchdog_s, watchdog_s);
+	daemon->watchdog.data = daemon;
+	if (watchdog_s > 0)
+		ev_timer_start(loop, &daemon->watchdog);
 }
 
 static int
@@ -383,7 +405,9 @@ start(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, options, i);
 	if (!add_relays(daemon) ||
-	    !listeners_open(&daemon->listeners, options, daemon->workers, daemon->worker_count))
+	    !inherited_take(&daemon->inherited, options->web_systemd_socket) ||
+	    !listeners_open(&daemon->listeners, options, &daemon->inherited, daemon->workers,
+			    daemon->worker_count))
 		return false;
 	start_watchers(daemon);
 	if (!open_targets(daemon) || !open_http(daemon) || !start_threads(daemon, start_workers))
@@ -445,6 +469,8 @@ daemon_fini(struct daemon *daemon)
 		worker_free(&daemon->workers[i]);
 	free(daemon->workers);
 	listeners_fini(&daemon->listeners);
+	inherited_fini(&daemon->inherited);
+	notify_fini(&daemon->notify);
 	stream_limit_free(&daemon->streams);
 	bridge_free(&daemon->bridge);
 	telemetry_names_fini(&daemon->names);
@@ -476,7 +502,11 @@ check_addresses(const struct options *options)
 		     {&options->listen_tcp, false},
 		     {&options->listen_unixgram, true},
 		     {&options->listen_unixstream, true}};
-	bool ok = check_address(options->web_listen_address, false);
+	bool ok = true;
+	for (size_t i = 0; i < options->listen_web.count; i++) {
+		const char *text = options->listen_web.items[i], *path = address_unix_path(text);
+		ok &= check_address(path ? path : text, path != NULL);
+	}
 	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++) {
 		for (size_t i = 0; i < lists[l].list->count; i++)
 			ok &= check_address(lists[l].list->items[i], lists[l].is_path);
@@ -500,6 +530,14 @@ check_targets(const struct options *options)
 	return ok;
 }
 
+static void
+warn_of_mode(const char *flag, int mode, const char *text)
+{
+	if (mode < 0)
+		log_warn("a socket mode is not an octal number; the umask decides",
+			 LOG_TEXT("flag", flag), LOG_TEXT("value", text));
+}
+
 int
 daemon_run(const struct options *options)
 {
@@ -514,15 +552,18 @@ daemon_run(const struct options *options)
 			 "there are none");
 	if (options->null_receiver)
 		log_warn("--debug.null-receiver: what is received is discarded");
-	if (options->unixsocket_mode < 0)
-		log_warn("--statsd.unixsocket-mode is not an octal number; the umask decides",
-			 LOG_TEXT("value", options->unixsocket_mode_text));
+	warn_of_mode("--statsd.unixsocket-mode", options->unixsocket_mode,
+		     options->unixsocket_mode_text);
+	warn_of_mode("--web.unixsocket-mode", options->web_unixsocket_mode,
+		     options->web_unixsocket_mode_text);
 	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);
 		if (ok) {
+			tell_ready(&daemon, "");
 			ev_run(daemon.loop, 0);
+			notify_stopping(&daemon.notify);
 			stop_workers(&daemon);
 			finish_http(&daemon);
 		} else {

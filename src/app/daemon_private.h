@@ -5,7 +5,9 @@
 #define APP_DAEMON_PRIVATE_H
 
 #include "app/bridge.h"
+#include "app/inherited.h"
 #include "app/listeners.h"
+#include "app/notify.h"
 #include "app/options.h"
 #include "app/rendering.h"
 #include "app/target_api.h"
@@ -24,7 +26,9 @@ struct daemon {
 	struct stream_limit *streams;
 	struct worker **workers;
 	unsigned worker_count;
+	struct inherited inherited;
 	struct listeners listeners;
+	struct notify notify;
 
 	struct ev_loop *loop;
 	struct http_route routes[ROUTES_MAX];
@@ -36,6 +40,7 @@ struct daemon {
 	struct renderings renderings; /* empty when the HTTP server is freed */
 	ev_signal on_hup, on_int, on_term;
 	ev_timer second; /* expiry, drop counts, memory */
+	ev_timer watchdog; /* runs where a service manager wants to hear from us */
 	ev_timer grace;	 /* runs while something waits for a quiescent point */
 	bool is_quitting;
 };
@@ -49,6 +54,9 @@ void daemon_set_routes(struct daemon *daemon);
  * @return whether the new rules are in force
  */
 bool daemon_reload(struct daemon *daemon, struct diag *diag);
+
+/** @return whether every listener for lines still receives */
+bool daemon_is_healthy(const struct daemon *daemon);
 
 /** Begins an orderly end: the loop is left soon. */
 void daemon_quit(struct daemon *daemon);

@@ -15,11 +15,16 @@
 
 /* @return what the kernel granted */
 static int64_t
-watch(struct listeners *listeners, const struct options *options, const char *address,
-      enum net_transport transport, unsigned thread, int fd)
+size_buffer(const struct options *options, int fd)
 {
-	int64_t wanted = options->read_buffer ? options->read_buffer : RECEIVE_BUFFER_BYTES;
-	int64_t granted = socket_set_receive_buffer(fd, wanted);
+	return socket_set_receive_buffer(fd, options->read_buffer ? options->read_buffer
+								  : RECEIVE_BUFFER_BYTES);
+}
+
+static void
+watch(struct listeners *listeners, const char *address, enum net_transport transport,
+      unsigned thread, int fd, int64_t granted)
+{
 	listeners->sockets = xgrow(listeners->sockets, listeners->count, &listeners->capacity,
 				   sizeof(*listeners->sockets));
 	int64_t drops = socket_drops(fd);
@@ -35,7 +40,6 @@ watch(struct listeners *listeners, const struct options *options, const char *ad
 	if (thread == 0 || transport == NET_UNIXGRAM)
 		log_info("listening", LOG_TEXT("transport", net_transport_text(transport)),
 			 LOG_TEXT("address", address), LOG_NUM("receive_buffer_bytes", granted));
-	return granted;
 }
 
 /* @return the address, or false after logging what is wrong with it */
@@ -60,7 +64,8 @@ open_udp(struct listeners *listeners, const struct options *options, const char 
 		int fd = socket_bind_udp(&address, worker_count > 1);
 		if (fd < 0)
 			return false;
-		int64_t granted = watch(listeners, options, text, NET_UDP, i, fd);
+		int64_t granted = size_buffer(options, fd);
+		watch(listeners, text, NET_UDP, i, fd, granted);
 		worker_add_datagrams(workers[i], fd, NET_UDP, granted);
 	}
 	return true;
@@ -83,9 +88,9 @@ open_tcp(const char *text, struct worker *const *workers, unsigned worker_count)
 }
 
 static int
-bind_unix(struct listeners *listeners, const struct options *options, const char *path, int type)
+bind_unix(struct listeners *listeners, const char *path, int type, int mode)
 {
-	int fd = socket_bind_unix(path, type, options->unixsocket_mode);
+	int fd = socket_bind_unix(path, type, mode);
 	if (fd < 0)
 		return -1;
 	listeners->socket_files = xgrow(listeners->socket_files, listeners->file_count,
@@ -99,36 +104,87 @@ static bool
 open_unixgram(struct listeners *listeners, const struct options *options, const char *path,
 	      struct worker *const *workers, unsigned worker_count)
 {
-	int fd = bind_unix(listeners, options, path, SOCK_DGRAM);
+	int fd = bind_unix(listeners, path, SOCK_DGRAM, options->unixsocket_mode);
 	if (fd < 0)
 		return false;
 	unsigned thread = (unsigned)(listeners->file_count - 1) % worker_count;
-	(void)watch(listeners, options, path, NET_UNIXGRAM, thread, fd);
+	watch(listeners, path, NET_UNIXGRAM, thread, fd, size_buffer(options, fd));
 	worker_add_datagrams(workers[thread], fd, NET_UNIXGRAM, socket_unixgram_queue());
 	return true;
 }
 
 /* All threads accept from the one socket. */
+static void
+share_stream(const char *address, enum net_transport transport, int fd,
+	     struct worker *const *workers, unsigned worker_count)
+{
+	for (unsigned i = 0; i < worker_count; i++)
+		worker_add_listener(workers[i], fd, i == 0, transport);
+	log_info("listening", LOG_TEXT("transport", net_transport_text(transport)),
+		 LOG_TEXT("address", address));
+}
+
 static bool
 open_unixstream(struct listeners *listeners, const struct options *options, const char *path,
 		struct worker *const *workers, unsigned worker_count)
 {
-	int fd = bind_unix(listeners, options, path, SOCK_STREAM);
+	int fd = bind_unix(listeners, path, SOCK_STREAM, options->unixsocket_mode);
 	if (fd < 0)
 		return false;
-	for (unsigned i = 0; i < worker_count; i++)
-		worker_add_listener(workers[i], fd, i == 0, NET_UNIXSTREAM);
-	log_info("listening", LOG_TEXT("transport", "unixstream"), LOG_TEXT("address", path));
+	share_stream(path, NET_UNIXSTREAM, fd, workers, worker_count);
 	return true;
+}
+
+/* There is one of each: a datagram socket goes to one thread. */
+static void
+take_inherited(struct listeners *listeners, const struct options *options,
+	       struct inherited_socket *socket, unsigned thread, struct worker *const *workers,
+	       unsigned worker_count)
+{
+	int fd = inherited_claim(socket);
+	enum net_transport transport = socket->transport;
+	if (transport == NET_TCP || transport == NET_UNIXSTREAM) {
+		share_stream(socket->address, transport, fd, workers, worker_count);
+		return;
+	}
+	/* Whoever made it may be allowed more than we are: asking for more could bring less. */
+	int64_t granted =
+	    options->read_buffer ? size_buffer(options, fd) : socket_receive_buffer(fd);
+	watch(listeners, socket->address, transport, thread, fd, granted);
+	worker_add_datagrams(workers[thread], fd, transport,
+			     transport == NET_UDP ? granted : socket_unixgram_queue());
+}
+
+/* @given set for each transport that a socket was handed over for */
+static void
+take_all_inherited(struct listeners *listeners, const struct options *options,
+		   struct inherited *inherited, bool given[NET_TRANSPORTS],
+		   struct worker *const *workers, unsigned worker_count)
+{
+	unsigned taken = 0;
+	for (size_t i = 0; i < inherited->count; i++) {
+		struct inherited_socket *socket = &inherited->sockets[i];
+		if (socket->is_web)
+			continue;
+		given[socket->transport] = true;
+		take_inherited(listeners, options, socket, taken++ % worker_count, workers,
+			       worker_count);
+	}
 }
 
 bool
 listeners_open(struct listeners *listeners, const struct options *options,
-	       struct worker *const *workers, unsigned worker_count)
+	       struct inherited *inherited, struct worker *const *workers, unsigned worker_count)
 {
-	const struct option_list *udp = &options->listen_udp, *tcp = &options->listen_tcp;
-	const struct option_list *unixgram = &options->listen_unixgram;
-	const struct option_list *unixstream = &options->listen_unixstream;
+	static const struct option_list none;
+	bool given[NET_TRANSPORTS] = {false};
+	take_all_inherited(listeners, options, inherited, given, workers, worker_count);
+	const struct option_list *udp = given[NET_UDP] ? &none : &options->listen_udp;
+	const struct option_list *tcp = given[NET_TCP] ? &none : &options->listen_tcp;
+	const struct option_list *unixgram =
+	    given[NET_UNIXGRAM] ? &none : &options->listen_unixgram;
+	const struct option_list *unixstream =
+	    given[NET_UNIXSTREAM] ? &none : &options->listen_unixstream;
 	bool ok = true;
 	for (size_t i = 0; ok && i < udp->count; i++)
 		ok = open_udp(listeners, options, udp->items[i], workers, worker_count);
@@ -139,6 +195,46 @@ listeners_open(struct listeners *listeners, const struct options *options,
 	for (size_t i = 0; ok && i < unixstream->count; i++)
 		ok = open_unixstream(listeners, options, unixstream->items[i], workers,
 				     worker_count);
+	return ok;
+}
+
+static void
+serve(struct http_server *server, const struct options *options, const char *address, int fd)
+{
+	http_server_listen(server, fd);
+	log_info("serving metrics", LOG_TEXT("address", address),
+		 LOG_TEXT("path", options->web_telemetry_path));
+}
+
+static bool
+open_web(struct listeners *listeners, const struct options *options, const char *text,
+	 struct http_server *server)
+{
+	const char *path = address_unix_path(text);
+	struct address address;
+	if (!path && !parse_address(text, &address))
+		return false;
+	int fd = path ? bind_unix(listeners, path, SOCK_STREAM, options->web_unixsocket_mode)
+		      : socket_listen_tcp(&address, false);
+	if (fd < 0)
+		return false;
+	serve(server, options, text, fd);
+	return true;
+}
+
+bool
+listeners_open_web(struct listeners *listeners, const struct options *options,
+		   struct inherited *inherited, struct http_server *server)
+{
+	const struct option_list *web = &options->listen_web;
+	bool ok = true;
+	for (size_t i = 0; i < inherited->count; i++) {
+		struct inherited_socket *socket = &inherited->sockets[i];
+		if (socket->is_web)
+			serve(server, options, socket->address, inherited_claim(socket));
+	}
+	for (size_t i = 0; !options->web_systemd_socket && ok && i < web->count; i++)
+		ok = open_web(listeners, options, web->items[i], server);
 	return ok;
 }
 

@@ -1,16 +1,19 @@
 /*
- * app/listeners - opens every socket that the command line asks for, hands them to the workers, and
- * keeps count of what the kernel dropped at them.
+ * app/listeners - opens every socket that the command line asks for, hands them to the workers and the
+ * HTTP server, and keeps count of what the kernel dropped at them. Sockets that systemd hands over
+ * take the place of those that the command line asks for of the same transport.
  */
 #ifndef APP_LISTENERS_H
 #define APP_LISTENERS_H
 
+#include "app/inherited.h"
 #include "app/options.h"
 #include "app/worker.h"
+#include "http/server.h"
 
 /* A receiving socket whose kernel drops are watched. */
 struct watched_socket {
-	const char *address; /* as on the command line; borrowed */
+	const char *address; /* as on the command line, or what an inherited one is bound to; borrowed */
 	enum net_transport transport;
 	unsigned thread;
 	int fd; /* owned by its worker */
@@ -28,13 +31,24 @@ struct listeners {
 };
 
 /**
- * Opens all listeners: UDP, TCP, Unix datagram, Unix stream, in this order.
+ * Opens all listeners for lines: UDP, TCP, Unix datagram, Unix stream, in this order.
  *
+ * @inherited those that are not for HTTP are claimed; its texts are borrowed until the end
  * @workers, @worker_count get the sockets; UDP and TCP one each with SO_REUSEPORT
  * @return false when one cannot be opened (logged); what was opened is closed with the workers
  */
 bool listeners_open(struct listeners *listeners, const struct options *options,
-		    struct worker *const *workers, unsigned worker_count) MUST_CHECK;
+		    struct inherited *inherited, struct worker *const *workers,
+		    unsigned worker_count) MUST_CHECK;
+
+/**
+ * Lets the server listen on all addresses for HTTP.
+ *
+ * @inherited those that are for HTTP are claimed
+ * @return false when one cannot be opened (logged); what was opened is the server's
+ */
+bool listeners_open_web(struct listeners *listeners, const struct options *options,
+			struct inherited *inherited, struct http_server *server) MUST_CHECK;
 
 /** Asks the kernel for its drop counts; at least once per 2^32 drops. */
 void listeners_poll_drops(struct listeners *listeners);

@@ -424,6 +424,13 @@ set_text(struct parser *parser, const struct flag *flag, const char *text)
 	return OPTIONS_RUN;
 }
 
+static bool
+is_list(const struct flag *flag)
+{
+	return flag->kind == FLAG_ADDRESSES || flag->kind == FLAG_WEB_ADDRESSES ||
+	       flag->kind == FLAG_PATHS;
+}
+
 static enum options_outcome
 add_to_list(struct parser *parser, const struct flag *flag, const char *text)
 {
@@ -452,7 +459,7 @@ set_list(struct parser *parser, const struct flag *flag, const char *text)
 	if (is_first)
 		list->items = xcalloc((size_t)flag->maximum, sizeof(*list->items));
 	if (is_first && *text == '\0')
-		return OPTIONS_RUN;
+		return flag->minimum ? fail_value(parser, flag, text) : OPTIONS_RUN;
 	if (!is_first && list->count == 0)
 		return fail(parser, "flag '--%s': an empty %s among others", flag->name,
 			    flag->unit);
@@ -487,11 +494,11 @@ set_value(struct parser *parser, const struct flag *flag, const char *text)
 		return set_choice(parser, flag, text);
 	case FLAG_TEXT:
 	case FLAG_MODE:
-	case FLAG_ADDRESS:
 	case FLAG_URL_PATH:
 	case FLAG_NAME:
 		return set_text(parser, flag, text);
 	case FLAG_ADDRESSES:
+	case FLAG_WEB_ADDRESSES:
 	case FLAG_PATHS:
 		return set_list(parser, flag, text);
 	case FLAG_ACTION:
@@ -529,9 +536,8 @@ parse_flag(struct parser *parser, const struct token *token)
 		option_print(flag->action, parser->program, parser->out);
 		return OPTIONS_EXIT;
 	}
-	bool is_list = flag->kind == FLAG_ADDRESSES || flag->kind == FLAG_PATHS;
 	bool *given = &parser->given[flag - option_flags];
-	if (*given && !is_list)
+	if (*given && !is_list(flag))
 		return fail(parser, "flag '%s' cannot be repeated", flag->name);
 	*given = true;
 	if (flag->kind == FLAG_BOOL) {
@@ -577,6 +583,7 @@ complete_options(struct parser *parser)
 			CHECK(set_value(parser, flag, fallback) == OPTIONS_RUN);
 	}
 	options->unixsocket_mode = option_parse_mode(options->unixsocket_mode_text);
+	options->web_unixsocket_mode = option_parse_mode(options->web_unixsocket_mode_text);
 	bool listens = options->listen_udp.count || options->listen_tcp.count ||
 		       options->listen_unixgram.count || options->listen_unixstream.count;
 	if (!listens && !options->check_config)
@@ -619,7 +626,7 @@ options_fini(struct options *options)
 {
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		const struct flag *flag = &option_flags[i];
-		if (flag->kind == FLAG_ADDRESSES || flag->kind == FLAG_PATHS)
+		if (is_list(flag))
 			free(((struct option_list *)field_of(options, flag))->items);
 	}
 	for (size_t i = 0; i < options->text_count; i++)

@@ -52,7 +52,9 @@ struct options {
 	uint64_t relay_packet_length;
 
 	/* Web. */
-	const char *web_listen_address;
+	struct option_list listen_web; /* never empty; see address_unix_path() */
+	int web_unixsocket_mode;       /* as unixsocket_mode */
+	bool web_systemd_socket;
 	const char *web_telemetry_path;
 	bool web_enable_lifecycle;
 	bool web_process_metrics;
@@ -67,7 +69,8 @@ struct options {
 	enum log_format log_format;
 
 	bool queue_flags_given; /* a flag of machinery that does not exist here: worth one log line */
-	const char *unixsocket_mode_text; /* as given; unparsable ones warn and leave the umask's */
+	/* As given; unparsable ones warn and leave the umask's. */
+	const char *unixsocket_mode_text, *web_unixsocket_mode_text;
 
 	char **texts; /* owned: arguments read from @files */
 	size_t text_count, text_capacity;

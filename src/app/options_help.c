@@ -76,9 +76,6 @@ option_describe_value(const struct flag *flag, struct buf *out)
 		buf_add_text(out, "one of ");
 		add_choices(flag->unit, out);
 		return;
-	case FLAG_ADDRESS:
-		buf_add_text(out, "host:port");
-		return;
 	case FLAG_URL_PATH:
 		buf_add_text(out,
 			     "a path that starts with '/', has no blank and none of ?#%, and has "
@@ -93,6 +90,10 @@ option_describe_value(const struct flag *flag, struct buf *out)
 	case FLAG_ADDRESSES:
 		buf_add_text(out, "host:port, several with commas between them or by repeating the "
 				  "flag, or nothing for none");
+		return;
+	case FLAG_WEB_ADDRESSES:
+		buf_add_text(out, "host:port or unix:/path, several with commas between them or by "
+				  "repeating the flag");
 		return;
 	case FLAG_PATHS:
 		buf_add_text(out, "a path, several by repeating the flag, or nothing for none");

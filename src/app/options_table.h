@@ -22,10 +22,10 @@ enum flag_kind {
 	FLAG_CHOICE_ANY_CASE, /* the same, upper and lower case alike */
 	FLAG_TEXT,            /* any text */
 	FLAG_MODE,            /* permission bits; never refused, see struct options */
-	FLAG_ADDRESS,         /* a text that is not empty */
 	FLAG_URL_PATH,        /* a path that the HTTP server has no other use for */
 	FLAG_NAME,            /* the start of a metric name */
 	FLAG_ADDRESSES,       /* a list; also several values with commas between them */
+	FLAG_WEB_ADDRESSES,   /* the same, at least one, each perhaps "unix:/path" */
 	FLAG_PATHS,           /* a list; one value each time, since paths may hold commas */
 	FLAG_ACTION,          /* prints and exits; takes no value */
 };

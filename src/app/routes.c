@@ -55,9 +55,7 @@ serve_landing(void *ctx, const struct http_request *request, struct http_reply *
 static void
 serve_health(struct daemon *daemon, struct http_reply *reply, const char *fine)
 {
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		if (worker_is_alive(daemon->workers[i]))
-			continue;
+	if (!daemon_is_healthy(daemon)) {
 		reply->status = 503;
 		buf_add_text(&reply->body, "A statsd listener has failed; see the log.\n");
 		return;

@@ -38,11 +38,25 @@ target_refusal_text(enum target_refusal refusal)
 	return texts[refusal];
 }
 
+/* @open set to the first address that others than this machine reach */
+static bool
+is_open_to_others(const struct options *options, const char **open)
+{
+	for (size_t i = 0; i < options->listen_web.count; i++) {
+		struct address address;
+		const char *fault;
+		*open = options->listen_web.items[i];
+		if (!address_unix_path(*open) && address_parse(*open, true, &address, &fault) == 0 &&
+		    !address_is_loopback(&address))
+			return true;
+	}
+	return false;
+}
+
 bool
 target_api_check(const struct options *options, struct diag *diag)
 {
-	struct address address;
-	const char *fault;
+	const char *open;
 	struct diag_place place = {.file = "--web.enable-target-api"};
 	if (*options->sd_token_file) {
 		struct buf error = BUF_INIT;
@@ -50,13 +64,15 @@ target_api_check(const struct options *options, struct diag *diag)
 		if (!token_file_check(options->sd_token_file, &error))
 			diag_error(diag, place, NULL, "%s", buf_text(&error));
 		buf_fini(&error);
-	} else if (options->web_enable_target_api &&
-		   address_parse(options->web_listen_address, true, &address, &fault) == 0 &&
-		   !address_is_loopback(&address)) {
+	} else if (options->web_enable_target_api && options->web_systemd_socket) {
+		diag_error(diag, place, NULL,
+			   "needs --sd.token-file with --web.systemd-socket, whose sockets others than "
+			   "this machine may reach");
+	} else if (options->web_enable_target_api && is_open_to_others(options, &open)) {
 		diag_error(diag, place, NULL,
 			   "needs --sd.token-file where others than this machine reach "
 			   "--web.listen-address=%s; give one, or listen on 127.0.0.1",
-			   options->web_listen_address);
+			   open);
 	}
 	return diag->errors == 0;
 }

@@ -54,7 +54,7 @@ add_header(struct MHD_Response *response, const char *name, const char *value)
 static enum MHD_Result
 queue_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
-	if (request->server->listen_fd < 0)
+	if (request->server->is_quiesced)
 		add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	enum MHD_Result queued = MHD_queue_response(request->mhd, status, response);
 	MHD_destroy_response(response);

@@ -80,7 +80,7 @@ connection_end(struct connection *connection)
 	connection->taken_before = bytes_taken(connection);
 	ev_io_start(server->loop, &connection->arrival);
 	arm(connection, server->limits.idle_us);
-	if (server->listen_fd < 0)
+	if (server->is_quiesced)
 		connection_shutdown(connection);
 }
 

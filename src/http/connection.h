@@ -61,14 +61,20 @@ struct connection {
 
 LIST_HEAD(connection_list, connection);
 
+struct listener {
+	LIST_ENTRY(listener) link;
+	struct http_server *server;
+	ev_io acceptable; /* its descriptor is owned */
+};
+
 struct http_server {
 	struct ev_loop *loop;
 	struct MHD_Daemon *daemon;
-	int listen_fd; /* owned; -1 once quiesced */
 	const struct http_route *routes;
 	void *ctx;
 	struct http_limits limits;
-	ev_io acceptable;
+	LIST_HEAD(, listener) listeners;
+	bool is_quiesced;
 	ev_timer accept_again; /* runs while accepting pauses */
 	ev_io readable;        /* the daemon's epoll descriptor */
 	ev_timer again;        /* when the daemon wants to run without a descriptor's word */

@@ -83,6 +83,19 @@ on_again(struct ev_loop *loop, ev_timer *watcher, int events)
 	run(watcher->data);
 }
 
+static void
+set_accepting(struct http_server *server, bool accepting)
+{
+	struct listener *listener;
+	LIST_FOREACH(listener, &server->listeners, link)
+	{
+		if (accepting)
+			ev_io_start(server->loop, &listener->acceptable);
+		else
+			ev_io_stop(server->loop, &listener->acceptable);
+	}
+}
+
 /* @return whether to go on accepting */
 static bool
 accept_failed(struct http_server *server, int error)
@@ -96,7 +109,7 @@ accept_failed(struct http_server *server, int error)
 	if (log_gate_open(&server->accept_gate, &held_back))
 		log_warn("http cannot accept connections", LOG_ERRNO(error),
 			 LOG_NUM("held_back", held_back));
-	ev_io_stop(server->loop, &server->acceptable);
+	set_accepting(server, false);
 	ev_timer_set(&server->accept_again, ACCEPT_PAUSE_S, 0.);
 	ev_timer_start(server->loop, &server->accept_again);
 	return false;
@@ -116,12 +129,13 @@ static void
 on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)events;
-	struct http_server *server = watcher->data;
+	struct listener *listener = watcher->data;
+	struct http_server *server = listener->server;
 	ev_now_update(loop);
 	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
 		struct sockaddr_storage from;
 		socklen_t from_len = sizeof(from);
-		int fd = accept4(server->listen_fd, (struct sockaddr *)&from, &from_len,
+		int fd = accept4(watcher->fd, (struct sockaddr *)&from, &from_len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
 			if (accept_failed(server, errno))
@@ -139,9 +153,8 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 static void
 on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-	(void)events;
-	struct http_server *server = watcher->data;
-	ev_io_start(loop, &server->acceptable);
+	(void)loop, (void)events;
+	set_accepting(watcher->data, true);
 }
 
 static struct MHD_Daemon *
@@ -162,31 +175,28 @@ static void
 start_watchers(struct http_server *server)
 {
 	int epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	ev_io_init(&server->acceptable, on_acceptable, server->listen_fd, EV_READ);
 	ev_io_init(&server->readable, on_readable, epoll_fd, EV_READ);
 	ev_timer_init(&server->again, on_again, 0., 0.);
 	ev_timer_init(&server->accept_again, on_accept_again, 0., 0.);
-	server->acceptable.data = server;
 	server->readable.data = server;
 	server->again.data = server;
 	server->accept_again.data = server;
-	ev_io_start(server->loop, &server->acceptable);
 	ev_io_start(server->loop, &server->readable);
 }
 
 struct http_server *
-http_server_new(struct ev_loop *loop, int fd, const struct http_route *routes, void *ctx,
+http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
 		const struct http_limits *limits)
 {
 	CHECK(limits->connections && limits->connections_per_address);
 	CHECK(limits->request_us > 0 && limits->idle_us > 0);
 	struct http_server *server = xcalloc(1, sizeof(*server));
 	server->loop = loop;
-	server->listen_fd = fd;
 	server->routes = routes;
 	server->ctx = ctx;
 	server->limits = *limits;
 	LIST_INIT(&server->connections);
+	LIST_INIT(&server->listeners);
 	server->daemon = start_daemon(server);
 	if (!server->daemon) {
 		log_error("libmicrohttpd did not start");
@@ -198,14 +208,36 @@ http_server_new(struct ev_loop *loop, int fd, const struct http_route *routes, v
 }
 
 void
+http_server_listen(struct http_server *server, int fd)
+{
+	struct listener *listener = xcalloc(1, sizeof(*listener));
+	listener->server = server;
+	ev_io_init(&listener->acceptable, on_acceptable, fd, EV_READ);
+	listener->acceptable.data = listener;
+	LIST_INSERT_HEAD(&server->listeners, listener, link);
+	ev_io_start(server->loop, &listener->acceptable);
+}
+
+static void
+close_listeners(struct http_server *server)
+{
+	while (!LIST_EMPTY(&server->listeners)) {
+		struct listener *listener = LIST_FIRST(&server->listeners);
+		LIST_REMOVE(listener, link);
+		ev_io_stop(server->loop, &listener->acceptable);
+		close(listener->acceptable.fd);
+		free(listener);
+	}
+}
+
+void
 http_server_quiesce(struct http_server *server)
 {
-	if (server->listen_fd < 0)
+	if (server->is_quiesced)
 		return;
-	ev_io_stop(server->loop, &server->acceptable);
+	server->is_quiesced = true;
 	ev_timer_stop(server->loop, &server->accept_again);
-	close(server->listen_fd);
-	server->listen_fd = -1;
+	close_listeners(server);
 	struct connection *connection;
 	LIST_FOREACH(connection, &server->connections, link)
 	{

@@ -156,15 +156,17 @@ struct http_stats {
 struct http_server;
 
 /**
- * Starts serving on a listening TCP socket.
+ * Makes a server that listens nowhere yet.
  *
- * @fd     listening, non-blocking; consumed on success
  * @routes borrowed for the life of the server
  * @ctx    handed to every handler
  * @return the server, or NULL when libmicrohttpd refused (logged)
  */
-struct http_server *http_server_new(struct ev_loop *loop, int fd, const struct http_route *routes,
-				    void *ctx, const struct http_limits *limits);
+struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
+				    const struct http_limits *limits) MUST_CHECK;
+
+/** Serves on one more socket. @fd TCP or Unix stream, listening, non-blocking; consumed */
+void http_server_listen(struct http_server *server, int fd);
 
 /** Stops accepting and closes idle connections; requests that are under way get their answers. */
 void http_server_quiesce(struct http_server *server);

@@ -194,6 +194,13 @@ address_parse_unix(const char *path, struct address *out, const char **error)
 	return 0;
 }
 
+const char *
+address_unix_path(const char *text)
+{
+	static const struct span prefix = SPAN("unix:");
+	return span_starts(span_text(text), prefix) ? text + prefix.len : NULL;
+}
+
 static void
 format_unix(const struct sockaddr *address, socklen_t len, char out[ADDRESS_TEXT_MAX])
 {

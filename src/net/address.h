@@ -34,6 +34,9 @@ int address_parse(const char *text, bool listening, struct address *out,
 /** @return 0, or -1 with *error when the path is empty or too long for a socket address */
 int address_parse_unix(const char *path, struct address *out, const char **error) MUST_CHECK;
 
+/** @return what stands behind "unix:" in an address, or NULL where it does not start like this */
+const char *address_unix_path(const char *text);
+
 /** @return whether only this machine can reach it: 127.0.0.0/8 or ::1; Unix paths are none */
 bool address_is_loopback(const struct address *address);
 

@@ -227,6 +227,12 @@ socket_set_receive_buffer(int fd, int64_t bytes)
 		log_warn("cannot set the receive buffer", LOG_NUM("bytes", wanted),
 			 LOG_ERRNO(errno));
 	}
+	return socket_receive_buffer(fd);
+}
+
+int64_t
+socket_receive_buffer(int fd)
+{
 	int granted;
 	socklen_t len = sizeof(granted);
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &len) != 0) {

@@ -52,6 +52,9 @@ void socket_remove_unix(const char *path);
  */
 int64_t socket_set_receive_buffer(int fd, int64_t bytes);
 
+/** @return the receive buffer as the kernel reports it, or -1 (logged) */
+int64_t socket_receive_buffer(int fd);
+
 /**
  * Datagrams the kernel dropped at this socket since it was opened (SO_MEMINFO), right even when
  * nothing is received.

@@ -146,7 +146,7 @@ test_parse__defaults(void **state)
 	assert_string_equal(o->scanner, "auto");
 	assert_string_equal(o->sd_token_file, "");
 	assert_string_equal(o->sd_state_file, "");
-	assert_string_equal(o->web_listen_address, ":9102");
+	assert_string_equal(o->listen_web.items[0], ":9102");
 	assert_string_equal(o->web_telemetry_path, "/metrics");
 	assert_string_equal(o->web_self_metrics_prefix, "statsbridge");
 	assert_false(o->queue_flags_given);
@@ -258,7 +258,7 @@ test_parse__syntax(void **state)
 	     "unknown long flag '--listen-udp' (did you mean '--statsd.listen-udp'?)"},
 	    {{"--help-mark"}, "unknown long flag '--help-mark'"},
 	    {{"--foo"}, "unknown long flag '--foo'"},
-	    {{"--web.systemd-socket"}, "unknown long flag '--web.systemd-socket'"},
+	    {{"--web.systemd-sockets"}, "unknown long flag '--web.systemd-sockets' (did you mean '--web.systemd-socket'?)"},
 	    {{"--statsd.add-suffix"}, "unknown long flag '--statsd.add-suffix'"},
 	    {{"--bogus\n\x1b[31m"}, "unknown long flag '--bogus\\x0a\\x1b[31m'"},
 	    {{"a\nb"}, "unexpected a\\x0ab"},
@@ -711,9 +711,18 @@ test_parse__web(void **state)
 		struct run got = RUN("--web.telemetry-path", good[i], "--web.listen-address=h:1");
 		assert_int_equal(got.outcome, OPTIONS_RUN);
 		assert_string_equal(got.options.web_telemetry_path, good[i]);
-		assert_string_equal(got.options.web_listen_address, "h:1");
+		assert_string_equal(got.options.listen_web.items[0], "h:1");
 		run_fini(&got);
 	}
+	struct run several = RUN("--web.listen-address=:1,[::1]:2", "--web.unixsocket-mode=600",
+				 "--web.listen-address=unix:/run/x", "--web.systemd-socket");
+	assert_int_equal(several.outcome, OPTIONS_RUN);
+	assert_int_equal(several.options.listen_web.count, 3);
+	assert_string_equal(several.options.listen_web.items[1], "[::1]:2");
+	assert_string_equal(several.options.listen_web.items[2], "unix:/run/x");
+	assert_int_equal(several.options.web_unixsocket_mode, 0600);
+	assert_true(several.options.web_systemd_socket);
+	run_fini(&several);
 	static const char *const bad[] = {
 	    "",          "metrics", "/a b",    "/a\tb", "/a\n",  "/-/healthy", "/-/ready",
 	    "/-/reload", "/-/quit", "/health", "/api",  "/api/", "/api/v1",    "/sd",
@@ -728,9 +737,12 @@ test_parse__web(void **state)
 	    {{"--web.telemetry-path=m%"},
 	     "flag '--web.telemetry-path': expected a path that starts with '/', has no blank and "
 	     "none of ?#%, and has no other meaning (/-/..., /health, /api..., /sd), got 'm%'"},
-	    {{"--web.listen-address="}, "flag '--web.listen-address': expected host:port, got ''"},
-	    {{"--web.listen-address=:1", "--web.listen-address=:2"},
-	     "flag 'web.listen-address' cannot be repeated"},
+	    {{"--web.listen-address="},
+	     "flag '--web.listen-address': expected host:port or unix:/path, several with commas "
+	     "between them or by repeating the flag, got ''"},
+	    {{"--web.listen-address=:1", "--web.listen-address=:1"},
+	     "flag '--web.listen-address': ':1' is given twice"},
+	    {{"--web.systemd-socket=x"}, "unexpected x"},
 	};
 	CHECK_REFUSALS(refused);
 }

@@ -189,16 +189,18 @@ class Response:
 class Bridge:
     """One running bridge. `web`, `udp` and `tcp` are ports; `gram` and `stream` are socket paths."""
 
-    def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None, web=None):
+    def __init__(self, directory, flags=(), mapping=None, defaults=True, preexec_fn=None, web=None, command=(),
+                 **settings):
         """With `defaults` it listens on every transport on loopback; without, `flags` say all but the web port.
 
-        `web` is that port, for a bridge that takes the place of another.
+        `web` is that port, for a bridge that takes the place of another. `command` is what starts the binary, and
+        `settings` are more for subprocess.Popen.
         """
         self.directory = directory
         self.process_metrics = '--no-web.process-metrics' not in flags
         self.web, self.udp, self.tcp = web or free_port(), free_port(), free_port()
         self.gram, self.stream = directory / 'gram', directory / 'stream'
-        argv = [BINARY, '--web.listen-address=127.0.0.1:%d' % self.web]
+        argv = [*command, BINARY, '--web.listen-address=127.0.0.1:%d' % self.web]
         if defaults:
             argv += ['--statsd.listen-udp=127.0.0.1:%d' % self.udp, '--statsd.listen-tcp=127.0.0.1:%d' % self.tcp,
                      '--statsd.listen-unixgram=%s' % self.gram, '--statsd.listen-unixstream=%s' % self.stream]
@@ -211,7 +213,8 @@ class Bridge:
             argv.append('--statsd.mapping-config=%s' % self.mapping)
         self._stderr = directory / 'stderr'
         with open(directory / 'stdout', 'wb') as out, open(self._stderr, 'wb') as err:
-            self.process = subprocess.Popen([*argv, *flags], stdout=out, stderr=err, preexec_fn=preexec_fn)
+            self.process = subprocess.Popen([*argv, *flags], stdout=out, stderr=err, preexec_fn=preexec_fn,
+                                            **settings)
         self._ended = False
 
     # Life.
