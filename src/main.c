@@ -7,7 +7,8 @@
  * The tree, in the order data takes. A folder includes only what the Makefile's USES_* lists allow.
  *
  *	base/		tools without a domain: spans, buffers, numbers, clocks, hashes, logs
- *	model/		the words all stages share: kinds, labels, names, observer options
+ *	yaml/		YAML texts as trees whose nodes know their line and column
+	model/		the words all stages share: kinds, labels, names, observer options
  *	net/		listeners and the relay: bytes in, payloads of whole lines out
  *	statsd/		the protocol: what a line says; pure
  *	mapping/	mapping files, globs, regexes, templates: which rule, which name, which labels

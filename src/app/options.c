@@ -8,6 +8,7 @@
 #include "app/options_table.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/near.h"
 #include "base/utf8.h"
 #include "model/name.h"
 
@@ -22,8 +23,6 @@
 #define FILE_DEPTH_MAX 8
 /* Bytes of an argument that an error shows. */
 #define QUOTE_MAX 64
-/* No flag's name is longer, so nothing longer can be a slip of the hand. */
-#define SUGGEST_MAX 48
 
 #define AT(field) offsetof(struct options, field), sizeof(((struct options *)NULL)->field)
 #define NOWHERE FLAG_NOWHERE, 0
@@ -252,34 +251,11 @@ match_flag(const struct token *token, bool *negated)
 	return flag && (flag->kind == FLAG_BOOL || flag->kind == FLAG_ACTION) ? flag : NULL;
 }
 
-/* @return how many bytes must be put in, taken out or replaced to get from `a` to `b` */
-static size_t
-edit_distance(struct span a, struct span b)
-{
-	size_t row[SUGGEST_MAX + 1];
-	CHECK(b.len <= SUGGEST_MAX);
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t replaced = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-			size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-			diagonal = row[j];
-			row[j] = replaced < shorter ? replaced : shorter;
-		}
-	}
-	return row[b.len];
-}
-
 /* @return the flag that was probably meant by a name that is none, or NULL */
 static const struct flag *
 suggest_flag(struct span name)
 {
 	const struct flag *best = NULL;
-	if (name.len > SUGGEST_MAX)
-		return NULL;
 	/* Three slips at most, and never most of the name. */
 	size_t nearest = name.len / 3 < 3 ? name.len / 3 + 1 : 4;
 	for (const struct flag *flag = option_flags; flag < option_flags + FLAG_COUNT; flag++) {
@@ -290,7 +266,7 @@ suggest_flag(struct span name)
 		bool lacks_topic = name.len && span_ends(candidate, name) &&
 				   candidate.len > name.len &&
 				   candidate.ptr[candidate.len - name.len - 1] == '.';
-		size_t distance = lacks_topic ? 0 : edit_distance(name, candidate);
+		size_t distance = lacks_topic ? 0 : near_distance(name, candidate);
 		if (distance < nearest) {
 			nearest = distance;
 			best = flag;

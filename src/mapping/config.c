@@ -12,9 +12,9 @@
 #include "mapping/draft.h"
 #include "mapping/labelling.h"
 #include "mapping/regex.h"
-#include "mapping/scalar.h"
 #include "model/labels.h"
 #include "model/name.h"
+#include "yaml/scalar.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,9 +3,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/excerpt.h"
+#include "base/near.h"
 #include "mapping/rule.h"
-#include "mapping/scalar.h"
 #include "model/name.h"
+#include "yaml/scalar.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -334,48 +335,16 @@ find_key(unsigned level, struct span name)
 	return NULL;
 }
 
-#define NAME_MAX_LEN 40 /* no key is longer, with room for typing errors */
-
-/* Letters to insert, remove, replace or swap with their neighbour to get from `a` to `b`. */
-static size_t
-edit_distance(struct span a, struct span b)
-{
-	size_t rows[3][NAME_MAX_LEN + 1];
-	size_t *above2 = rows[0], *above = rows[1], *row = rows[2];
-	for (size_t j = 0; j <= b.len; j++)
-		above[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t best = above[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
-			best = best < above[j] + 1 ? best : above[j] + 1;
-			best = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-			bool is_swap = i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] &&
-				       a.ptr[i - 2] == b.ptr[j - 1];
-			if (is_swap && above2[j - 2] + 1 < best)
-				best = above2[j - 2] + 1;
-			row[j] = best;
-		}
-		size_t *spare = above2;
-		above2 = above;
-		above = row;
-		row = spare;
-	}
-	return above[b.len];
-}
-
 /* The key of `level` that `name` most looks like, or NULL. */
 static const struct key *
 find_near_miss(unsigned level, struct span name)
 {
-	if (name.len > NAME_MAX_LEN)
-		return NULL;
 	const struct key *best = NULL;
 	size_t best_distance = name.len / 3 + 1;
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		if (!(keys[i].levels & level) || keys[i].modern)
 			continue;
-		size_t distance = edit_distance(name, span_text(keys[i].name));
+		size_t distance = near_distance(name, span_text(keys[i].name));
 		if (distance < best_distance) {
 			best_distance = distance;
 			best = &keys[i];

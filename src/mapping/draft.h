@@ -8,7 +8,7 @@
 #ifndef MAPPING_DRAFT_H
 #define MAPPING_DRAFT_H
 
-#include "mapping/ynode.h"
+#include "yaml/ynode.h"
 
 /* Where a reader is, innermost first: prints as "mappings[3].labels.job". */
 struct draft_path {

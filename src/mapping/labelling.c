@@ -2,8 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/excerpt.h"
-#include "mapping/scalar.h"
 #include "model/name.h"
+#include "yaml/scalar.h"
 
 #include <stdlib.h>
 

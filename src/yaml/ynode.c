@@ -1,4 +1,4 @@
-#include "mapping/ynode.h"
+#include "yaml/ynode.h"
 
 #include "base/alloc.h"
 #include "base/excerpt.h"

@@ -1,12 +1,12 @@
 /*
- * mapping/ynode - a YAML text as a small tree in which every node knows its line and column.
+ * yaml/ynode - a YAML text as a small tree in which every node knows its line and column.
  *
  * YAML 1.1, first document only, anchors, aliases and "<<" merges. An alias shares the node it
  * names, so that a text of many aliases costs time and memory by its bytes, never by what it
  * expands to; what it expands to is counted and capped. The only place that knows libyaml.
  */
-#ifndef MAPPING_YNODE_H
-#define MAPPING_YNODE_H
+#ifndef YAML_YNODE_H
+#define YAML_YNODE_H
 
 #include "base/check.h"
 #include "base/diag.h"

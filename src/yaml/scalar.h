@@ -1,11 +1,11 @@
 /*
- * mapping/scalar - what a YAML 1.1 scalar means as a boolean, a number or a duration.
+ * yaml/scalar - what a YAML 1.1 scalar means as a boolean, a number or a duration.
  *
  * Rules: the YAML 1.1 types as statsd_exporter reads them; durations are Go's with days and weeks
  * added. Every function returns false where the text is something else and leaves *out alone.
  */
-#ifndef MAPPING_SCALAR_H
-#define MAPPING_SCALAR_H
+#ifndef YAML_SCALAR_H
+#define YAML_SCALAR_H
 
 #include "base/check.h"
 #include "base/span.h"

@@ -1,4 +1,4 @@
-#include "mapping/scalar.h"
+#include "yaml/scalar.h"
 
 #include "base/number.h"
 
