@@ -41,6 +41,8 @@ struct work {
 	const struct hash128 *line_key; /* see sample_take_line() */
 	struct shape shape; /* room for one that is not interned */
 	bool is_first;	    /* sample of the line */
+	struct hash128 name_hash; /* of the name alone, where has_name_hash says so */
+	bool has_name_hash;
 	struct span key_suffix; /* the part of cut.suffix that has a meaning */
 	bool is_whole;		/* that is all of it, and the end of the line */
 	struct hash128 key;
@@ -51,22 +53,40 @@ struct work {
 
 /* How the way of a spelling ends. */
 enum meaning_end {
-	MEANS_NOTHING, /* refused by the parser or dropped by a rule */
+	MEANS_NOTHING, /* refused by the parser */
+	MEANS_DROP,    /* by its rule */
 	MEANS_NO_NAME, /* the rule left nothing of it */
 	MEANS_UNBORN,  /* no value counts yet */
 	MEANS_SERIES,
 };
 
-/* What a new spelling means, as far as can be told without a look at what series there are. */
+/* What a new spelling means: nothing in here depends on rates or values, but whether it is unborn. */
 struct meaning {
 	enum meaning_end end;
 	/* Of an event; both live as long as the mapper. */
 	const struct mapping_rule *rule; /* NULL = no rule matched */
 	const struct rule_set *set;
 	unsigned unmapped; /* counter of its name, where no rule matched */
+	bool had_reserved_tag;
 	/* Of a series. Its name and labels stand in a buffer that may move until it is looked for. */
 	struct series_request request;
 	size_t name_at, labels_at;
+	/* Of a series that has been looked for. */
+	bool is_found;
+	enum registry_verdict verdict;
+	struct series_ref ref;
+	unsigned conflict; /* counter of it, where there is one */
+	uint32_t replaced; /* labels that have the value "other", see struct limited */
+};
+
+/*
+ * What was worked out of the line in hand, so that its further samples need no look at its name and tags,
+ * which may be longer than hundreds of them.
+ */
+struct line_memory {
+	bool has_head;	/* ingest->head is of a sample that others follow */
+	uint32_t types; /* bits: `meanings` has something for them */
+	struct meaning meanings[STATSD_TYPE_UNKNOWN];
 };
 
 /* A plain line that waits for its turn. */
@@ -110,6 +130,7 @@ struct ingest {
 	/* Working memory of the slow path. */
 	uint32_t recent_shapes[RECENT_SHAPES]; /* ids, 0 = none; see intern_shape() */
 	struct statsd_head head;
+	struct line_memory line;
 	struct mapping_scratch *scratch;
 	struct buf text; /* of the meaning in hand */
 	char key_suffix[STATSD_LINE_MAX];

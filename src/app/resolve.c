@@ -62,8 +62,10 @@ shape_from_head(const struct statsd_head *head, struct shape *shape)
 		shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + STATSD_MALFORMED_CONTAINER_ID,
 			    TALLY_VALUE, head->container_id_errors);
 	}
-	if (!head->sample)
+	if (!head->sample) {
+		shape->kind = kind_of(head->type);
 		return true;
+	}
 	shape_tally(shape, ACCOUNT_SAMPLE_ERRORS + head->sample, TALLY_VALUE, 1);
 	shape_tally(shape,
 		    ACCOUNT_SAMPLES_DROPPED + (head->sample == STATSD_ILLEGAL_EVENT
@@ -171,7 +173,7 @@ give_places_back(struct ingest *ingest, const struct rule_set *set, uint32_t tak
 }
 
 static void
-tally_replaced(struct ingest *ingest, const struct rule_set *set, uint32_t replaced,
+tally_replaced(const struct ingest *ingest, const struct rule_set *set, uint32_t replaced,
 	       struct shape *shape)
 {
 	if (replaced)
@@ -186,13 +188,12 @@ tally_replaced(struct ingest *ingest, const struct rule_set *set, uint32_t repla
 
 /* ---- From an event to its series. ---- */
 
-/* A tag that the family's type keeps for itself is dropped, the sample lives. */
-static void
-drop_reserved_tag(struct statsd_head *head, enum metric_type type, struct shape *shape)
+/* A tag that the family's type keeps for itself is dropped, the sample lives. @return whether there was one */
+static bool
+drop_reserved_tag(struct statsd_head *head, enum metric_type type)
 {
-	bool dropped = (type == METRIC_HISTOGRAM && labels_remove(&head->labels, SPAN("le"))) ||
-		       (type == METRIC_SUMMARY && labels_remove(&head->labels, SPAN("quantile")));
-	shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, dropped);
+	return (type == METRIC_HISTOGRAM && labels_remove(&head->labels, SPAN("le"))) ||
+	       (type == METRIC_SUMMARY && labels_remove(&head->labels, SPAN("quantile")));
 }
 
 static uint8_t
@@ -242,23 +243,34 @@ make_request(const struct ingest *ingest, const struct meaning *meaning, const s
 
 /* Finds the series of an event; the one place where a series is born. */
 static void
-find_series(struct ingest *ingest, const struct meaning *meaning, struct limited limited,
-	    struct shape *shape, struct series_ref *ref)
+find_series(struct ingest *ingest, const struct buf *text, struct limited limited,
+	    const struct shape *shape, struct meaning *meaning)
 {
-	enum registry_verdict verdict = registry_find_or_create(
-	    ingest->bridge->registry, ingest->thread, &meaning->request, ref);
-	if (verdict != REGISTRY_OK || ref->scope_before == meaning->set->scope)
+	struct series_ref *ref = &meaning->ref;
+	meaning->request.name.ptr = text->ptr + meaning->name_at;
+	meaning->request.labels.ptr = text->ptr + meaning->labels_at;
+	meaning->verdict = registry_find_or_create(ingest->bridge->registry, ingest->thread,
+						   &meaning->request, ref);
+	if (meaning->verdict != REGISTRY_OK || ref->scope_before == meaning->set->scope)
 		give_places_back(ingest, meaning->set, limited.taken);
-	switch (verdict) {
+	if (meaning->verdict == REGISTRY_CONFLICT)
+		meaning->conflict = bridge_conflict_counter(ingest->bridge, shape->kind,
+							    meaning->request.name);
+	meaning->replaced = limited.replaced;
+	meaning->is_found = true;
+}
+
+/* What values of a series do, or why there is none. */
+static void
+shape_series(const struct ingest *ingest, const struct meaning *meaning, struct shape *shape)
+{
+	switch (meaning->verdict) {
 	case REGISTRY_OK:
 		break;
 	case REGISTRY_CONFLICT:
 		shape->validity = VALID_UNTIL_FREED;
 		shape_drop(shape, DROP_CONFLICT);
-		shape_tally(shape,
-			    bridge_conflict_counter(ingest->bridge, shape->kind,
-						meaning->request.name),
-			    TALLY_VALUE, whole_events(shape));
+		shape_tally(shape, meaning->conflict, TALLY_VALUE, whole_events(shape));
 		return;
 	case REGISTRY_LIMIT:
 		shape->validity = VALID_UNTIL_FREED;
@@ -266,11 +278,12 @@ find_series(struct ingest *ingest, const struct meaning *meaning, struct limited
 		return;
 	}
 	shape->op = op_of(ingest, &meaning->request, meaning->rule);
-	shape->pool = ref->pool;
-	shape->layout = layouts_get(registry_layouts(ingest->bridge->registry), ref->pool);
+	shape->pool = meaning->ref.pool;
+	shape->layout =
+	    layouts_get(registry_layouts(ingest->bridge->registry), meaning->ref.pool);
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
-	tally_replaced(ingest, meaning->set, limited.replaced, shape);
+	tally_replaced(ingest, meaning->set, meaning->replaced, shape);
 }
 
 /* Events that no rule matched: of all names together, and of this one. */
@@ -305,52 +318,79 @@ add_name(struct buf *text, struct span raw)
 	return len;
 }
 
-/*
- * From a parsed head to its family and labels: the one place where a rule is chosen. A series is born
- * by what it counts: when no value of the sample in hand does, it is not looked for.
- */
+/* From a parsed head to its family and labels: the one place where a rule is chosen. */
 static void
-map_event(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
+map_event(struct ingest *ingest, const struct work *work, struct buf *text,
+	  struct meaning *meaning)
 {
 	struct statsd_head *head = &ingest->head;
-	struct shape *shape = &work->shape;
 	const struct mapper *mapper =
 	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
 	struct mapping_match match;
-	shape->kind = kind_of(head->type);
-	mapper_find(mapper, ingest->scratch, shape->kind, head->name, &match);
+	mapper_find(mapper, ingest->scratch, work->shape.kind, head->name, &match);
 	meaning->rule = match.rule;
 	meaning->set = match.set;
-	set_conversion(head, match.rule, shape);
-	if (match.rule && match.rule->action == ACTION_DROP) {
-		shape_drop(shape, DROP_ACTION);
-		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
+	meaning->end = MEANS_DROP;
+	if (match.rule && match.rule->action == ACTION_DROP)
 		return;
-	}
 	if (!match.rule)
 		meaning->unmapped = unmapped_note(ingest->bridge->unmapped, ingest->rules_seen,
-						  shape->kind, head->name, work->line);
+						  work->shape.kind, head->name, work->line);
 	meaning->name_at = text->len;
 	size_t name_len = add_name(text, match.rule ? match.name : head->name);
-	if (!name_len) {
-		meaning->end = MEANS_NO_NAME;
+	meaning->end = name_len ? MEANS_SERIES : MEANS_NO_NAME;
+	if (!name_len)
 		return;
-	}
-	meaning->request = make_request(ingest, meaning, shape);
+	meaning->request = make_request(ingest, meaning, &work->shape);
 	meaning->request.name.len = name_len;
 	tag_rules_apply(&match.set->tags, &head->labels);
-	drop_reserved_tag(head, meaning->request.type, shape);
+	meaning->had_reserved_tag = drop_reserved_tag(head, meaning->request.type);
 	merge_labels(head, &match);
-	meaning->end = values_count(work, shape) ? MEANS_SERIES : MEANS_UNBORN;
+}
+
+/*
+ * What of an event its rates and values change. A series is born by what it counts: when no value of the
+ * sample in hand does, it is not looked for.
+ */
+static void
+shape_event(const struct statsd_head *head, struct work *work, struct meaning *meaning)
+{
+	struct shape *shape = &work->shape;
+	set_conversion(head, meaning->rule, shape);
+	switch (meaning->end) {
+	case MEANS_NOTHING:
+		break;
+	case MEANS_DROP:
+		shape_drop(shape, DROP_ACTION);
+		shape_tally(shape, ACCOUNT_EVENTS_DROPPED, TALLY_VALUE, whole_events(shape));
+		break;
+	case MEANS_NO_NAME:
+		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
+		if (!meaning->rule)
+			tally_unmapped(meaning, shape, TALLY_VALUE, whole_events(shape));
+		break;
+	case MEANS_UNBORN:
+	case MEANS_SERIES:
+		shape_tally(shape, ACCOUNT_TAG_ERRORS, TALLY_VALUE, meaning->had_reserved_tag);
+		meaning->end = values_count(work, shape) ? MEANS_SERIES : MEANS_UNBORN;
+		break;
+	}
+}
+
+/* @return whether there is an event to map */
+static bool
+read_head(struct ingest *ingest, struct work *work)
+{
+	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
+	return shape_from_head(&ingest->head, &work->shape);
 }
 
 static void
 work_out(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
 {
-	meaning->end = MEANS_NOTHING;
-	statsd_parse_head(work->line, &work->cut, &ingest->bridge->settings.statsd, &ingest->head);
-	if (shape_from_head(&ingest->head, &work->shape))
-		map_event(ingest, work, text, meaning);
+	meaning->had_reserved_tag = meaning->is_found = false;
+	map_event(ingest, work, text, meaning);
+	shape_event(&ingest->head, work, meaning);
 }
 
 /* The labels are as they will be from here on. */
@@ -390,40 +430,26 @@ is_plain(const struct work *work)
 	return statsd_suffix_is_whole(work->key_suffix);
 }
 
-/* Ends what began with work_out(), and remembers it. */
+/* Ends the way of a spelling, and remembers where it led. */
 static void
-settle(struct ingest *ingest, struct work *work, const struct buf *text, struct meaning *meaning,
-       struct limited limited)
+settle(struct ingest *ingest, struct work *work, const struct meaning *meaning)
 {
 	struct shape *shape = &work->shape;
 	struct target *target = &work->target;
-	struct series_ref ref = {0};
+	const struct series_ref *ref = &meaning->ref;
 	*target = (struct target){.shape = shape};
-	switch (meaning->end) {
-	case MEANS_NOTHING:
-		break;
-	case MEANS_NO_NAME:
-		shape_drop(shape, DROP_EMPTY_METRIC_NAME);
-		if (!meaning->rule)
-			tally_unmapped(meaning, shape, TALLY_VALUE, whole_events(shape));
-		break;
-	case MEANS_UNBORN:
+	if (meaning->end == MEANS_UNBORN)
 		shape->op = SHAPE_UNBORN;
+	else if (meaning->end == MEANS_SERIES)
+		shape_series(ingest, meaning, shape);
+	if (meaning->end == MEANS_UNBORN || meaning->end == MEANS_SERIES)
 		tally_event(meaning, shape);
-		break;
-	case MEANS_SERIES:
-		meaning->request.name.ptr = text->ptr + meaning->name_at;
-		meaning->request.labels.ptr = text->ptr + meaning->labels_at;
-		find_series(ingest, meaning, limited, shape, &ref);
-		tally_event(meaning, shape);
-		break;
-	}
 	/*
 	 * Whatever it holds: the control thread may just have taken the series away. It has our tick,
 	 * which lets it live on once this thread has passed a quiescent point.
 	 */
 	if (shape->op >= SHAPE_COUNTER)
-		target->cell = shard_peek(ingest_shard_of(ingest, shape), ref.pool, ref.id);
+		target->cell = shard_peek(ingest_shard_of(ingest, shape), ref->pool, ref->id);
 	CHECK((uintptr_t)target->cell >> 48 == 0);
 	target->shape_id = intern_shape(ingest, shape);
 	if (!target->shape_id) {
@@ -433,7 +459,7 @@ settle(struct ingest *ingest, struct work *work, const struct buf *text, struct 
 	struct raw_entry entry = {
 	    .key = work->key,
 	    .cell = (uintptr_t)target->cell,
-	    .incarnation = ref.incarnation,
+	    .incarnation = target->cell ? ref->incarnation : 0,
 	    .shape = target->shape_id,
 	    .is_plain = is_plain(work),
 	    .generation = ingest->generations[shape->validity],
@@ -441,23 +467,66 @@ settle(struct ingest *ingest, struct work *work, const struct buf *text, struct 
 	raw_cache_put(ingest->cache, &entry, is_stale, ingest);
 }
 
+static const struct meaning nothing = {.end = MEANS_NOTHING};
+
+/*
+ * The meaning of a further sample that has its type in common with an earlier one of its line, and so all
+ * but its rates and values.
+ *
+ * @return NULL when it has to be worked out
+ */
+static const struct meaning *
+recall(struct ingest *ingest, struct work *work)
+{
+	struct line_memory *line = &ingest->line;
+	struct statsd_head *head = &ingest->head;
+	if (!line->has_head || !statsd_parse_further(work->line, &work->cut,
+						     &ingest->bridge->settings.statsd, head))
+		return NULL;
+	if (!shape_from_head(head, &work->shape))
+		return &nothing;
+	if (!(line->types & 1u << head->type))
+		return NULL;
+	struct meaning *meaning = &line->meanings[head->type];
+	shape_event(head, work, meaning);
+	return meaning->end == MEANS_SERIES && !meaning->is_found ? NULL : meaning;
+}
+
+static const struct meaning *
+find_meaning(struct ingest *ingest, struct work *work)
+{
+	struct line_memory *line = &ingest->line;
+	if (!line->has_head)
+		line->types = 0;
+	bool is_event = read_head(ingest, work);
+	line->has_head = work->cut.more.ptr && !ingest->head.refused;
+	if (!is_event)
+		return &nothing;
+	struct meaning *meaning = &line->meanings[ingest->head.type];
+	line->types |= 1u << ingest->head.type;
+	buf_reset(&ingest->text);
+	work_out(ingest, work, &ingest->text, meaning);
+	if (meaning->end == MEANS_SERIES) {
+		struct limited limited = limit_values(ingest, meaning->set);
+		prepare_request(ingest, &ingest->text, meaning);
+		find_series(ingest, &ingest->text, limited, &work->shape, meaning);
+	}
+	return meaning;
+}
+
 void
 ingest_resolve(struct ingest *ingest, struct work *work)
 {
-	struct meaning meaning;
-	struct limited limited = {0, 0};
-	buf_reset(&ingest->text);
-	work_out(ingest, work, &ingest->text, &meaning);
-	if (meaning.end == MEANS_SERIES) {
-		limited = limit_values(ingest, meaning.set);
-		prepare_request(ingest, &ingest->text, &meaning);
-	}
-	settle(ingest, work, &ingest->text, &meaning, limited);
+	const struct meaning *meaning = recall(ingest, work);
+	settle(ingest, work, meaning ? meaning : find_meaning(ingest, work));
 }
 
 void
 ingest_foresee(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
 {
+	meaning->end = MEANS_NOTHING;
+	if (!read_head(ingest, work))
+		return;
 	work_out(ingest, work, text, meaning);
 	if (meaning->end == MEANS_SERIES)
 		prepare_request(ingest, text, meaning);
@@ -467,5 +536,7 @@ void
 ingest_resolve_foreseen(struct ingest *ingest, struct work *work, const struct buf *text,
 			struct meaning *meaning)
 {
-	settle(ingest, work, text, meaning, (struct limited){0, 0});
+	if (meaning->end == MEANS_SERIES)
+		find_series(ingest, text, (struct limited){0, 0}, &work->shape, meaning);
+	settle(ingest, work, meaning);
 }

@@ -63,10 +63,20 @@ refuse_negative(struct ingest *ingest, const struct work *work, const struct sha
 
 /* ---- Applying values. ---- */
 
+/* The name may be long: it is hashed once for all samples of a line. */
+static const struct hash128 *
+name_hash(struct work *work)
+{
+	if (!work->has_name_hash)
+		work->name_hash = hash_bytes128(work->cut.name.ptr, work->cut.name.len);
+	work->has_name_hash = true;
+	return &work->name_hash;
+}
+
 static void
 find_key(struct ingest *ingest, struct work *work)
 {
-	const struct span *name = &work->cut.name, *suffix = &work->key_suffix;
+	const struct span *suffix = &work->key_suffix;
 	work->key_suffix = statsd_key_suffix(&work->cut, &ingest->bridge->settings.statsd,
 					     ingest->key_suffix);
 	work->is_whole = suffix->ptr == work->cut.suffix.ptr &&
@@ -74,7 +84,7 @@ find_key(struct ingest *ingest, struct work *work)
 	if (work->line_key && work->is_first && work->is_whole)
 		work->key = *work->line_key;
 	else
-		work->key = hash_pair128(name->ptr, name->len, suffix->ptr, suffix->len);
+		work->key = hash_pair128_from(*name_hash(work), suffix->ptr, suffix->len);
 }
 
 /* Finds the meaning of a sample's spelling where it is remembered. @return whether it is */
@@ -307,14 +317,23 @@ refuse_uncut(struct ingest *ingest, struct work *work, enum statsd_reason reason
 	refuse_line(ingest, work->line, reason, where);
 }
 
+/* @key as for sample_take_line() */
+static void
+begin_line(struct work *work, struct span line, const struct hash128 *key)
+{
+	work->line = line;
+	work->line_key = key;
+	work->is_first = true;
+	work->has_name_hash = false;
+}
+
 static void
 take_metric(struct ingest *ingest, struct span line, const struct hash128 *key)
 {
 	struct work work;
 	size_t where = 0;
-	work.line = line;
-	work.line_key = key;
-	work.is_first = true;
+	begin_line(&work, line, key);
+	ingest->line.has_head = false;
 	enum statsd_reason reason = statsd_cut(line, &work.cut, &where);
 	if (UNLIKELY(reason != STATSD_OK)) {
 		refuse_uncut(ingest, &work, reason, where);
@@ -367,9 +386,7 @@ foresee(struct ingest *ingest, const struct pending_line *line, struct foreseen 
 {
 	struct work *work = &foreseen->work;
 	size_t where;
-	work->line = line->line;
-	work->line_key = &line->key;
-	work->is_first = true;
+	begin_line(work, line->line, &line->key);
 	if (statsd_cut(work->line, &work->cut, &where) != STATSD_OK)
 		return false;
 	find_key(ingest, work);

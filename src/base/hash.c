@@ -51,6 +51,13 @@ hash_pair128(const void *first, size_t first_len, const void *second, size_t sec
 	return (struct hash128){a.low64 + b.low64, a.high64 + b.high64};
 }
 
+struct hash128
+hash_pair128_from(struct hash128 first, const void *second, size_t second_len)
+{
+	XXH128_hash_t b = XXH3_128bits_withSecret(second, second_len, secrets.second, SECRET_LEN);
+	return (struct hash128){first.low + b.low64, first.high + b.high64};
+}
+
 uint64_t
 hash_bytes64(const void *bytes, size_t len)
 {

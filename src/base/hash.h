@@ -30,6 +30,9 @@ struct hash128 hash_bytes128(const void *bytes, size_t len);
 struct hash128 hash_pair128(const void *first, size_t first_len, const void *second,
 			    size_t second_len);
 
+/** @return hash_pair128() of a text whose hash_bytes128() is `first`, and of a second one */
+struct hash128 hash_pair128_from(struct hash128 first, const void *second, size_t second_len);
+
 /** XXH3, 64 bits, the secret of hash_bytes128(). */
 uint64_t hash_bytes64(const void *bytes, size_t len);
 

@@ -435,23 +435,30 @@ read_section(struct parser *p, struct span section)
 	}
 }
 
-/* The struct is large; only what is read again is set. */
 static void
-reset_head(struct statsd_head *head, struct span name)
+reset_suffix(struct statsd_head *head)
 {
 	head->refused = STATSD_OK;
 	head->sample = STATSD_OK;
 	head->where = 0;
-	head->name = name;
-	head->labels.count = 0;
 	head->has_labels = false;
 	head->type = STATSD_TYPE_UNKNOWN;
-	head->name_tag_errors = 0;
 	head->tag_errors = 0;
 	head->sample_factor_errors = 0;
 	head->container_id_errors = 0;
 	head->rate_count = 0;
 	head->rate = 1;
+}
+
+/* The struct is large; only what is read again is set. */
+static void
+reset_head(struct statsd_head *head, struct span name)
+{
+	reset_suffix(head);
+	head->name = name;
+	head->labels.count = 0;
+	head->name_has_labels = false;
+	head->name_tag_errors = 0;
 	head->scratch_len = 0;
 }
 
@@ -469,7 +476,7 @@ read_suffix(struct parser *p)
 		if (!check_tag_count(p))
 			return;
 	}
-	head->has_labels = head->labels.count > 0;
+	head->has_labels = head->name_has_labels || p->tags.accepted > 0;
 	bool is_set = head->type == STATSD_TYPE_SET;
 	if (head->type == STATSD_TYPE_UNKNOWN || (is_set && !p->options->sets))
 		refuse_sample(p, STATSD_ILLEGAL_EVENT, type.ptr);
@@ -485,8 +492,32 @@ statsd_parse_head(struct span line, const struct statsd_cut *cut,
 	if (!check_bytes(&p))
 		return;
 	tags_read_name(&p.tags, cut->name, options);
+	head->name_has_labels = p.tags.accepted > 0;
 	if (check_tag_count(&p) && check_styles(&p) && check_parts(&p))
 		read_suffix(&p);
+}
+
+static bool
+may_have_labels(struct span suffix)
+{
+	struct span section;
+	while (next_part(&suffix, &section)) {
+		if (span_starts(section, SPAN("#")) || span_starts(section, SPAN("c:")))
+			return true;
+	}
+	return false;
+}
+
+bool
+statsd_parse_further(struct span line, const struct statsd_cut *cut,
+		     const struct statsd_options *options, struct statsd_head *head)
+{
+	struct parser p = {line, cut, options, head, {.head = head}};
+	if (may_have_labels(cut->suffix) || !utf8_is_valid(cut->suffix))
+		return false;
+	reset_suffix(head);
+	read_suffix(&p);
+	return true;
 }
 
 bool

@@ -146,6 +146,7 @@ struct statsd_head {
 	size_t where;		    /* byte offset of the fault in `line`, when one of them is set */
 	struct span name;	    /* raw metric name without tags; may be empty */
 	struct labels labels;	    /* names escaped (in `line` or `scratch`), values raw, borrowed */
+	bool name_has_labels;	    /* good tags in the name */
 	bool has_labels;	    /* the sample counts in tags_total */
 	enum statsd_type type;
 	uint32_t name_tag_errors;	/* bad tags in the name: once a line */
@@ -180,6 +181,18 @@ struct statsd_head {
  */
 void statsd_parse_head(struct span line, const struct statsd_cut *cut,
 		       const struct statsd_options *options, struct statsd_head *head);
+
+/**
+ * Works out the meaning of a further sample's suffix: what the name says stays as it is, and `labels` as
+ * the caller has left them. Costs no look at the name, which may be as long as hundreds of suffixes.
+ *
+ * @cut  from statsd_cut_next(), its suffix is not empty
+ * @head of an earlier sample of the line, not refused, whose suffix had no labels: none has that others
+ *	 follow
+ * @return false when the suffix may have labels or refuse the line; `head` is worth nothing then
+ */
+bool statsd_parse_further(struct span line, const struct statsd_cut *cut,
+			  const struct statsd_options *options, struct statsd_head *head) MUST_CHECK;
 
 /** @return whether values of this type may be packed ("a:1:2|c"); sets never are */
 bool statsd_type_packs(enum statsd_type type);

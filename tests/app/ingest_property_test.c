@@ -294,6 +294,96 @@ test_ingest__known_spelling_counts_as_new_one__corpus(void **state)
 	pipeline_fini(&new);
 }
 
+/* ---- Samples of one line. ---- */
+
+static void
+add_sample(struct traffic *traffic, bool is_last, struct buf *out)
+{
+	static const char *const values[] = {"1", "2.5", "-3", "+4", "0", "1e308", "x", "", "inf"};
+	static const char *const suffixes[] = {"c",      "g",          "ms",       "h",
+					       "d",      "s",          "x",        "",
+					       "c|@0.5", "c|@0.3|@0.5", "ms|@0.25", "h|@0.3",
+					       "g|@x",   "c||@0.5",    "c|?|@0.5", "d|T1|@0.1"};
+	static const char *const last[] = {"", "|c:abc", "|c:", "|c:x|@0.5", "|T1", "|", "|?"};
+	buf_add_text(out, PICK(traffic, values));
+	buf_add_byte(out, '|');
+	buf_add_text(out, PICK(traffic, suffixes));
+	if (is_last)
+		buf_add_text(out, PICK(traffic, last));
+}
+
+/* Sends a line to one, and each of its samples by itself to the other. */
+static void
+send_samples(struct traffic *traffic, struct pipeline *together, struct pipeline *apart)
+{
+	static const char *const names[] = {"a",       "web.home,k=v", "web.cart", "drop.me",
+					    "t.x,a=1", "t.y,le=1",     "s.1",      "s.2,quantile=1",
+					    "scale.c", "ttl.a[k=v]",   "e",        "taken,k=v",
+					    "many.1",  "many.2",       "many.3",   "many.4",
+					    "many.5",  "h_count",      "honor.x#k=w"};
+	const char *name = PICK(traffic, names);
+	struct buf line = BUF_INIT, single = BUF_INIT;
+	buf_add_text(&line, name);
+	for (uint64_t left = 1 + traffic_below(traffic, 8); left; left--) {
+		buf_add_byte(&line, ':');
+		size_t start = line.len;
+		add_sample(traffic, left == 1, &line);
+		buf_reset(&single);
+		buf_printf(&single, "%s:", name);
+		buf_add_span(&single, span_from(buf_span(&line), start));
+		send_as_new(apart, buf_span(&single));
+	}
+	if (traffic_one_in(traffic, 3))
+		send_as_new(together, buf_span(&line));
+	else
+		pipeline_send(together, 0, buf_span(&line));
+	buf_fini(&line);
+	buf_fini(&single);
+}
+
+static void
+assert_same_sample_counters(const struct pipeline *together, const struct pipeline *apart)
+{
+	struct account *one = pipeline_account(together), *other = pipeline_account(apart);
+	assert_true(account_is_balanced(one));
+	for (unsigned i = 0; i < ACCOUNT_COUNTERS; i++) {
+		bool is_line = i == ACCOUNT_LINES || i == ACCOUNT_LINES_WITH_SAMPLES;
+		bool is_lookup = i == ACCOUNT_CACHE_HITS || i == ACCOUNT_CACHE_GETS;
+		if (!is_line && !is_lookup)
+			assert_int_equal(account_get(one, i), account_get(other, i));
+	}
+	free(one);
+	free(other);
+}
+
+static void
+check_samples(uint64_t seed, uint64_t max_series)
+{
+	struct pipeline together = new_pipeline(1, max_series), apart = new_pipeline(1, max_series);
+	struct traffic traffic = {.state = seed};
+	for (unsigned i = 0; i < 4000; i++) {
+		send_samples(&traffic, &together, &apart);
+		if (i % COMPARED_LINES)
+			continue;
+		clock_fake((int64_t)i * 10000);
+		pipeline_tick(&together);
+		pipeline_tick(&apart);
+		assert_same_scrape(&together, &apart);
+		assert_same_sample_counters(&together, &apart);
+	}
+	pipeline_fini(&together);
+	pipeline_fini(&apart);
+}
+
+/* What is kept of a line for its further samples makes no difference. */
+static void
+test_ingest__samples_of_a_line_count_as_lines(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 8; seed++)
+		check_samples(seed * 0x9e3779b97f4a7c15, seed % 2 ? 10000 : 12);
+}
+
 /* ---- Payloads and threads. ---- */
 
 static void
@@ -516,6 +606,7 @@ main(void)
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one),
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one__few_series),
 	    cmocka_unit_test(test_ingest__known_spelling_counts_as_new_one__corpus),
+	    cmocka_unit_test(test_ingest__samples_of_a_line_count_as_lines),
 	    cmocka_unit_test(test_ingest__split_makes_no_difference),
 	    cmocka_unit_test(test_ingest__threads_at_once_count_as_one),
 	    cmocka_unit_test(test_ingest__threads_share_the_places_of_a_label),

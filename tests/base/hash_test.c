@@ -41,6 +41,7 @@ test_pair(void **state)
 	(void)state;
 	struct hash128 pair = hash_pair128("|c", 2, "|g", 2);
 	assert_true(same(pair, hash_pair128("|c", 2, "|g", 2)));
+	assert_true(same(pair, hash_pair128_from(hash_bytes128("|c", 2), "|g", 2)));
 	assert_false(same(pair, hash_pair128("|g", 2, "|c", 2)));
 	assert_false(same(pair, hash_pair128("|c|", 3, "g", 1)));
 	assert_false(same(pair, hash_pair128("", 0, "|c|g", 4)));

@@ -165,6 +165,21 @@ check_whole(struct span line, const struct statsd_cut *cut, const char *sample)
 	CHECK(statsd_suffix_is_whole(cut->suffix));
 }
 
+/* A further sample is understood alike by what the one before it left in `head`. */
+static void
+parse_sample(struct span line, const struct statsd_cut *cut, const struct statsd_options *options,
+	     bool is_first)
+{
+	bool is_same = false;
+	if (!is_first && cut->suffix.len && !head.refused) {
+		again = head;
+		is_same = statsd_parse_further(line, cut, options, &again);
+	}
+	statsd_parse_head(line, cut, options, &head);
+	if (is_same)
+		check_same_heads();
+}
+
 static void
 check_line(struct span line, const struct statsd_options *options)
 {
@@ -183,7 +198,7 @@ check_line(struct span line, const struct statsd_options *options)
 	const char *at = cut.name.ptr + cut.name.len + 1;
 	do {
 		check_parts(line, &cut, at);
-		statsd_parse_head(line, &cut, options, &head);
+		parse_sample(line, &cut, options, at == cut.name.ptr + cut.name.len + 1);
 		CHECK(refused == STATSD_OK || head.refused != STATSD_OK);
 		check_head(line);
 		check_key_suffix(&cut, options);

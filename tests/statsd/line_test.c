@@ -569,6 +569,61 @@ test_parse_head__rates(void **state)
 	}
 }
 
+/* A further sample's suffix, read after that of a first one: as if the whole line was. */
+static void
+test_parse_further(void **state)
+{
+	(void)state;
+	static struct statsd_head whole;
+	static const char *const names[] = {"m", "m,k=v", "m,bad,k=v"};
+	static const char *const first[] = {"c", "ms|@0.1|@x", "x||@0.5"};
+	static const char *const suffixes[] = {"|c",     "|g",      "|c|@0.5|@0.25", "|ms|@x|?",
+					       "|c||@0.5", "|s",     "|x|@0.1",       "|d|T1|e:x",
+					       "|"};
+	for (unsigned n = 0; n < 3 * 3 * sizeof(suffixes) / sizeof(suffixes[0]); n++) {
+		char text[64];
+		struct statsd_cut cut;
+		size_t where;
+		snprintf(text, sizeof(text), "%s:1|%s:2%s", names[n % 3], first[n / 3 % 3],
+			 suffixes[n / 9]);
+		struct span line = span_text(text);
+		assert_int_equal(statsd_cut(line, &cut, &where), STATSD_OK);
+		statsd_parse_head(line, &cut, &all, &head);
+		assert_true(statsd_cut_next(&cut));
+		statsd_parse_head(line, &cut, &all, &whole);
+		/* What became of the labels is the caller's concern. */
+		head.labels.count = n % 2;
+		assert_true(statsd_parse_further(line, &cut, &all, &head));
+		assert_int_equal(head.labels.count, n % 2);
+		if (head.refused != whole.refused || head.sample != whole.sample ||
+		    head.where != whole.where || head.type != whole.type ||
+		    head.has_labels != whole.has_labels ||
+		    head.name_tag_errors != whole.name_tag_errors ||
+		    head.tag_errors != whole.tag_errors ||
+		    head.sample_factor_errors != whole.sample_factor_errors ||
+		    head.container_id_errors != whole.container_id_errors ||
+		    head.rate != whole.rate || head.rate_count != whole.rate_count ||
+		    memcmp(head.rates, whole.rates, head.rate_count * sizeof(head.rates[0])) != 0)
+			fail_msg("%s", text);
+	}
+}
+
+static void
+test_parse_further__may_have_labels_or_refuse(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"m:1|c:2|c|c:x", "m:1|c:2|c|@0.5|c:", "m:1|c:2|c|T\xff"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct span line = span_text(lines[i]);
+		struct statsd_cut cut;
+		size_t where;
+		assert_int_equal(statsd_cut(line, &cut, &where), STATSD_OK);
+		statsd_parse_head(line, &cut, &all, &head);
+		assert_true(statsd_cut_next(&cut));
+		assert_false(statsd_parse_further(line, &cut, &all, &head));
+	}
+}
+
 static void
 test_parse_head__types(void **state)
 {
@@ -804,6 +859,8 @@ main(void)
 	    cmocka_unit_test(test_parse_head__sections),
 	    cmocka_unit_test(test_parse_head__nul_in_tags),
 	    cmocka_unit_test(test_parse_head__rates),
+	    cmocka_unit_test(test_parse_further),
+	    cmocka_unit_test(test_parse_further__may_have_labels_or_refuse),
 	    cmocka_unit_test(test_parse_head__types),
 	    cmocka_unit_test(test_parse_head__sets),
 	    cmocka_unit_test(test_parse_head__refused_sample),
