@@ -1553,10 +1553,11 @@ test_later__tells_of_a_client_that_leaves(void **state)
 	/* The answers are still to be given; who can hear does. */
 	for (unsigned i = 0; i < 4; i++)
 		answer_later(f, i, "late\n");
-	receive_all(f, half, &in);
+	await(f, receive(half, &in));
 	assert_true(span_ends(buf_span(&in), SPAN("late\n")));
 	buf_reset(&in);
 	await(f, (receive(stays, &in), holds(&in, "late\n")));
+	close(half);
 	close(stays);
 	await(f, stat_of(f, open) == 0);
 	assert_int_equal(f->left, 3);
