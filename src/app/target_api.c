@@ -311,7 +311,7 @@ answer(void *ctx, enum target_outcome outcome, int error)
 	free(pending);
 }
 
-/* Nobody waits for the answer, or only a client that has ended its side: it hears what is true. */
+/* Perhaps nobody waits for the answer; a client that has only ended its side may hear it. */
 static void
 take_back(void *ctx)
 {
