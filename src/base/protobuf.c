@@ -66,11 +66,17 @@ protobuf_add_bytes(struct buf *buf, uint32_t field, struct span bytes)
 }
 
 size_t
+protobuf_begin_delimited(struct buf *buf)
+{
+	buf_add_byte(buf, 0); /* enough for the length of a short message */
+	return buf->len;
+}
+
+size_t
 protobuf_begin(struct buf *buf, uint32_t field)
 {
 	add_key(buf, field, WIRE_LENGTH);
-	buf_add_byte(buf, 0); /* enough for the length of a short message */
-	return buf->len;
+	return protobuf_begin_delimited(buf);
 }
 
 void

@@ -37,6 +37,9 @@ void protobuf_add_bytes(struct buf *buf, uint32_t field, struct span bytes);
  */
 size_t protobuf_begin(struct buf *buf, uint32_t field);
 
+/** Begins a delimited message: one with its length before it and no field number. As above. */
+size_t protobuf_begin_delimited(struct buf *buf);
+
 /** Ends the message that was begun last and has not been ended. */
 void protobuf_end(struct buf *buf, size_t begun);
 

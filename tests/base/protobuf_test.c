@@ -83,6 +83,29 @@ test_protobuf__messages(void **state)
 	}
 }
 
+/* A delimited message is what a field holds behind its key. */
+static void
+test_protobuf__delimited_messages(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < 300; len++) {
+		struct buf buf = BUF_INIT, want = BUF_INIT;
+		size_t field = protobuf_begin(&want, 1);
+		buf_add_byte(&buf, 'x');
+		size_t begun = protobuf_begin_delimited(&buf);
+		for (size_t n = 0; n < len; n++) {
+			buf_add_byte(&buf, (char)n);
+			buf_add_byte(&want, (char)n);
+		}
+		protobuf_end(&buf, begun);
+		protobuf_end(&want, field);
+		assert_true(
+		    span_equal(span_from(buf_span(&buf), 1), span_from(buf_span(&want), 1)));
+		buf_fini(&buf);
+		buf_fini(&want);
+	}
+}
+
 static void
 test_protobuf__cap(void **state)
 {
@@ -109,6 +132,7 @@ main(void)
 	    cmocka_unit_test(test_protobuf__fields),
 	    cmocka_unit_test(test_protobuf__signed_integers),
 	    cmocka_unit_test(test_protobuf__messages),
+	    cmocka_unit_test(test_protobuf__delimited_messages),
 	    cmocka_unit_test(test_protobuf__cap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
