@@ -28,6 +28,7 @@ struct bridge_settings {
 	size_t mapping_file_count;
 	const struct span *reserved; /* names of the own metrics; borrowed */
 	size_t reserved_count;
+	bool openmetrics; /* what is served may be OpenMetrics, which reserves some more names */
 };
 
 struct ingest;

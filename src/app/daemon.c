@@ -275,6 +275,7 @@ make_bridge(struct daemon *daemon)
 		.mapping_file_count = options->mapping_config.count,
 		.reserved = daemon->names.names,
 		.reserved_count = daemon->names.count,
+		.openmetrics = options->web_openmetrics,
 	    },
 	    &diag);
 	log_diag("mapping", &diag);

@@ -58,6 +58,7 @@ struct options {
 	const char *web_telemetry_path;
 	bool web_enable_lifecycle;
 	bool web_process_metrics;
+	bool web_openmetrics;
 	const char *web_self_metrics_prefix; /* without the final '_' */
 
 	/* Service discovery. */

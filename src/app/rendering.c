@@ -199,7 +199,7 @@ keep(struct rendering *r, struct span bytes, const struct rendering_consumer *ta
 static struct rendering_history *
 find_history(struct renderings *all, struct rendering_kind kind)
 {
-	return &all->kinds[kind.format][kind.is_gzip];
+	return &all->kinds[kind.format][kind.has_dots][kind.is_gzip];
 }
 
 bool

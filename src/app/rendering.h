@@ -38,6 +38,7 @@
 /* What scrapes must agree on to share one. */
 struct rendering_kind {
 	enum exposition_format format;
+	bool has_dots; /* names are escaped by exposition/dots */
 	bool is_gzip;
 };
 
@@ -53,7 +54,7 @@ struct rendering_history {
 /* All renderings under way. Zero-initialised; holds nothing once every consumer has left. */
 struct renderings {
 	struct rendering_list list;
-	struct rendering_history kinds[EXPOSITION_FORMATS][2]; /* [1] = gzip */
+	struct rendering_history kinds[EXPOSITION_FORMATS][2][2]; /* [has_dots][is_gzip] */
 	size_t held; /* bytes of all pieces that are kept */
 };
 

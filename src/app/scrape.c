@@ -1,6 +1,7 @@
 #include "app/scrape.h"
 
 #include "base/alloc.h"
+#include "exposition/dots.h"
 #include "exposition/negotiate.h"
 #include "metrics/family_list.h"
 
@@ -23,6 +24,8 @@ begin_rendering(struct scrape *scrape)
 	struct reader *own = telemetry_reader_new(scrape->sources);
 	struct reader *clients = registry_reader_new(bridge->registry, bridge_now_us(bridge));
 	struct reader *all = reader_merge(&own, &clients);
+	if (scrape->kind.has_dots)
+		all = exposition_dots_reader(&all);
 	struct exposition_writer *writer = exposition_writer_new(scrape->kind.format, &all);
 	rendering_begin(scrape->renderings, scrape->kind, &writer, &scrape->consumer);
 }
@@ -66,12 +69,15 @@ scrape_begin(const struct telemetry_sources *sources, struct control_counters *c
 	scrape->counters = counters;
 	scrape->renderings = renderings;
 	scrape->start = clock_mono();
-	scrape->kind.format = exposition_negotiate_format(http_request_header(request, "Accept"));
+	struct exposition_choice choice = exposition_negotiate(
+	    http_request_header(request, "Accept"), sources->options->web_openmetrics);
+	scrape->kind.format = choice.format;
+	scrape->kind.has_dots = choice.escaping == EXPOSITION_DOTS;
 	scrape->kind.is_gzip =
 	    exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding"));
 	if (scrape->kind.is_gzip)
 		reply->content_encoding = "gzip";
-	reply->content_type = exposition_content_type(scrape->kind.format);
+	reply->content_type = exposition_content_type(choice);
 	reply->vary = "Accept, Accept-Encoding";
 	reply->stream = (struct http_stream){.fill = fill, .done = done, .ctx = scrape};
 }

@@ -4,11 +4,47 @@
 #define WEIGHT_ONE 1000000
 #define WEIGHT_ABSENT (-1)
 
+/* A media type that can be answered with. Compared without regard to case. */
+struct media_offer {
+	struct span type;    /* "text/plain" */
+	struct span version; /* a `version` parameter must be this; ptr NULL = may be any */
+	bool needs_version;  /* there must be one */
+	/* There must be these parameters; ptr NULL = need not. */
+	struct span proto, encoding;
+	bool takes_wildcard; /* whether a wildcard that includes the type means this offer */
+};
+
+/* Of several that a clause satisfies the first is meant. */
+static const struct media_offer offers[EXPOSITION_FORMATS] = {
+    [EXPOSITION_TEXT_0_0_4] = {.type = SPAN("text/plain"),
+			       .version = SPAN("0.0.4"),
+			       .takes_wildcard = true},
+    [EXPOSITION_TEXT_1_0_0] = {.type = SPAN("text/plain"),
+			       .version = SPAN("1.0.0"),
+			       .needs_version = true},
+    [EXPOSITION_PROTOBUF] = {.type = SPAN("application/vnd.google.protobuf"),
+			     .proto = SPAN("io.prometheus.client.MetricFamily"),
+			     .encoding = SPAN("delimited")},
+    [EXPOSITION_OPENMETRICS_0_0_1] = {.type = SPAN("application/openmetrics-text"),
+				      .version = SPAN("0.0.1")},
+    [EXPOSITION_OPENMETRICS_1_0_0] = {.type = SPAN("application/openmetrics-text"),
+				      .version = SPAN("1.0.0"),
+				      .needs_version = true},
+};
+
+static const struct span escapings[EXPOSITION_ESCAPINGS] = {
+    [EXPOSITION_UNDERSCORES] = SPAN("underscores"),
+    [EXPOSITION_ALLOW_UTF_8] = SPAN("allow-utf-8"),
+    [EXPOSITION_DOTS] = SPAN("dots"),
+    [EXPOSITION_VALUES] = SPAN("values"),
+};
+
 /* One element of a list header: "text/plain;version=0.0.4;q=0.3". */
 struct clause {
-	struct span value;          /* "text/plain" */
-	struct span version, proto; /* parameters, without quotes; ptr NULL = not given */
-	int weight;                 /* 0 to WEIGHT_ONE; 0 also for an illegal one */
+	struct span value; /* "text/plain" */
+	/* Parameters, without quotes; ptr NULL = not given. */
+	struct span version, proto, encoding, escaping;
+	int weight; /* 0 to WEIGHT_ONE; 0 also for an illegal one */
 };
 
 static bool
@@ -82,12 +118,21 @@ unquote(struct span s)
 static void
 take_parameter(struct clause *clause, struct span name, struct span value)
 {
+	const struct {
+		struct span name;
+		struct span *value;
+	} kept[] = {
+	    {SPAN("version"), &clause->version},
+	    {SPAN("proto"), &clause->proto},
+	    {SPAN("encoding"), &clause->encoding},
+	    {SPAN("escaping"), &clause->escaping},
+	};
 	if (span_equal_ignoring_case(name, SPAN("q")) && clause->weight == WEIGHT_ABSENT)
 		clause->weight = parse_weight(value);
-	else if (span_equal_ignoring_case(name, SPAN("version")) && !clause->version.ptr)
-		clause->version = unquote(value);
-	else if (span_equal_ignoring_case(name, SPAN("proto")) && !clause->proto.ptr)
-		clause->proto = unquote(value);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (span_equal_ignoring_case(name, kept[i].name) && !kept[i].value->ptr)
+			*kept[i].value = unquote(value);
+	}
 }
 
 /* Reads the next clause that is not empty. @return false at the end */
@@ -125,23 +170,38 @@ is_wildcard_for(struct span range, struct span type)
 }
 
 static bool
+has_parameter(struct span given, struct span wanted)
+{
+	return !wanted.ptr || span_equal_ignoring_case(given, wanted);
+}
+
+static bool
 satisfies(const struct media_offer *offer, const struct clause *clause)
 {
 	if (is_wildcard_for(clause->value, offer->type))
 		return offer->takes_wildcard;
-	if (!span_equal_ignoring_case(clause->value, offer->type))
-		return false;
-	if (offer->proto.ptr && !span_equal_ignoring_case(clause->proto, offer->proto))
-		return false;
-	return !offer->version.ptr || !clause->version.ptr ||
-	       span_equal_ignoring_case(clause->version, offer->version);
+	return span_equal_ignoring_case(clause->value, offer->type) &&
+	       has_parameter(clause->proto, offer->proto) &&
+	       has_parameter(clause->encoding, offer->encoding) &&
+	       (clause->version.ptr ? has_parameter(clause->version, offer->version)
+				    : !offer->needs_version);
 }
 
-size_t
-exposition_negotiate_offer(struct span accept, const struct media_offer *offers, size_t count)
+static enum exposition_escaping
+find_escaping(struct span name)
 {
+	unsigned i = 0;
+	while (i < EXPOSITION_ESCAPINGS && !span_equal_ignoring_case(name, escapings[i]))
+		i++;
+	return i < EXPOSITION_ESCAPINGS ? i : EXPOSITION_UNDERSCORES;
+}
+
+struct exposition_choice
+exposition_negotiate(struct span accept, bool has_openmetrics)
+{
+	size_t count = has_openmetrics ? EXPOSITION_FORMATS : EXPOSITION_OPENMETRICS_0_0_1;
+	struct exposition_choice best = {EXPOSITION_TEXT_0_0_4, EXPOSITION_UNDERSCORES};
 	struct clause clause;
-	size_t best = count;
 	int best_weight = 0;
 	while (next_clause(&accept, &clause)) {
 		if (clause.weight <= best_weight)
@@ -149,24 +209,13 @@ exposition_negotiate_offer(struct span accept, const struct media_offer *offers,
 		for (size_t i = 0; i < count; i++) {
 			if (!satisfies(&offers[i], &clause))
 				continue;
-			best = i;
+			best.format = (enum exposition_format)i;
+			best.escaping = find_escaping(clause.escaping);
 			best_weight = clause.weight;
 			break;
 		}
 	}
 	return best;
-}
-
-enum exposition_format
-exposition_negotiate_format(struct span accept)
-{
-	static const struct media_offer offers[EXPOSITION_FORMATS] = {
-	    [EXPOSITION_TEXT_0_0_4] = {.type = SPAN("text/plain"),
-				       .version = SPAN("0.0.4"),
-				       .takes_wildcard = true},
-	};
-	size_t found = exposition_negotiate_offer(accept, offers, EXPOSITION_FORMATS);
-	return found < EXPOSITION_FORMATS ? (enum exposition_format)found : EXPOSITION_TEXT_0_0_4;
 }
 
 bool

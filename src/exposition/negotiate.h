@@ -12,29 +12,16 @@
 #include "base/span.h"
 #include "exposition/writer.h"
 
-/* A media type that can be answered with. Compared without regard to case. */
-struct media_offer {
-	struct span type;    /* "text/plain" */
-	struct span version; /* a `version` parameter must be this; ptr NULL = may be any */
-	struct span proto;   /* there must be this `proto` parameter; ptr NULL = need not */
-	bool takes_wildcard; /* whether a wildcard that includes the type means this offer */
-};
-
 /**
- * Finds the offer for the clause with the highest weight that any offer satisfies; of equal weights
- * the first clause, of equal offers the first offer.
+ * Finds the format for the clause with the highest weight that any format satisfies; of equal
+ * weights the first clause. Wildcards only mean text 0.0.4, the one format that everybody reads.
+ * The escaping is the clause's own, or "underscores" where it names none that is known.
  *
- * @accept the header's value, ptr NULL when missing
- * @return an index into `offers`, or `count` when nothing matches
+ * @accept          the header's value, ptr NULL when missing
+ * @has_openmetrics whether OpenMetrics may be the answer
+ * @return how to answer: with text 0.0.4 when nothing matches, since scrapers want no 406
  */
-size_t exposition_negotiate_offer(struct span accept, const struct media_offer *offers,
-				  size_t count);
-
-/**
- * @accept the header's value, ptr NULL when missing
- * @return the format to answer with; text 0.0.4 when nothing matches, since scrapers want no 406
- */
-enum exposition_format exposition_negotiate_format(struct span accept);
+struct exposition_choice exposition_negotiate(struct span accept, bool has_openmetrics);
 
 /**
  * @accept_encoding the header's value, ptr NULL when missing

@@ -1,21 +1,16 @@
 /*
- * exposition/text - Prometheus text format 0.0.4, byte for byte as statsd_exporter prints it.
+ * exposition/text - Prometheus text format 0.0.4, byte for byte as statsd_exporter prints it, which
+ * also is text format 1.0.0: that one only adds quotes around names that need them, and none here
+ * does.
  *
- * HELP and TYPE once a family, then a line a value; `le` and `quantile` are always the last label;
- * numbers as number_format() spells them, counts included; no timestamps, no "# EOF".
+ * HELP and TYPE once a family, then a line a value (exposition/lines); no "# EOF".
  */
 #ifndef EXPOSITION_TEXT_H
 #define EXPOSITION_TEXT_H
 
-#include "base/buf.h"
-#include "metrics/reader.h"
+#include "exposition/encoder.h"
 
-/** Appends the HELP and TYPE lines. */
-void exposition_text_add_family(struct buf *out, const struct family_view *family);
-
-/** Appends all lines of `count` series of `family`; of counters and gauges all or, over the cap,
- * none. */
-void exposition_text_add_series(struct buf *out, const struct family_view *family,
-				const struct series_view *series, size_t count);
+/* Of counters and gauges all series given at once are written or, over the buffer's cap, none. */
+extern const struct exposition_encoder exposition_text;
 
 #endif

@@ -18,6 +18,7 @@ registry_new(const struct registry_settings *settings)
 	registry->threads = settings->threads;
 	registry->max_series = settings->max_series;
 	registry->grace = settings->grace;
+	registry->reserves_created = settings->reserves_created;
 	registry->left_scope = settings->left_scope;
 	registry->left_scope_ctx = settings->left_scope_ctx;
 	slots_init(&registry->lives, sizeof(struct series_life));
@@ -174,7 +175,10 @@ family_find(const struct registry *registry, struct span name)
 			  &name);
 }
 
-static const struct span suffixes[] = {{"_sum", 4}, {"_count", 6}, {"_bucket", 7}};
+/* The last one only with reserves_created. */
+static const struct span suffixes[] = {
+    {"_sum", 4}, {"_count", 6}, {"_bucket", 7}, {"_created", 8}};
+#define SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
 
 /*
  * Whether an observer's family keeps NAME + suffix for itself. A summary prints no buckets, but
@@ -200,7 +204,8 @@ name_clashes(const struct registry *registry, struct span name, enum metric_type
 {
 	if (is_taken(registry, name))
 		return true;
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	size_t count = registry->reserves_created ? SUFFIXES : SUFFIXES - 1;
+	for (size_t i = 0; i < count; i++) {
 		if (span_ends(name, suffixes[i])) {
 			const struct family *base =
 			    family_find(registry, span_first(name, name.len - suffixes[i].len));

@@ -34,6 +34,8 @@ struct registry_settings {
 	 * borrowed texts. */
 	const struct span *reserved;
 	size_t reserved_count;
+	/* Whether B_created, too, belongs to a histogram or summary B, as OpenMetrics has it. */
+	bool reserves_created;
 	/*
 	 * Told, under the registry's lock, when a series that has a scope goes or gets another one;
 	 * any thread. NULL when there are no scopes.
@@ -98,7 +100,7 @@ void registry_prepare(struct registry *registry, const struct labels *labels, st
  *
  * A new series starts at zero. A series that was about to expire lives on. The ttl is taken from this
  * request from now on. Type rules: statsd_exporter's, made symmetric: a histogram or summary B blocks
- * B_sum, B_count and B_bucket, and is blocked by them.
+ * B_sum, B_count and B_bucket, and is blocked by them; with reserves_created B_created too.
  *
  * @thread  index of the calling ingest thread
  * @request prepared

@@ -114,6 +114,7 @@ struct registry {
 	struct layouts *layouts;
 	struct shard **shards; /* threads + 1: the last holds the gauges */
 	struct index reserved; /* struct span *, owned copies of the pointers only */
+	bool reserves_created;
 
 	/* Under the lock. */
 	struct index families;

@@ -171,6 +171,7 @@ test_parse__defaults(void **state)
 	    {{NULL}, FIELD(relay_packet_length), 1400},
 	    {{NULL}, FIELD(web_enable_lifecycle), false},
 	    {{NULL}, FIELD(web_process_metrics), true},
+	    {{NULL}, FIELD(web_openmetrics), false},
 	    {{NULL}, FIELD(web_enable_target_api), false},
 	    {{NULL}, FIELD(log_level), LOG_LEVEL_INFO},
 	    {{NULL}, FIELD(log_format), LOG_FORMAT_LOGFMT},
@@ -199,6 +200,7 @@ test_parse__booleans(void **state)
 	    {{"--web.enable-lifecycle"}, FIELD(web_enable_lifecycle), true},
 	    {{"--web.enable-target-api"}, FIELD(web_enable_target_api), true},
 	    {{"--no-web.process-metrics"}, FIELD(web_process_metrics), false},
+	    {{"--web.openmetrics"}, FIELD(web_openmetrics), true},
 	};
 	CHECK_ACCEPTANCES(taken);
 	static const struct refusal refused[] = {

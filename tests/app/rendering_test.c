@@ -11,8 +11,8 @@
 /* Series that were made when the first that joined is about to be ended. */
 #define SERIES_HELD (RENDERING_HELD_BYTES / (SERIES_BYTES + 100))
 
-static const struct rendering_kind plain = {EXPOSITION_TEXT_0_0_4, false};
-static const struct rendering_kind packed = {EXPOSITION_TEXT_0_0_4, true};
+static const struct rendering_kind plain = {EXPOSITION_TEXT_0_0_4, false, false};
+static const struct rendering_kind packed = {EXPOSITION_TEXT_0_0_4, false, true};
 
 /* ---- Renderings of made-up series. ---- */
 

@@ -42,7 +42,7 @@ class PromApi:
 
 
 class Prometheus(PromApi):
-    def __init__(self, directory, target_port, config=CONFIG):
+    def __init__(self, directory, target_port, config=CONFIG, flags=()):
         """`config` has a %d wherever the port of what is scraped belongs."""
         super().__init__(free_port())
         self._log = directory / 'prometheus.log'
@@ -53,7 +53,7 @@ class Prometheus(PromApi):
         with open(self._log, 'wb') as log:
             self.process = subprocess.Popen(
                 [binary, '--config.file=%s' % path, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
-                 '--web.listen-address=127.0.0.1:%d' % self.port], stdout=log, stderr=log)
+                 '--web.listen-address=127.0.0.1:%d' % self.port, *flags], stdout=log, stderr=log)
         try:
             await_condition(self._has_started, 'Prometheus to be ready')
         except AssertionError:

@@ -37,6 +37,7 @@ def test_metrics__headers(bridge):
     assert response.status == 200
     assert response.headers['Content-Type'].startswith('text/plain; version=0.0.4; charset=utf-8')
     assert response.headers['Content-Encoding'] is None
+    assert response.headers['Vary'] == 'Accept, Accept-Encoding'
     Scrape(response.text)
 
 

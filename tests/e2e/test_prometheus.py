@@ -13,7 +13,7 @@ mappings:
   name: http_time_seconds
   labels: {method: $1}
   observer_type: histogram
-  histogram_options: {buckets: [0.1, 0.2, 0.4]}
+  histogram_options: {buckets: [0.1, 0.2, 1]}
 - match: query.time
   name: query_time_seconds
   observer_type: summary
@@ -21,17 +21,34 @@ mappings:
 '''
 
 
+# What makes a Prometheus ask for a format first, or the bridge give it: flags of both. How the format says that a bucket
+# ends at 1, and what it calls a counter whose name does not end in "_total".
+FORMATS = {
+    'text': ([], [], '1', 'counter'),
+    'openmetrics': (['--web.openmetrics'], [], '1.0', 'unknown'),
+    'protobuf': ([], ['--enable-feature=native-histograms'], '1.0', 'counter'),
+}
+
+
 @pytest.fixture
-def scraped(start_bridge, tmp_path):
-    """-> (bridge, Prometheus that scrapes it every second)"""
-    bridge = start_bridge(mapping=MAPPING)
-    prometheus = Prometheus(tmp_path, bridge.web)
-    yield bridge, prometheus
-    prometheus.stop()
+def scrape(start_bridge, tmp_path):
+    """Starts a bridge and a Prometheus that scrapes it every second -> (bridge, Prometheus)"""
+    started = []
+
+    def start(bridge_flags=(), prometheus_flags=()):
+        bridge = start_bridge(*bridge_flags, mapping=MAPPING)
+        started.append(Prometheus(tmp_path, bridge.web, flags=prometheus_flags))
+        return bridge, started[-1]
+
+    yield start
+    for prometheus in started:
+        prometheus.stop()
 
 
-def test_answers(scraped):
-    bridge, prometheus = scraped
+@pytest.mark.parametrize('name', FORMATS)
+def test_answers(scrape, name):
+    bridge_flags, prometheus_flags, bound, counter = FORMATS[name]
+    bridge, prometheus = scrape(bridge_flags, prometheus_flags)
     await_equal(lambda: prometheus.query('up'), {(): 1})
 
     bridge.send_udp('jobs:7|c|#queue:a\njobs:2|c|#queue:b\nroom.temperature:21.5|g')
@@ -48,6 +65,9 @@ def test_answers(scraped):
                 {(('method', 'get'),): pytest.approx(0.15)})
     await_equal(lambda: prometheus.query('http_time_seconds_sum / http_time_seconds_count'),
                 {(('method', 'get'),): pytest.approx(0.1625)})
+    # This tells that the format is the one that is meant, too.
+    await_equal(lambda: prometheus.query('http_time_seconds_bucket'),
+                {(('le', le), ('method', 'get')): count for le, count in (('0.1', 1), ('0.2', 3), (bound, 4), ('+Inf', 4))})
     await_equal(lambda: prometheus.query('query_time_seconds'),
                 {(('quantile', '0.5'),): pytest.approx(0.05), (('quantile', '0.9'),): pytest.approx(0.09)})
     await_equal(lambda: prometheus.query(PREFIX + 'samples_total'), {(): 107})
@@ -55,14 +75,14 @@ def test_answers(scraped):
     await_equal(lambda: prometheus.query('count(%sbuild_info)' % PREFIX), {(): 1})
 
     kinds = {name: entries[0]['type'] for name, entries in prometheus.get('metadata').items()}
-    assert kinds['jobs'] == 'counter'
+    assert kinds['jobs'] == counter
     assert kinds['room_temperature'] == 'gauge'
     assert kinds['http_time_seconds'] == 'histogram'
     assert kinds['query_time_seconds'] == 'summary'
 
 
-def test_rate(scraped):
-    bridge, prometheus = scraped
+def test_rate(scrape):
+    bridge, prometheus = scrape()
 
     def scrapes():
         """How often Prometheus has seen the counter."""

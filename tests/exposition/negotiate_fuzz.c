@@ -9,17 +9,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct media_offer offers[] = {
-    {SPAN("text/plain"), SPAN("0.0.4"), {NULL, 0}, true},
-    {SPAN("application/openmetrics-text"), SPAN("1.0.0"), {NULL, 0}, false},
-    {SPAN("a/b"), {NULL, 0}, SPAN("p"), false},
-};
-#define OFFERS (sizeof(offers) / sizeof(offers[0]))
+#define PROTO "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily"
 
-static size_t
+/* The content type stands for format and escaping. */
+static const char *
 choose(const struct buf *header)
 {
-	return exposition_negotiate_offer(buf_span(header), offers, OFFERS);
+	return exposition_content_type(exposition_negotiate(buf_span(header), true));
 }
 
 static bool
@@ -40,10 +36,13 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span header = span_of((const char *)data, size);
-	size_t offer = exposition_negotiate_offer(header, offers, OFFERS);
+	struct exposition_choice choice = exposition_negotiate(header, true);
+	const char *type = exposition_content_type(choice);
 	bool gzip = exposition_negotiate_gzip(header);
-	CHECK(offer <= OFFERS);
-	CHECK(exposition_negotiate_format(header) == EXPOSITION_TEXT_0_0_4);
+	CHECK(type);
+	CHECK(choice.format == EXPOSITION_TEXT_0_0_4 || mentions(header, "version") ||
+	      mentions(header, "MetricFamily") || mentions(header, "openmetrics"));
+	CHECK(exposition_negotiate(header, false).format < EXPOSITION_OPENMETRICS_0_0_1);
 	CHECK(!gzip || mentions(header, "gzip") || mentions(header, "*"));
 
 	struct buf other = BUF_INIT;
@@ -51,19 +50,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		char byte = header.ptr[i];
 		buf_add_byte(&other, byte >= 'a' && byte <= 'z' ? (char)(byte - 'a' + 'A') : byte);
 	}
-	CHECK(choose(&other) == offer);
+	CHECK(choose(&other) == type);
 	CHECK(exposition_negotiate_gzip(buf_span(&other)) == gzip);
 
 	buf_reset(&other);
-	buf_add_text(&other, " ,\t, text/plain;q=0, a/b;q=2;proto=p, gzip;q=0 ,");
+	buf_add_text(&other, " ,\t, text/plain;q=0, " PROTO ";q=2;encoding=delimited, gzip;q=0 ,");
 	buf_add_span(&other, header);
-	CHECK(choose(&other) == offer);
+	CHECK(choose(&other) == type);
 	CHECK(!exposition_negotiate_gzip(buf_span(&other)) || gzip);
 
 	buf_reset(&other);
-	buf_add_text(&other, "a/b;proto=p, gzip,");
+	buf_add_text(&other, PROTO ";encoding=delimited, gzip,");
 	buf_add_span(&other, header);
-	CHECK(choose(&other) == 2); /* nothing outweighs a first clause of full weight */
+	/* Nothing outweighs a first clause of full weight. */
+	CHECK(exposition_negotiate(buf_span(&other), true).format == EXPOSITION_PROTOBUF);
 	buf_fini(&other);
 	return 0;
 }

@@ -42,7 +42,7 @@ test_family__head(void **state)
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		buf_reset(&out);
-		exposition_text_add_family(&out, &table[i].family);
+		exposition_text.begin_family(NULL, &out, &table[i].family);
 		assert_span_equal(buf_span(&out), table[i].want);
 	}
 }
@@ -74,7 +74,7 @@ test_series__scalars(void **state)
 			struct series_view series = {.labels = table[i].labels,
 						     .value = table[i].value};
 			buf_reset(&out);
-			exposition_text_add_series(&out, &family, &series, 1);
+			exposition_text.add_series(NULL, &out, &family, &series, 1);
 			assert_span_equal(buf_span(&out), table[i].want);
 		}
 	}
@@ -99,7 +99,7 @@ test_series__histogram(void **state)
 	    .bound_texts = texts,
 	    .buckets = buckets,
 	};
-	exposition_text_add_series(&out, &histogram, &series, 1);
+	exposition_text.add_series(NULL, &out, &histogram, &series, 1);
 	assert_span_equal(buf_span(&out), "h_bucket{a=\"b\",z=\"y\",le=\"0.005\"} 2\n"
 					  "h_bucket{a=\"b\",z=\"y\",le=\"1\"} 2\n"
 					  "h_bucket{a=\"b\",z=\"y\",le=\"1e+06\"} 999999\n"
@@ -114,7 +114,7 @@ test_series__histogram_of_one_bucket(void **state)
 	(void)state;
 	static const uint64_t bucket = 18446744073709551615u;
 	struct series_view series = {.labels = SPAN(""), .count = bucket, .buckets = &bucket};
-	exposition_text_add_series(&out, &histogram, &series, 1);
+	exposition_text.add_series(NULL, &out, &histogram, &series, 1);
 	assert_span_equal(buf_span(&out), "h_bucket{le=\"+Inf\"} 1.8446744073709552e+19\n"
 					  "h_sum 0\n"
 					  "h_count 1.8446744073709552e+19\n");
@@ -135,14 +135,14 @@ test_series__summary(void **state)
 	    .quantile_texts = texts,
 	    .quantile_values = values,
 	};
-	exposition_text_add_series(&out, &summary, &series, 1);
+	exposition_text.add_series(NULL, &out, &summary, &series, 1);
 	assert_span_equal(buf_span(&out), "s{z=\"y\",quantile=\"0.5\"} 0.25\n"
 					  "s{z=\"y\",quantile=\"0.99\"} NaN\n"
 					  "s_sum{z=\"y\"} -1.5\n"
 					  "s_count{z=\"y\"} 3\n");
 	buf_reset(&out);
 	series.labels = SPAN("");
-	exposition_text_add_series(&out, &summary, &series, 1);
+	exposition_text.add_series(NULL, &out, &summary, &series, 1);
 	assert_span_equal(buf_span(&out), "s{quantile=\"0.5\"} 0.25\n"
 					  "s{quantile=\"0.99\"} NaN\n"
 					  "s_sum -1.5\n"
@@ -154,7 +154,7 @@ test_series__summary_without_quantiles(void **state)
 {
 	(void)state;
 	struct series_view series = {.labels = SPAN(""), .sum = 2, .count = 1};
-	exposition_text_add_series(&out, &summary, &series, 1);
+	exposition_text.add_series(NULL, &out, &summary, &series, 1);
 	assert_span_equal(buf_span(&out), "s_sum 2\ns_count 1\n");
 }
 
@@ -169,7 +169,7 @@ test_series__long_parts(void **state)
 	struct family_view family = {span_of(name, sizeof(name)), SPAN("x"), METRIC_GAUGE};
 	struct series_view series = {.labels = span_of(labels, sizeof(labels)),
 				     .value = -2.2250738585072014e-308};
-	exposition_text_add_series(&out, &family, &series, 1);
+	exposition_text.add_series(NULL, &out, &family, &series, 1);
 	struct span text = buf_span(&out);
 	assert_int_equal(text.len,
 			 sizeof(name) + sizeof(labels) + strlen("{} -2.2250738585072014e-308\n"));
@@ -186,8 +186,8 @@ test_series__buffer_with_a_cap(void **state)
 	buf_init(&small, 40);
 	struct series_view series = {.labels = SPAN("a=\"b\""), .value = 1};
 	for (int i = 0; i < 3; i++)
-		exposition_text_add_series(&small, &summary, &series, 1);
-	exposition_text_add_family(&small, &summary);
+		exposition_text.add_series(NULL, &small, &summary, &series, 1);
+	exposition_text.begin_family(NULL, &small, &summary);
 	assert_true(buf_failed(&small));
 	assert_true(small.len <= 40);
 	buf_fini(&small);

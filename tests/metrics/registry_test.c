@@ -66,6 +66,35 @@ test_conflict__suffixes_in_both_directions(void **state)
 	}
 }
 
+/* OpenMetrics reserves one suffix more, where it may be served. */
+static void
+test_conflict__created(void **state)
+{
+	(void)state;
+	for (enum metric_type base = 0; base < METRIC_TYPES; base++) {
+		for (unsigned order = 0; order < 2; order++) {
+			struct fixture fixture = fixture_open(1, 10, NULL, 0);
+			registry_free(&fixture.registry);
+			fixture.registry =
+			    registry_new(&(struct registry_settings){.threads = 1,
+								     .max_series = 10,
+								     .grace = fixture.grace,
+								     .reserves_created = true});
+			const char *names[] = {"foo", "foo_created"};
+			enum metric_type types[] = {base, METRIC_GAUGE};
+			assert_int_equal(fixture_ask(&fixture, 0, types[order], names[order], "", 0,
+						     NULL),
+					 REGISTRY_OK);
+			assert_int_equal(fixture_ask(&fixture, 0, types[!order], names[!order], "",
+						     0, NULL),
+					 is_observer(base) ? REGISTRY_CONFLICT : REGISTRY_OK);
+			fixture_close(&fixture);
+		}
+		assert_int_equal(second_verdict("foo", base, "foo_created", METRIC_GAUGE),
+				 REGISTRY_OK);
+	}
+}
+
 static void
 test_conflict__odd_names(void **state)
 {
@@ -443,6 +472,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_conflict__types_of_one_name),
 	    cmocka_unit_test(test_conflict__suffixes_in_both_directions),
+	    cmocka_unit_test(test_conflict__created),
 	    cmocka_unit_test(test_conflict__odd_names),
 	    cmocka_unit_test(test_conflict__names_of_the_bridge),
 	    cmocka_unit_test(test_conflict__other_label_names_are_fine),

@@ -16,7 +16,7 @@ BUILD_OPTIONAL="libisal-dev"
 CHECK_PACKAGES="libcmocka-dev g++ ca-certificates"
 # Tools may come from elsewhere: command and the package that has it.
 CHECK_COMMANDS="clang:clang python3:python3 node:nodejs npm:npm go:golang-go prometheus:prometheus
-	promtool:prometheus dot:graphviz curl:curl nc:netcat-openbsd"
+	promtool:prometheus protoc:protobuf-compiler dot:graphviz curl:curl nc:netcat-openbsd"
 # The engine must be Debian's, and is not taken from elsewhere.
 DOCKER_PACKAGES="docker.io docker-compose debootstrap"
 

@@ -1,0 +1,132 @@
+#include "exposition/protobuf.h"
+
+#include "base/alloc.h"
+#include "base/protobuf.h"
+#include "metrics/label_text.h"
+
+#include <stdlib.h>
+
+/* Field numbers of metrics.proto. */
+enum { FAMILY_NAME = 1, FAMILY_HELP = 2, FAMILY_TYPE = 3, FAMILY_METRIC = 4 };
+enum { METRIC_LABEL = 1 };
+enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
+enum { SCALAR_VALUE = 1 }; /* of Counter and of Gauge */
+enum { SUMMARY_COUNT = 1, SUMMARY_SUM = 2, SUMMARY_QUANTILE = 3 };
+enum { QUANTILE_QUANTILE = 1, QUANTILE_VALUE = 2 };
+enum { HISTOGRAM_COUNT = 1, HISTOGRAM_SUM = 2, HISTOGRAM_BUCKET = 3 };
+enum { BUCKET_COUNT = 1, BUCKET_BOUND = 2 };
+
+/* How a type is named there: its number in MetricType, and its field in Metric. */
+static const struct {
+	unsigned type, field;
+} types[METRIC_TYPES] = {
+    [METRIC_COUNTER] = {0, 3},
+    [METRIC_GAUGE] = {1, 2},
+    [METRIC_SUMMARY] = {2, 4},
+    [METRIC_HISTOGRAM] = {4, 7},
+};
+
+struct state {
+	size_t begun; /* the family's message, see protobuf_end() */
+};
+
+static void *
+new_state(void)
+{
+	return xcalloc(1, sizeof(struct state));
+}
+
+static void
+begin_family(void *ctx, struct buf *out, const struct family_view *family)
+{
+	struct state *state = ctx;
+	state->begun = protobuf_begin_delimited(out);
+	protobuf_add_bytes(out, FAMILY_NAME, family->name);
+	protobuf_add_bytes(out, FAMILY_HELP, family->help);
+	protobuf_add_uint(out, FAMILY_TYPE, types[family->type].type);
+}
+
+static void
+end_family(void *ctx, struct buf *out)
+{
+	const struct state *state = ctx;
+	protobuf_end(out, state->begun);
+}
+
+static void
+add_label(struct buf *out, struct span name, struct span value)
+{
+	size_t label = protobuf_begin(out, METRIC_LABEL);
+	protobuf_add_bytes(out, LABEL_NAME, name);
+	if (!span_find(value, '\\')) {
+		protobuf_add_bytes(out, LABEL_VALUE, value);
+	} else {
+		size_t begun = protobuf_begin(out, LABEL_VALUE);
+		label_text_unescape(value, out);
+		protobuf_end(out, begun);
+	}
+	protobuf_end(out, label);
+}
+
+static void
+add_histogram(struct buf *out, const struct series_view *series)
+{
+	uint64_t below = 0;
+	protobuf_add_uint(out, HISTOGRAM_COUNT, series->count);
+	protobuf_add_double(out, HISTOGRAM_SUM, series->sum);
+	for (size_t i = 0; i < series->bound_count; i++) {
+		size_t bucket = protobuf_begin(out, HISTOGRAM_BUCKET);
+		below += series->buckets[i];
+		protobuf_add_uint(out, BUCKET_COUNT, below);
+		protobuf_add_double(out, BUCKET_BOUND, series->bounds[i]);
+		protobuf_end(out, bucket);
+	}
+}
+
+static void
+add_summary(struct buf *out, const struct series_view *series)
+{
+	protobuf_add_uint(out, SUMMARY_COUNT, series->count);
+	protobuf_add_double(out, SUMMARY_SUM, series->sum);
+	for (size_t i = 0; i < series->quantile_count; i++) {
+		size_t quantile = protobuf_begin(out, SUMMARY_QUANTILE);
+		protobuf_add_double(out, QUANTILE_QUANTILE, series->quantiles[i]);
+		protobuf_add_double(out, QUANTILE_VALUE, series->quantile_values[i]);
+		protobuf_end(out, quantile);
+	}
+}
+
+static void
+add_one(struct buf *out, enum metric_type type, const struct series_view *series)
+{
+	struct span labels = series->labels, name, value;
+	size_t metric = protobuf_begin(out, FAMILY_METRIC);
+	while (label_text_next(&labels, &name, &value))
+		add_label(out, name, value);
+	size_t begun = protobuf_begin(out, types[type].field);
+	if (type == METRIC_HISTOGRAM)
+		add_histogram(out, series);
+	else if (type == METRIC_SUMMARY)
+		add_summary(out, series);
+	else
+		protobuf_add_double(out, SCALAR_VALUE, series->value);
+	protobuf_end(out, begun);
+	protobuf_end(out, metric);
+}
+
+static void
+add_series(void *ctx, struct buf *out, const struct family_view *family,
+	   const struct series_view *series, size_t count)
+{
+	(void)ctx;
+	for (size_t i = 0; i < count; i++)
+		add_one(out, family->type, &series[i]);
+}
+
+const struct exposition_encoder exposition_protobuf = {
+    .new_state = new_state,
+    .free_state = free,
+    .begin_family = begin_family,
+    .add_series = add_series,
+    .end_family = end_family,
+};

@@ -1,0 +1,158 @@
+"""Every format says the same, and is what readers that others wrote take for legal."""
+import itertools
+import math
+import random
+import subprocess
+
+import pytest
+
+from bridge import PREFIX
+from formats import OPENMETRICS, PROTOBUF, TEXT, TEXT_1, fetch, read_openmetrics, read_protobuf, read_text
+
+MAPPING = r'''
+defaults:
+  observer_type: summary
+mappings:
+- {match: '^(h.*)$', match_type: regex, match_metric_type: observer, name: '$1', observer_type: histogram,
+   histogram_options: {buckets: [0.005, 1, 100000, 1000000]}}
+- {match: '^(n.*)$', match_type: regex, match_metric_type: observer, name: '$1', observer_type: histogram,
+   histogram_options: {buckets: [-1, 0, 2.5]}}
+- {match: 'quoted', name: quoted, help: "say \"x\" and \\y\nz é"}
+'''
+
+# What names end in that formats give a meaning.
+SUFFIXES = ['', '_total', '_created', '_sum', '_count', '_bucket', '_info', '_gcount', '_x', '_']
+NAMES = [base + first + second for base in ('a', 'h', 'n', 's', '_')
+         for first, second in itertools.product(SUFFIXES, SUFFIXES)]
+VALUES = ['0', '1', '2.5', '-3', '1e9', '1e-7', '123456789', '0.1', '999999', '1000000']
+TAGS = ['k:v', 'k:', 'K:"q"', 'k:\\', 'k:a\\nb', 'k:{x}', 'k: # {', 'k:}', 'k:é€', 'k:\t', 'k:\x01', 'k:a=b', 'le:1', 'quantile:2',
+        'k:\x7f\u2028', 'x_y:1', '__x:1', 'e: +Inf']
+
+
+def random_line(draw):
+    kind = draw.choice(['c', 'c', 'g', 'ms', 'd'])
+    value = draw.choice([value for value in VALUES if kind != 'c' or value[0] != '-'])
+    if kind == 'g' and draw.random() < 0.2:
+        value = draw.choice(['nan', 'inf', '-inf'])
+    tags = ','.join(draw.sample(TAGS, draw.randrange(3)))
+    return '%s:%s|%s%s' % (draw.choice(NAMES), value, kind, '|#' + tags if tags else '')
+
+
+def send_random_lines(bridge, seed, count=600):
+    draw = random.Random(seed)
+    lines = [random_line(draw) for _ in range(count - 1)] + ['quoted:1|c']
+    for at in range(0, count, 20):
+        bridge.send_udp('\n'.join(lines[at:at + 20]))
+    bridge.await_lines(count)
+
+
+def clients(samples):
+    """The samples that clients made, NaN as a word that equals itself."""
+    return {sample: 'NaN' if math.isnan(value) else value for sample, value in samples.values.items()
+            if not sample[0].startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))}
+
+
+def is_shown_in_openmetrics(sample, text):
+    """Whether OpenMetrics allows a sample that the text format shows: it forbids observers what is negative, or, with the
+    negative bounds that names with "n" have, might be."""
+    name, labels = sample
+    family = next((name.removesuffix(suffix) for suffix in ('', '_sum', '_count')
+                   if text.types.get(name.removesuffix(suffix)) in ('histogram', 'summary')), None)
+    if family is None:
+        return True
+    own_labels = tuple(pair for pair in labels if not isinstance(pair[1], float))
+    has_sum = text.values[family + '_sum', own_labels] >= 0 and not family.startswith('n')
+    if name == family + '_sum' or (name == family + '_count' and text.types[family] == 'histogram'):
+        return has_sum
+    return name != family or not text.values[sample] < 0
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_random_traffic(start_bridge, seed):
+    bridge = start_bridge('--web.openmetrics', '--statsd.sets', mapping=MAPPING)
+    send_random_lines(bridge, seed)
+    content_type, body = fetch(bridge, TEXT)
+    assert content_type == 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
+    text = read_text(body)
+    assert len(clients(text)) > 300
+    done = subprocess.run(['promtool', 'check', 'metrics'], input=body, capture_output=True, timeout=60)
+    assert done.returncode in (0, 3) and b'error while linting' not in done.stderr, done.stderr
+
+    content_type, body = fetch(bridge, TEXT_1 + ';escaping=allow-utf-8', packed=True)
+    assert content_type == 'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
+    assert clients(read_text(body)) == clients(text)
+
+    content_type, body = fetch(bridge, PROTOBUF, packed=seed % 2 == 0)
+    assert content_type == ('application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; '
+                            'escaping=underscores')
+    proto = read_protobuf(body)
+    assert clients(proto) == clients(text)
+    assert (proto.types, proto.helps) == (text.types, text.helps)
+
+    content_type, body = fetch(bridge, OPENMETRICS, packed=seed % 2 == 1)
+    assert content_type == 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
+    metrics = read_openmetrics(body)
+    assert clients(metrics) == {sample: value for sample, value in clients(text).items()
+                                if is_shown_in_openmetrics(sample, text)}
+    for name, kind in text.types.items():
+        if kind == 'counter':
+            shown = name.removesuffix('_total') if metrics.types.get(name) != 'unknown' else name
+            assert metrics.types[shown] == ('unknown' if shown == name else 'counter')
+            assert metrics.helps[shown] == text.helps[name]
+        else:
+            assert (metrics.types[name], metrics.helps[name]) == (kind, text.helps[name])
+
+
+def test_own_metrics_are_the_same_in_every_format(start_bridge):
+    bridge = start_bridge('--web.openmetrics')
+
+    def samples(accept, read):
+        return read(fetch(bridge, accept)[1])
+
+    text = samples(TEXT, read_text)
+    proto = samples(PROTOBUF, read_protobuf)
+    metrics = samples(OPENMETRICS, read_openmetrics)
+    assert len(text.values) > 100
+    assert proto.values.keys() == metrics.values.keys() == text.values.keys()
+    assert (proto.types, proto.helps) == (text.types, text.helps)
+    # The exception is a counter that has a gauge's name but for "_total".
+    unknown = [name for name, kind in metrics.types.items() if kind == 'unknown']
+    assert unknown == [PREFIX + 'http_connections_total']
+
+
+def test_openmetrics_is_an_option(start_bridge):
+    bridge = start_bridge()
+    assert fetch(bridge, OPENMETRICS)[0].startswith('text/plain; version=0.0.4;')
+    # A name that only OpenMetrics reserves is free.
+    bridge.send_udp('t:1|ms\nt_created:1|g')
+    assert bridge.await_lines(2).users()['t_created'] == 1
+
+
+def test_openmetrics_reserves_times_of_creation(start_bridge):
+    bridge = start_bridge('--web.openmetrics')
+    bridge.send_udp('t:1|ms\nt_created:1|g\nc_total:1|c\nc_created:1|g')
+    scrape = bridge.await_lines(4)
+    assert 't_created' not in scrape.users() and scrape.users()['c_created'] == 1
+    assert scrape.own('events_conflict_total', type='gauge', metric_name='t_created') == 1
+    assert read_openmetrics(fetch(bridge, OPENMETRICS)[1]).types['c_total'] == 'unknown'
+
+
+@pytest.mark.parametrize('accept, read, words', [
+    (TEXT_1, read_text, 'text/plain; version=1.0.0; charset=utf-8'),
+    (OPENMETRICS, read_openmetrics, 'application/openmetrics-text; version=1.0.0; charset=utf-8'),
+    (PROTOBUF, read_protobuf, 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited'),
+])
+def test_names_with_dots(start_bridge, accept, read, words):
+    """The one escaping scheme that changes legal names."""
+    bridge = start_bridge('--web.openmetrics', mapping=MAPPING)
+    bridge.send_udp('room_1:2|g|#a_b:c_d\nh_time:500|ms|#x_:1')
+    bridge.await_lines(2)
+    content_type, body = fetch(bridge, accept + ';escaping=dots')
+    assert content_type == words + '; escaping=dots'
+    samples = read(body).values
+    assert samples['room__1', (('a__b', 'c_d'),)] == 2
+    assert samples['h__time_bucket', (('le', 1.0), ('x__', '1'))] == 1
+    assert samples['h__time_count', (('x__', '1'),)] == 1
+    content_type, body = fetch(bridge, accept + ';escaping=values')
+    assert content_type == words + '; escaping=values'
+    assert read(body).values['room_1', (('a_b', 'c_d'),)] == 2

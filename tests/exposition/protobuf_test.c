@@ -1,0 +1,133 @@
+#include "test.h"
+
+#include "exposition/fake_reader.h"
+#include "exposition/writer.h"
+
+static struct buf
+render(const struct fake_family *families, size_t count)
+{
+	unsigned frees = 0;
+	struct reader *reader = fake_reader_new(families, count, &frees);
+	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_PROTOBUF, &reader);
+	struct buf out = BUF_INIT;
+	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
+	exposition_writer_free(&writer);
+	return out;
+}
+
+static void
+assert_rendered(const struct fake_family *family, struct span want)
+{
+	struct buf out = render(family, 1);
+	if (!span_equal(buf_span(&out), want)) {
+		for (size_t i = 0; i < out.len; i++)
+			print_error("%02x ", (unsigned char)out.ptr[i]);
+		fail_msg("not the %zu bytes that are wanted", want.len);
+	}
+	buf_fini(&out);
+}
+
+#define DOUBLE_1 "\0\0\0\0\0\0\xf0\x3f"
+#define DOUBLE_2 "\0\0\0\0\0\0\0\x40"
+#define DOUBLE_HALF "\0\0\0\0\0\0\xe0\x3f"
+
+static void
+test_family__counter(void **state)
+{
+	(void)state;
+	static const struct series_view series[] = {
+	    {.labels = SPAN(""), .value = 1},
+	    {.labels = SPAN("a=\"b\",c=\"\\\"\\\\\\n\",d=\"\""), .value = 2},
+	};
+	static const struct fake_family family = {
+	    {SPAN("n_total"), SPAN("\"\\\n"), METRIC_COUNTER}, series, 2};
+	assert_rendered(&family, SPAN("\x43"
+				      "\x0a\x07n_total"
+				      "\x12\x03\"\\\n"
+				      "\x18\0"
+				      "\x22\x0b\x1a\x09\x09" DOUBLE_1 "\x22\x24"
+				      "\x0a\x06\x0a\x01"
+				      "a\x12\x01"
+				      "b"
+				      "\x0a\x08\x0a\x01"
+				      "c\x12\x03\"\\\n"
+				      "\x0a\x05\x0a\x01"
+				      "d\x12\0"
+				      "\x1a\x09\x09" DOUBLE_2));
+}
+
+static void
+test_family__gauge(void **state)
+{
+	(void)state;
+	static const struct series_view series[] = {{.labels = SPAN(""), .value = 2}};
+	static const struct fake_family family = {{SPAN("g"), SPAN(""), METRIC_GAUGE}, series, 1};
+	assert_rendered(&family, SPAN("\x14"
+				      "\x0a\x01g\x12\0\x18\x01"
+				      "\x22\x0b\x12\x09\x09" DOUBLE_2));
+}
+
+static void
+test_family__histogram(void **state)
+{
+	(void)state;
+	static const double bounds[] = {0.5, 1};
+	static const struct span texts[] = {SPAN("0.5"), SPAN("1")};
+	static const uint64_t buckets[] = {3, 0, 297};
+	static const struct series_view series[] = {{.labels = SPAN(""),
+						     .sum = 2,
+						     .count = 300,
+						     .bound_count = 2,
+						     .bounds = bounds,
+						     .bound_texts = texts,
+						     .buckets = buckets}};
+	static const struct fake_family family = {
+	    {SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, series, 1};
+	assert_rendered(&family, SPAN("\x31"
+				      "\x0a\x01h\x12\0\x18\x04"
+				      "\x22\x28\x3a\x26"
+				      "\x08\xac\x02"
+				      "\x11" DOUBLE_2 "\x1a\x0b\x08\x03\x11" DOUBLE_HALF
+				      "\x1a\x0b\x08\x03\x11" DOUBLE_1));
+}
+
+static void
+test_family__summary(void **state)
+{
+	(void)state;
+	static const double quantiles[] = {0.5}, values[] = {1};
+	static const struct span texts[] = {SPAN("0.5")};
+	static const struct series_view series[] = {{.labels = SPAN(""),
+						     .sum = 2,
+						     .count = 3,
+						     .quantile_count = 1,
+						     .quantiles = quantiles,
+						     .quantile_texts = texts,
+						     .quantile_values = values}};
+	static const struct fake_family family = {{SPAN("s"), SPAN(""), METRIC_SUMMARY}, series, 1};
+	assert_rendered(&family, SPAN("\x2a"
+				      "\x0a\x01s\x12\0\x18\x02"
+				      "\x22\x21\x22\x1f"
+				      "\x08\x03"
+				      "\x11" DOUBLE_2 "\x1a\x12\x09" DOUBLE_HALF "\x11" DOUBLE_1));
+}
+
+static void
+test_scrape__nothing(void **state)
+{
+	(void)state;
+	struct buf out = render(NULL, 0);
+	assert_int_equal(out.len, 0);
+	buf_fini(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_family__counter),   cmocka_unit_test(test_family__gauge),
+	    cmocka_unit_test(test_family__histogram), cmocka_unit_test(test_family__summary),
+	    cmocka_unit_test(test_scrape__nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
