@@ -188,7 +188,7 @@ tally_replaced(const struct ingest *ingest, const struct rule_set *set, uint32_t
 
 /* ---- From an event to its series. ---- */
 
-/* A tag that the family's type keeps for itself is dropped, the sample lives. @return whether there was one */
+/* A tag that the family's type keeps for itself is dropped, the sample lives. @return whether there is one */
 static bool
 drop_reserved_tag(struct statsd_head *head, enum metric_type type)
 {
