@@ -447,6 +447,7 @@ add_web(struct gathering *g)
 	add(g, OWN_HTTP_CONNECTIONS, (double)atomic_load(&http->connections));
 	add(g, OWN_HTTP_OPEN, (double)atomic_load(&http->open));
 	add(g, OWN_HTTP_REFUSED, (double)atomic_load(&http->refused_connections));
+	add(g, OWN_HTTP_EVICTED, (double)atomic_load(&http->evicted));
 	add(g, OWN_HTTP_INCOMPLETE, (double)atomic_load(&http->incomplete));
 	add(g, OWN_HTTP_DEADLINES, (double)atomic_load(&http->deadlines));
 	begin(g, OWN_HTTP_RESPONSES);

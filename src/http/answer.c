@@ -22,6 +22,7 @@ read_stream(void *cls, uint64_t position, char *out, size_t max)
 	(void)position;
 	struct http_request *request = cls;
 	struct buf *piece = &request->piece;
+	connection_moves(connection_of(request->mhd));
 	size_t filled = 0;
 	while (filled < max && !request->is_stream_over) {
 		if (request->piece_sent == piece->len) {

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-/* Bytes that a request line and headers may have. Prometheus sends under 1 KiB, browsers with cookies up
- * to 16 KiB. */
+/* Bytes that a request line and headers may have. Prometheus sends under 1 KiB, browsers with
+ * cookies up to 16 KiB. */
 #define HEAD_BYTES (64 << 10)
 
 /* How often counts that do not belong together are read again. */
@@ -65,8 +65,15 @@ bytes_taken(const struct connection *connection)
 }
 
 void
+connection_moves(struct connection *connection)
+{
+	connection->waiting_since = ev_now(connection->server->loop);
+}
+
+void
 connection_answer(struct connection *connection)
 {
+	connection_moves(connection);
 	ev_io_stop(connection->server->loop, &connection->arrival);
 }
 
@@ -76,6 +83,7 @@ connection_end(struct connection *connection)
 	struct http_server *server = connection->server;
 	connection->is_busy = false;
 	connection->is_ending = false;
+	connection_moves(connection);
 	connection->exchanges++;
 	connection->taken_before = bytes_taken(connection);
 	ev_io_start(server->loop, &connection->arrival);
@@ -97,6 +105,7 @@ void
 connection_resume(struct connection *connection)
 {
 	ev_io_stop(connection->server->loop, &connection->arrival);
+	connection_moves(connection);
 	connection->request.is_suspended = false;
 	MHD_resume_connection(connection->request.mhd);
 	server_run_soon(connection->server);
@@ -123,9 +132,19 @@ connection_look(struct connection *connection)
 void
 connection_shutdown(struct connection *connection)
 {
+	connection->is_shut = true;
 	/* Fails only where the client hung up first, and then there is nothing left to do. */
 	if (shutdown(connection->fd, SHUT_RDWR) != 0)
 		log_debug("http shutdown failed", LOG_ERRNO(errno));
+}
+
+void
+connection_drop(struct connection *connection)
+{
+	struct linger drop = {.l_onoff = 1, .l_linger = 0};
+	if (setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop)) != 0)
+		log_debug("http linger failed", LOG_ERRNO(errno));
+	connection_shutdown(connection);
 }
 
 static bool
@@ -136,7 +155,8 @@ is_head_too_long(const struct connection *connection)
 	       bytes_taken(connection) > connection->taken_before + HEAD_BYTES;
 }
 
-/* Answers in libmicrohttpd's place, which has nothing to send before a request's headers are whole. */
+/* Answers in libmicrohttpd's place, which has nothing to send before a request's headers are whole.
+ */
 static void
 refuse_head(const struct connection *connection)
 {
@@ -146,8 +166,8 @@ refuse_head(const struct connection *connection)
 #undef REST
 	bool has_line = connection->request.mhd;
 	/* A client that does not read gets no answer, only the end. */
-	if (send(connection->fd, has_line ? headers : line, (has_line ? sizeof(headers) : sizeof(line)) - 1,
-		 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(connection->fd, has_line ? headers : line,
+		 (has_line ? sizeof(headers) : sizeof(line)) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("http refusal not sent", LOG_ERRNO(errno));
 }
 
@@ -197,12 +217,9 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 	struct connection *connection = watcher->data;
 	if (connection->is_busy || connection->exchanges == 0) {
 		connection->server->stats.deadlines++;
-		/* Closing drops what the client did not take; else the kernel would keep it. */
-		struct linger drop = {.l_onoff = 1, .l_linger = 0};
-		if (setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop)) != 0)
-			log_debug("http linger failed", LOG_ERRNO(errno));
-	}
-	connection_shutdown(connection);
+		connection_drop(connection);
+	} else
+		connection_shutdown(connection);
 	if (connection->request.is_suspended) {
 		request_abandon(&connection->request);
 		connection_resume(connection);
@@ -217,6 +234,18 @@ connection_of(struct MHD_Connection *mhd)
 	return info ? info->socket_context : NULL;
 }
 
+static void
+set_address(struct connection *connection, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	CHECK(info);
+	size_t len = info->client_addr->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
+		     : info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+							       : sizeof(sa_family_t);
+	memcpy(&connection->address, info->client_addr, len);
+}
+
 static struct connection *
 connection_new(struct http_server *server, struct MHD_Connection *mhd)
 {
@@ -226,6 +255,8 @@ connection_new(struct http_server *server, struct MHD_Connection *mhd)
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	connection->server = server;
 	connection->fd = info->connect_fd;
+	set_address(connection, mhd);
+	connection_moves(connection);
 	connection->request = (struct http_request){0};
 	LIST_INSERT_HEAD(&server->connections, connection, link);
 	ev_timer_init(&connection->deadline, on_deadline, 0., 0.);

@@ -51,11 +51,15 @@ struct connection {
 	struct http_server *server;
 	int fd; /* owned by libmicrohttpd, open as long as this exists */
 	ev_timer deadline;
-	ev_io arrival;      /* runs while the client owes bytes, and while an answer is put off */
-	bool is_busy;       /* a request has begun and its answer has not ended */
-	bool is_ending;     /* the client has sent its last byte */
-	uint64_t exchanges; /* requests that got an answer, whole or not */
-	uint64_t taken_before; /* bytes that the earlier requests took from the socket */
+	ev_io arrival;  /* runs while the client owes bytes, and while an answer is put off */
+	bool is_busy;   /* a request has begun and its answer has not ended */
+	bool is_ending; /* the client has sent its last byte */
+	bool is_shut;   /* over, libmicrohttpd is about to close it */
+	/* Since when the client is waited for: its request, or that it takes more of its answer. */
+	ev_tstamp waiting_since;
+	struct sockaddr_storage address; /* the client's */
+	uint64_t exchanges;              /* requests that got an answer, whole or not */
+	uint64_t taken_before;           /* bytes that the earlier requests took from the socket */
 	struct http_request request;
 };
 
@@ -98,6 +102,8 @@ void connection_begin(struct connection *connection);
 void connection_answer(struct connection *connection);
 /** Notes that an answer has ended, whole or not: from here on the idle limit runs. */
 void connection_end(struct connection *connection);
+/** Notes that the client did what it was waited for. */
+void connection_moves(struct connection *connection);
 /** Begins a request if bytes wait in the socket. */
 void connection_look(struct connection *connection);
 /** Lets libmicrohttpd leave the connection alone until its request's answer is there. */
@@ -106,6 +112,18 @@ void connection_suspend(struct connection *connection);
 void connection_resume(struct connection *connection);
 /** Makes libmicrohttpd notice that the connection is over. */
 void connection_shutdown(struct connection *connection);
+/** The same, and drops what the client did not take of its answer; else the kernel would keep it.
+ */
+void connection_drop(struct connection *connection);
+
+/**
+ * Makes room for one more connection where a limit is met, by dropping the one that was waited for
+ * the longest: of the same address, or of all.
+ *
+ * @from   the new client's address
+ * @return whether there is room; false when all wait for the server
+ */
+bool room_make(struct http_server *server, const struct sockaddr *from);
 
 /** libmicrohttpd's word of a request line. @cls the server @return NULL */
 void *request_line(void *cls, const char *target, struct MHD_Connection *mhd);

@@ -14,13 +14,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Bytes of a connection's memory, used as far as needed. It is the largest chunk of a streamed answer,
- * and a client that is faster than the answer is woken up for each: with 64 KiB that was a sixth of a
- * large scrape's cost. */
+/* Bytes of a connection's memory, used as far as needed. It is the largest chunk of a streamed
+ * answer, and a client that is faster than the answer is woken up for each: with 64 KiB that was a
+ * sixth of a large scrape's cost. */
 #define CONNECTION_MEMORY ((size_t)256 << 10)
 
 /* Connections accepted in one go, so that a flood of them does not hold up the loop. */
 #define ACCEPTS_AT_ONCE 32
+
+/* Those that were evicted, and are closed when libmicrohttpd runs. */
+#define CONNECTIONS_SHUT_MAX (2 * ACCEPTS_AT_ONCE)
 
 /* How long accepting rests when descriptors or memory have run out. */
 #define ACCEPT_PAUSE_S 0.2
@@ -87,8 +90,7 @@ static void
 set_accepting(struct http_server *server, bool accepting)
 {
 	struct listener *listener;
-	LIST_FOREACH(listener, &server->listeners, link)
-	{
+	LIST_FOREACH (listener, &server->listeners, link) {
 		if (accepting)
 			ev_io_start(server->loop, &listener->acceptable);
 		else
@@ -125,6 +127,17 @@ count_refused(struct http_server *server)
 			 LOG_NUM("held_back", held_back));
 }
 
+/* @fd consumed */
+static void
+add_connection(struct http_server *server, int fd, const struct sockaddr *from, socklen_t len)
+{
+	if (!room_make(server, from)) {
+		close(fd);
+		count_refused(server);
+	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES)
+		count_refused(server); /* it has closed the descriptor */
+}
+
 static void
 on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 {
@@ -142,10 +155,7 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 				continue;
 			break;
 		}
-		/* Consumes the descriptor, also when it refuses. */
-		if (MHD_add_connection(server->daemon, fd, (struct sockaddr *)&from, from_len) !=
-		    MHD_YES)
-			count_refused(server);
+		add_connection(server, fd, (struct sockaddr *)&from, from_len);
 	}
 	schedule(server);
 }
@@ -166,9 +176,8 @@ start_daemon(struct http_server *server)
 	    0, NULL, NULL, request_handle, server, MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK,
 	    request_line, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
-	    MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	    limits->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-	    MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_LIMIT, limits->connections + CONNECTIONS_SHUT_MAX,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
 static void
@@ -239,8 +248,7 @@ http_server_quiesce(struct http_server *server)
 	ev_timer_stop(server->loop, &server->accept_again);
 	close_listeners(server);
 	struct connection *connection;
-	LIST_FOREACH(connection, &server->connections, link)
-	{
+	LIST_FOREACH (connection, &server->connections, link) {
 		if (!connection->is_busy)
 			connection_look(connection);
 		if (!connection->is_busy)
@@ -253,8 +261,8 @@ http_server_busy(const struct http_server *server)
 {
 	unsigned busy = 0;
 	const struct connection *connection;
-	LIST_FOREACH(connection, &server->connections, link)
-	busy += connection->is_busy;
+	LIST_FOREACH (connection, &server->connections, link)
+		busy += connection->is_busy;
 	return busy;
 }
 
@@ -264,8 +272,7 @@ static void
 resume_all(struct http_server *server)
 {
 	struct connection *connection;
-	LIST_FOREACH(connection, &server->connections, link)
-	{
+	LIST_FOREACH (connection, &server->connections, link) {
 		if (connection->request.is_suspended)
 			connection_resume(connection);
 	}

@@ -2,7 +2,8 @@
  * http/server - an HTTP/1.1 server beside an event loop. The only place that knows libmicrohttpd.
  *
  * Knows nothing of metrics: routes are a table that the caller fills. Everything runs on the loop's
- * thread. Limits are enforced here: connections in total and per address, header size, body size, a
+ * thread. Limits are enforced here: connections in total and per address (where there is no room
+ * for one more, the client goes that was waited for the longest), header size, body size, a
  * deadline for each request from its first byte to its complete answer, and an idle limit for
  * keep-alive. A path that is not in the table is answered with 404, a method that the path does not
  * take with 405 and Allow; HEAD is answered wherever GET is. A path that is not clean ("//a",
@@ -148,6 +149,7 @@ struct http_stats {
 	_Atomic uint64_t connections;         /* accepted */
 	_Atomic uint64_t open;                /* now */
 	_Atomic uint64_t refused_connections; /* over a limit */
+	_Atomic uint64_t evicted;             /* closed to make room for others */
 	/* Closed inside a request that got no answer, or before the first one. */
 	_Atomic uint64_t incomplete;
 	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
@@ -163,8 +165,8 @@ struct http_server;
  * @ctx    handed to every handler
  * @return the server, or NULL when libmicrohttpd refused (logged)
  */
-struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
-				    const struct http_limits *limits) MUST_CHECK;
+struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes,
+				    void *ctx, const struct http_limits *limits) MUST_CHECK;
 
 /** Serves on one more socket. @fd TCP or Unix stream, listening, non-blocking; consumed */
 void http_server_listen(struct http_server *server, int fd);

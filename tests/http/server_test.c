@@ -135,7 +135,8 @@ answer_left(void *ctx)
 	http_later_answer(&f->later[0], &reply);
 }
 
-/* "/later?watched" and "/later?answered" tell when the client leaves. "/later?now" is put off and answered before the handler returns. */
+/* "/later?watched" and "/later?answered" tell when the client leaves. "/later?now" is put off and
+ * answered before the handler returns. */
 static void
 handle_later(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
@@ -1276,6 +1277,26 @@ test_incomplete__client_leaves_early(void **state)
 	stop(f);
 }
 
+/* @return whether the server has closed the connection, without an answer */
+static bool
+is_closed(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+static void
+assert_served(struct fixture *f, int fd)
+{
+	struct buf in = BUF_INIT;
+	send_text(f, fd, GET("/hello"));
+	await(f, receive(fd, &in));
+	assert_true(holds(&in, "hello\n"));
+	buf_fini(&in);
+}
+
+/* Nobody who behaves is kept out by those that say nothing, who go in the order they came. */
 static void
 test_connections__over_the_limit(void **state)
 {
@@ -1287,31 +1308,16 @@ test_connections__over_the_limit(void **state)
 	int fds[LIMIT + MORE];
 	for (int i = 0; i < LIMIT + MORE; i++) {
 		fds[i] = dial(f);
-		await(f,
-		      stat_of(f, connections) + stat_of(f, refused_connections) == (unsigned)i + 1);
+		await(f, stat_of(f, connections) == (unsigned)i + 1);
+		if (i >= LIMIT)
+			await(f, is_closed(fds[i - LIMIT]));
 	}
-	assert_int_equal(stat_of(f, open), LIMIT);
-	assert_int_equal(stat_of(f, refused_connections), MORE);
-	for (int i = LIMIT; i < LIMIT + MORE; i++) {
-		struct buf in = BUF_INIT;
-		await(f, receive(fds[i], &in));
-		assert_int_equal(in.len, 0);
-		buf_fini(&in);
-		close(fds[i]);
-	}
-	/* Those inside are served, and one that leaves makes room. */
-	struct buf in = BUF_INIT;
-	send_text(f, fds[0], GET("/hello"));
-	await(f, receive(fds[0], &in));
-	assert_true(holds(&in, "hello\n"));
-	await(f, stat_of(f, open) == LIMIT - 1);
-	close(fds[0]);
-	fds[0] = dial(f);
 	await(f, stat_of(f, open) == LIMIT);
-	assert_int_equal(stat_of(f, refused_connections), MORE);
-	for (int i = 0; i < LIMIT; i++)
+	assert_int_equal(stat_of(f, evicted), MORE);
+	assert_served(f, fds[MORE]);
+	assert_int_equal(stat_of(f, refused_connections), 0);
+	for (int i = 0; i < LIMIT + MORE; i++)
 		close(fds[i]);
-	buf_fini(&in);
 	stop(f);
 }
 
@@ -1322,25 +1328,90 @@ test_connections__per_address(void **state)
 	struct http_limits limits = ample;
 	limits.connections_per_address = 2;
 	struct fixture *f = start(limits);
-	int one = dial(f), two = dial(f), three = dial(f);
-	await(f, stat_of(f, refused_connections) == 1);
-	assert_int_equal(stat_of(f, open), 2);
-	struct buf in = BUF_INIT;
-	await(f, receive(three, &in));
 	int other = dial_from(f, "127.0.0.2", 0);
-	send_text(f, other, GET("/hello"));
-	await(f, receive(other, &in));
-	assert_true(holds(&in, "hello\n"));
-	close(one);
 	await(f, stat_of(f, open) == 1);
-	int four = dial(f);
-	await(f, stat_of(f, open) == 2);
-	assert_int_equal(stat_of(f, refused_connections), 1);
+	int one = dial(f), two = dial(f);
+	await(f, stat_of(f, open) == 3);
+	int three = dial(f);
+	await(f, is_closed(one));
+	await(f, stat_of(f, open) == 3);
+	assert_int_equal(stat_of(f, evicted), 1);
+	assert_served(f, other);
+	assert_served(f, two);
+	assert_served(f, three);
+	close(one);
 	close(two);
 	close(three);
-	close(four);
 	close(other);
-	buf_fini(&in);
+	stop(f);
+}
+
+/* One that sends its head byte by byte, one that does not read its answer, one that stays after it.
+ */
+static void
+test_connections__slow_ones_go_first(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 3;
+	struct fixture *f = start(limits);
+	f->pieces = 1000;
+	f->piece_bytes = 100000;
+	int sips = dial(f);
+	await(f, stat_of(f, open) == 1);
+	int full = dial_from(f, "127.0.0.1", 4096);
+	send_text(f, full, GET("/stream"));
+	await(f, f->pieces_made > 0);
+	for (unsigned made = 0; made != f->pieces_made;) {
+		made = f->pieces_made;
+		for (int i = 0; i < 20; i++) {
+			step(f);
+			poll(NULL, 0, 1);
+		}
+	}
+	int stays = dial(f);
+	send_text(f, stays, "GET /hello HTTP/1.1\r\n" H "\r\n");
+	await(f, stat_of(f, responses[2]) == 2);
+	const int slow[] = {sips, full, stays};
+	int comes[3];
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			send_text(f, sips, "G");
+		comes[i] = dial(f);
+		await(f, stat_of(f, evicted) == (unsigned)i + 1);
+		await(f, stat_of(f, open) == 3);
+		/* The next one in vain: this one has just come. */
+		assert_served(f, comes[i]);
+		comes[i] = dial(f);
+		await(f, stat_of(f, open) == 3);
+	}
+	for (int i = 0; i < 3; i++) {
+		close(slow[i]);
+		close(comes[i]);
+	}
+	stop(f);
+}
+
+/* Whoever waits for the server is not to blame. */
+static void
+test_connections__all_wait_for_the_server(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 2;
+	struct fixture *f = start(limits);
+	int one = dial(f), two = dial(f);
+	send_text(f, one, GET("/later"));
+	await(f, f->calls == 1);
+	send_text(f, two, GET("/later"));
+	await(f, f->calls == 2);
+	int three = dial(f);
+	await(f, stat_of(f, refused_connections) == 1);
+	await(f, is_closed(three));
+	assert_int_equal(stat_of(f, evicted), 0);
+	close(one);
+	close(two);
+	close(three);
 	stop(f);
 }
 
@@ -1834,6 +1905,8 @@ main(void)
 	    cmocka_unit_test(test_incomplete__client_leaves_early),
 	    cmocka_unit_test(test_connections__over_the_limit),
 	    cmocka_unit_test(test_connections__per_address),
+	    cmocka_unit_test(test_connections__slow_ones_go_first),
+	    cmocka_unit_test(test_connections__all_wait_for_the_server),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
 	    cmocka_unit_test(test_later__comes_when_it_is_given),
