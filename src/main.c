@@ -33,6 +33,7 @@
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together
  *	  target_api, target_store, token  what clients register, its file, and who may
+ *	  remote_write	  reader -> messages -> the thread that sends them
  *	  telemetry	  the bridge's own metrics
  */
 #include "app/daemon.h"

@@ -18,7 +18,7 @@
 
 /* What the sockets hold when the end comes is taken for at most this long. */
 #define DRAIN_US 1000000
-/* Scrapes that are under way at the end may go on for at most this long. */
+/* Scrapes and remote writes that are under way at the end may go on for at most this long. */
 #define FINISH_US 5000000
 /* Descriptors that stream connections leave to HTTP, listeners and files. */
 #define RESERVED_DESCRIPTORS 400
@@ -370,6 +370,12 @@ start_target_writer(struct daemon *daemon)
 	return target_store_start(daemon->targets);
 }
 
+static int
+start_remote_write(struct daemon *daemon)
+{
+	return remote_write_start(daemon->remote_write);
+}
+
 /* Signals are the control thread's: the others start with all of them blocked. */
 static bool
 start_threads(struct daemon *daemon, int (*start)(struct daemon *daemon))
@@ -418,6 +424,8 @@ start(struct daemon *daemon)
 		return false;
 	daemon->counters.last_reload_ok = true;
 	daemon->counters.last_success = clock_wall();
+	daemon->remote_write = remote_write_new(daemon->loop, options, &daemon->sources,
+						daemon->bridge->registry);
 	daemon->sources = (struct telemetry_sources){
 	    .bridge = daemon->bridge,
 	    .options = options,
@@ -428,8 +436,9 @@ start(struct daemon *daemon)
 	    .http = http_server_stats(daemon->http),
 	    .control = &daemon->counters,
 	    .targets = &daemon->target_api,
+	    .remote_write = daemon->remote_write,
 	};
-	return true;
+	return start_threads(daemon, start_remote_write);
 }
 
 /* ---- End. ---- */
@@ -452,12 +461,11 @@ stop_workers(struct daemon *daemon)
 static void
 finish_http(struct daemon *daemon)
 {
-	int64_t deadline_us = clock_mono().us + FINISH_US;
 	http_server_quiesce(daemon->http);
 	ev_timer_set(&daemon->grace, 0, 0.02);
 	ev_set_cb(&daemon->grace, second_cb);
 	ev_timer_again(daemon->loop, &daemon->grace);
-	while (http_server_busy(daemon->http) && clock_mono().us < deadline_us)
+	while (http_server_busy(daemon->http) && clock_mono().us < daemon->finish_us)
 		ev_run(daemon->loop, EVRUN_ONCE);
 }
 
@@ -465,6 +473,7 @@ static void
 daemon_fini(struct daemon *daemon)
 {
 	http_server_free(&daemon->http);
+	remote_write_free(&daemon->remote_write, daemon->finish_us);
 	target_store_free(&daemon->targets);
 	for (unsigned i = 0; daemon->workers && i < daemon->worker_count; i++)
 		worker_free(&daemon->workers[i]);
@@ -539,6 +548,16 @@ warn_of_mode(const char *flag, int mode, const char *text)
 			 LOG_TEXT("flag", flag), LOG_TEXT("value", text));
 }
 
+static bool
+check_remote_write(const struct options *options)
+{
+	struct diag diag = DIAG_INIT;
+	bool ok = remote_write_check(options, &diag);
+	log_diag("remote write", &diag);
+	diag_fini(&diag);
+	return ok;
+}
+
 int
 daemon_run(const struct options *options)
 {
@@ -557,7 +576,8 @@ daemon_run(const struct options *options)
 		     options->unixsocket_mode_text);
 	warn_of_mode("--web.unixsocket-mode", options->web_unixsocket_mode,
 		     options->web_unixsocket_mode_text);
-	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) && make_bridge(&daemon) &&
+	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) &&
+		  check_remote_write(options) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);
@@ -566,6 +586,8 @@ daemon_run(const struct options *options)
 			ev_run(daemon.loop, 0);
 			notify_stopping(&daemon.notify);
 			stop_workers(&daemon);
+			daemon.finish_us = clock_mono().us + FINISH_US;
+			remote_write_finish(daemon.remote_write, daemon.finish_us);
 			finish_http(&daemon);
 		} else {
 			stop_workers(&daemon);

@@ -9,6 +9,7 @@
 #include "app/listeners.h"
 #include "app/notify.h"
 #include "app/options.h"
+#include "app/remote_write.h"
 #include "app/rendering.h"
 #include "app/target_api.h"
 #include "app/telemetry.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct http_server *http;
 	struct target_store *targets;
 	struct target_api target_api;
+	struct remote_write *remote_write; /* NULL = off */
 	struct control_counters counters;
 	struct telemetry_sources sources;
 	struct renderings renderings; /* empty when the HTTP server is freed */
@@ -42,6 +44,7 @@ struct daemon {
 	ev_timer second; /* expiry, drop counts, memory */
 	ev_timer watchdog; /* runs where a service manager wants to hear from us */
 	ev_timer grace;	 /* runs while something waits for a quiescent point */
+	int64_t finish_us; /* monotonic: how long the end may take */
 	bool is_quitting;
 };
 

@@ -404,7 +404,7 @@ static bool
 is_list(const struct flag *flag)
 {
 	return flag->kind == FLAG_ADDRESSES || flag->kind == FLAG_WEB_ADDRESSES ||
-	       flag->kind == FLAG_PATHS;
+	       flag->kind == FLAG_PATHS || flag->kind == FLAG_TEXTS;
 }
 
 static enum options_outcome
@@ -439,7 +439,7 @@ set_list(struct parser *parser, const struct flag *flag, const char *text)
 	if (!is_first && list->count == 0)
 		return fail(parser, "flag '--%s': an empty %s among others", flag->name,
 			    flag->unit);
-	if (flag->kind == FLAG_PATHS || !strchr(text, ','))
+	if (flag->kind == FLAG_PATHS || flag->kind == FLAG_TEXTS || !strchr(text, ','))
 		return add_to_list(parser, flag, text);
 	enum options_outcome outcome = OPTIONS_RUN;
 	while (text && outcome == OPTIONS_RUN) {
@@ -476,6 +476,7 @@ set_value(struct parser *parser, const struct flag *flag, const char *text)
 	case FLAG_ADDRESSES:
 	case FLAG_WEB_ADDRESSES:
 	case FLAG_PATHS:
+	case FLAG_TEXTS:
 		return set_list(parser, flag, text);
 	case FLAG_ACTION:
 		break;

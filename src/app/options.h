@@ -65,6 +65,16 @@ struct options {
 	bool web_enable_target_api;
 	const char *sd_token_file, *sd_state_file; /* paths, "" = none */
 
+	/* Remote write. */
+	const char *remote_url; /* "" = off */
+	struct option_list remote_external_labels; /* "name=value" */
+	int64_t remote_interval_ns, remote_timeout_ns;
+	uint64_t remote_protocol; /* enum push_protocol_choice */
+	uint64_t remote_queue_bytes;
+	struct option_list remote_headers; /* "Name: value" */
+	const char *remote_username;	   /* "" = none */
+	const char *remote_bearer_token_file, *remote_password_file, *remote_ca_file; /* "" = none */
+
 	/* Logging. */
 	enum log_level log_level;
 	enum log_format log_format;

@@ -98,6 +98,9 @@ option_describe_value(const struct flag *flag, struct buf *out)
 	case FLAG_PATHS:
 		buf_add_text(out, "a path, several by repeating the flag, or nothing for none");
 		return;
+	case FLAG_TEXTS:
+		buf_add_text(out, "several by repeating the flag");
+		return;
 	case FLAG_TEXT:
 	case FLAG_MODE:
 	case FLAG_BOOL:

@@ -27,6 +27,7 @@ enum flag_kind {
 	FLAG_ADDRESSES,       /* a list; also several values with commas between them */
 	FLAG_WEB_ADDRESSES,   /* the same, at least one, each perhaps "unix:/path" */
 	FLAG_PATHS,           /* a list; one value each time, since paths may hold commas */
+	FLAG_TEXTS,           /* a list; one value each time, of any kind */
 	FLAG_ACTION,          /* prints and exits; takes no value */
 };
 

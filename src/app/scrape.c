@@ -3,7 +3,6 @@
 #include "base/alloc.h"
 #include "exposition/dots.h"
 #include "exposition/negotiate.h"
-#include "metrics/family_list.h"
 
 #include <stdlib.h>
 
@@ -20,10 +19,7 @@ struct scrape {
 static void
 begin_rendering(struct scrape *scrape)
 {
-	const struct bridge *bridge = scrape->sources->bridge;
-	struct reader *own = telemetry_reader_new(scrape->sources);
-	struct reader *clients = registry_reader_new(bridge->registry, bridge_now_us(bridge));
-	struct reader *all = reader_merge(&own, &clients);
+	struct reader *all = telemetry_reader_new(scrape->sources);
 	if (scrape->kind.has_dots)
 		all = exposition_dots_reader(&all);
 	struct exposition_writer *writer = exposition_writer_new(scrape->kind.format, &all);

@@ -484,6 +484,31 @@ add_targets(struct gathering *g)
 }
 
 static void
+add_remote_write(struct gathering *g)
+{
+	struct remote_write_stats stats;
+	if (!remote_write_get_stats(g->from->remote_write, &stats))
+		return;
+	add(g, OWN_RW_SAMPLES, (double)stats.push.samples);
+	add(g, OWN_RW_SENT, (double)stats.push.sent);
+	add(g, OWN_RW_FAILED, (double)stats.push.refused);
+	begin(g, OWN_RW_DROPPED);
+	for (unsigned i = 0; i < PUSH_DROPS; i++)
+		family_list_add_with(g->list, "reason", span_text(push_drop_text(i)),
+				     (double)stats.push.dropped[i]);
+	add(g, OWN_RW_RETRIED, (double)stats.push.retried);
+	add(g, OWN_RW_REQUESTS, (double)stats.push.requests);
+	add(g, OWN_RW_BYTES, (double)stats.push.bytes);
+	add(g, OWN_RW_QUEUE_SAMPLES, (double)stats.push.queued_samples);
+	add(g, OWN_RW_QUEUE_BYTES, (double)stats.push.queued_bytes);
+	add(g, OWN_RW_LAG, stats.lag_seconds);
+	add(g, OWN_RW_LAST_SUCCESS, (double)stats.push.last_success.us / 1e6);
+	add(g, OWN_RW_PASSES, (double)stats.passes);
+	add(g, OWN_RW_PASSES_SKIPPED, (double)stats.passes_skipped);
+	add(g, OWN_RW_PASS_SECONDS, (double)stats.last_pass_us / 1e6);
+}
+
+static void
 add_build_info(struct gathering *g)
 {
 	struct labels *labels = xcalloc(1, sizeof(*labels));
@@ -516,8 +541,8 @@ add_process(struct gathering *g)
 	add(g, OWN_NETWORK_TRANSMIT, stats.network_transmit_bytes);
 }
 
-struct reader *
-telemetry_reader_new(const struct telemetry_sources *sources)
+static struct reader *
+own_reader_new(const struct telemetry_sources *sources)
 {
 	struct gathering g = {
 	    .from = sources,
@@ -537,9 +562,19 @@ telemetry_reader_new(const struct telemetry_sources *sources)
 	add_configuration(&g);
 	add_web(&g);
 	add_targets(&g);
+	add_remote_write(&g);
 	add_build_info(&g);
 	add_process(&g);
 	buf_fini(&g.name);
 	free(g.total);
 	return family_list_reader(&g.list);
+}
+
+struct reader *
+telemetry_reader_new(const struct telemetry_sources *sources)
+{
+	const struct bridge *bridge = sources->bridge;
+	struct reader *own = own_reader_new(sources);
+	struct reader *clients = registry_reader_new(bridge->registry, bridge_now_us(bridge));
+	return reader_merge(&own, &clients);
 }

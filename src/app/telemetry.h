@@ -6,6 +6,7 @@
 
 #include "app/bridge.h"
 #include "app/listeners.h"
+#include "app/remote_write.h"
 #include "app/target_api.h"
 #include "app/worker.h"
 #include "http/server.h"
@@ -32,6 +33,7 @@ struct telemetry_sources {
 	const struct http_stats *http;
 	const struct control_counters *control;
 	const struct target_api *targets;
+	const struct remote_write *remote_write; /* NULL = off */
 };
 
 /* The names of all own metrics, reserved against clients. */
@@ -44,7 +46,8 @@ struct telemetry_names {
 void telemetry_names_init(struct telemetry_names *names, const char *prefix, bool process);
 void telemetry_names_fini(struct telemetry_names *names);
 
-/** @return a reader over all own metrics as they are now; control thread */
+/** @return a reader over all there is to show: own metrics as they are now, and those of clients;
+ * control thread */
 struct reader *telemetry_reader_new(const struct telemetry_sources *sources);
 
 #endif

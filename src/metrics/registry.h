@@ -122,6 +122,9 @@ uint64_t registry_families_count(const struct registry *registry);
 
 /* ---- Control thread only. ---- */
 
+typedef void registry_ended_fn(void *ctx, const struct family_view *family,
+			       const struct series_view *series);
+
 /**
  * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
  * point, and frees those that got no sample meanwhile. Each call does a part, in about half a millisecond.
@@ -131,6 +134,15 @@ uint64_t registry_families_count(const struct registry *registry);
  * @return whether there is more to do, or series wait for a quiescent point
  */
 bool registry_expire(struct registry *registry, uint32_t tick);
+
+/**
+ * Has somebody told of each series that ends, so that they may tell others, on the control thread and
+ * under the registry's lock, where nothing of it may be called. NULL = nobody.
+ *
+ * @ended its views hold the names and labels and, borrowed for the life of the registry, the texts of
+ *        bounds and quantiles; no help and no values
+ */
+void registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void *ctx);
 
 /** Frees memory that only a scrape could still have read; call between scrapes' slices at will. */
 void registry_free_retired(struct registry *registry);

@@ -146,6 +146,29 @@ begin_dying(struct registry *registry)
 	registry->dying_since = grace_now(registry->grace);
 }
 
+void
+registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void *ctx)
+{
+	registry->ended = ended;
+	registry->ended_ctx = ctx;
+}
+
+static void
+tell_end(const struct registry *registry, const struct family *family, const struct series *series)
+{
+	const struct layout *layout = layouts_get(registry->layouts, series->pool);
+	struct family_view family_view = {
+	    .name = family_name(family), .help = SPAN(""), .type = family->type};
+	struct series_view series_view = {.labels = series_text(series),
+					  .bound_count = layout->bound_count,
+					  .bounds = layout->bounds,
+					  .bound_texts = layout->bound_texts,
+					  .quantile_count = layout->quantile_count,
+					  .quantiles = layout->quantiles,
+					  .quantile_texts = layout->quantile_texts};
+	registry->ended(registry->ended_ctx, &family_view, &series_view);
+}
+
 /* Under the lock: takes a series out of the books; its record stays. */
 static void
 unregister(struct registry *registry, struct series *series)
@@ -153,6 +176,8 @@ unregister(struct registry *registry, struct series *series)
 	struct family *family = series_family(series);
 	struct name_set *names = series->names;
 	uint64_t hash = series_hash(family, series_text(series));
+	if (registry->ended)
+		tell_end(registry, family, series);
 	index_remove(series_segment(registry, hash), hash, series);
 	/* It is in the wheel again when its ttl was changed after it had been found due. */
 	expiry_remove(registry->expiry, &life_of(series)->node);

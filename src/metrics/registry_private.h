@@ -111,6 +111,8 @@ struct registry {
 	struct grace *grace;
 	void (*left_scope)(void *ctx, unsigned scope, struct span labels);
 	void *left_scope_ctx;
+	registry_ended_fn *ended; /* control only, as its ctx */
+	void *ended_ctx;
 	struct layouts *layouts;
 	struct shard **shards; /* threads + 1: the last holds the gauges */
 	struct index reserved; /* struct span *, owned copies of the pointers only */

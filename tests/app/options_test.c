@@ -146,6 +146,13 @@ test_parse__defaults(void **state)
 	assert_string_equal(o->scanner, "auto");
 	assert_string_equal(o->sd_token_file, "");
 	assert_string_equal(o->sd_state_file, "");
+	check_list(&o->remote_external_labels, "");
+	check_list(&o->remote_headers, "");
+	assert_string_equal(o->remote_url, "");
+	assert_string_equal(o->remote_username, "");
+	assert_string_equal(o->remote_bearer_token_file, "");
+	assert_string_equal(o->remote_password_file, "");
+	assert_string_equal(o->remote_ca_file, "");
 	assert_string_equal(o->listen_web.items[0], ":9102");
 	assert_string_equal(o->web_telemetry_path, "/metrics");
 	assert_string_equal(o->web_self_metrics_prefix, "statsbridge");
@@ -173,6 +180,10 @@ test_parse__defaults(void **state)
 	    {{NULL}, FIELD(web_process_metrics), true},
 	    {{NULL}, FIELD(web_openmetrics), false},
 	    {{NULL}, FIELD(web_enable_target_api), false},
+	    {{NULL}, FIELD(remote_interval_ns), 15000000000},
+	    {{NULL}, FIELD(remote_timeout_ns), 30000000000},
+	    {{NULL}, FIELD(remote_protocol), 0},
+	    {{NULL}, FIELD(remote_queue_bytes), 64 << 20},
 	    {{NULL}, FIELD(log_level), LOG_LEVEL_INFO},
 	    {{NULL}, FIELD(log_format), LOG_FORMAT_LOGFMT},
 	};
@@ -603,10 +614,12 @@ test_parse__lists(void **state)
 	run_fini(&got);
 
 	got = RUN("--statsd.mapping-config=a,b", "--statsd.mapping-config=c",
-		  "--statsd.listen-unixstream=/s", "--statsd.relay.address=");
+		  "--statsd.listen-unixstream=/s", "--statsd.relay.address=",
+		  "--remote-write.external-label=a=1,b", "--remote-write.external-label=c=");
 	assert_int_equal(got.outcome, OPTIONS_RUN);
 	check_list(&got.options.mapping_config, "a,b|c");
 	check_list(&got.options.listen_unixstream, "/s");
+	check_list(&got.options.remote_external_labels, "a=1,b|c=");
 	check_list(&got.options.relay_address, "");
 	check_list(&got.options.listen_udp, ":9125");
 	run_fini(&got);

@@ -19,6 +19,7 @@ struct parts {
 	struct http_stats http;
 	struct control_counters control;
 	struct target_api targets;
+	struct remote_write *remote_write;
 	struct telemetry_sources sources;
 };
 
@@ -26,11 +27,12 @@ static void
 parts_init_mapped(struct parts *parts, const char *prefix, bool process, const char *mapping)
 {
 	static char name[] = "statsbridge", no_process[] = "--no-web.process-metrics";
-	char *argv[] = {name, no_process, NULL};
+	static char url[] = "--remote-write.url=http://[::1]:1/";
+	char *argv[] = {name, url, no_process, NULL};
 	struct buf out = BUF_INIT;
 	struct diag diag = DIAG_INIT;
 	*parts = (struct parts){0};
-	assert_int_equal(options_parse(process ? 1 : 2, argv, &parts->options, &out), OPTIONS_RUN);
+	assert_int_equal(options_parse(process ? 2 : 3, argv, &parts->options, &out), OPTIONS_RUN);
 	buf_fini(&out);
 	clock_fake(0);
 	telemetry_names_init(&parts->names, prefix, process);
@@ -45,6 +47,8 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	parts->control = (struct control_counters){.reloads_ok = 1, .reloads_failed = 2};
 	struct target_limits limits = {.changes = 1, .answer_us = 1};
 	parts->targets.store = target_store_new(NULL, "", &limits, &diag);
+	parts->remote_write = remote_write_new(NULL, &parts->options, &parts->sources,
+					       parts->pipeline.bridge->registry);
 	parts->sources = (struct telemetry_sources){
 	    .bridge = parts->pipeline.bridge,
 	    .options = &parts->options,
@@ -55,6 +59,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	    .http = &parts->http,
 	    .control = &parts->control,
 	    .targets = &parts->targets,
+	    .remote_write = parts->remote_write,
 	};
 }
 
@@ -67,6 +72,7 @@ parts_init(struct parts *parts, const char *prefix, bool process)
 static void
 parts_fini(struct parts *parts)
 {
+	remote_write_free(&parts->remote_write, 0);
 	target_store_free(&parts->targets.store);
 	worker_free(&parts->worker);
 	stream_limit_free(&parts->limit);
@@ -79,10 +85,7 @@ parts_fini(struct parts *parts)
 static struct buf
 scrape(struct parts *parts)
 {
-	struct bridge *bridge = parts->pipeline.bridge;
-	struct reader *own = telemetry_reader_new(&parts->sources);
-	struct reader *clients = registry_reader_new(bridge->registry, bridge_now_us(bridge));
-	struct reader *all = reader_merge(&own, &clients);
+	struct reader *all = telemetry_reader_new(&parts->sources);
 	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, &all);
 	struct buf text = BUF_INIT;
 	struct span where;

@@ -46,7 +46,7 @@ for name in $names; do
 		say "$readme: --$name of src/app/options.def is missing from the table"
 done
 
-for flag in $(grep -oE -e '--(no-)?(statsd|web|sd|log|debug)\.[a-z.-]*' $readme | sort -u); do
+for flag in $(grep -oE -e '--(no-)?(statsd|web|sd|remote-write|log|debug)\.[a-z.-]*' $readme | sort -u); do
 	case "$flag" in
 	*- | *.) echo "$listed" | grep -qF -e "$flag" ;;
 	*) echo "$listed" | grep -qxF -e "$flag" ;;

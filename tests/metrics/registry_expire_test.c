@@ -62,6 +62,43 @@ test_expire__samples_on_the_fast_path_keep_alive(void **state)
 }
 
 static void
+note_ended(void *ctx, const struct family_view *family, const struct series_view *series)
+{
+	struct buf *out = ctx;
+	buf_printf(out, "%s %.*s{%.*s}", metric_type_text(family->type), SPAN_ARGS(family->name),
+		   SPAN_ARGS(series->labels));
+	for (size_t i = 0; i < series->bound_count; i++)
+		buf_printf(out, " %.*s", SPAN_ARGS(series->bound_texts[i]));
+	for (size_t i = 0; i < series->quantile_count; i++)
+		buf_printf(out, " %.*s", SPAN_ARGS(series->quantile_texts[i]));
+	buf_add_byte(out, '\n');
+}
+
+static void
+test_expire__tells_who_asked(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct buf ended = BUF_INIT;
+	registry_on_series_end(fixture.registry, note_ended, &ended);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "a=1", SECOND_US, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "a=2", 0, 1);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "", 3 * SECOND_US, 1);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 6 * SECOND_US, 1);
+	fixture_send(&fixture, METRIC_SUMMARY, "s", "", 9 * SECOND_US, 1);
+	for (uint32_t s = 1; s < 20; s++)
+		fixture_expire_at(&fixture, s);
+	assert_span_equal(buf_span(&ended), "counter c{a=\"1\"}\ngauge g{}\nhistogram h{} 1 2 5\n"
+					    "summary s{} 0.5 0.99\n");
+	registry_on_series_end(fixture.registry, NULL, NULL);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "", SECOND_US, 1);
+	fixture_expire_at(&fixture, 30);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_GAUGE), 0);
+	buf_fini(&ended);
+	fixture_close(&fixture);
+}
+
+static void
 test_expire__newest_tick_of_all_threads_counts(void **state)
 {
 	(void)state;
@@ -564,6 +601,7 @@ main(void)
 	    cmocka_unit_test(test_expire__between_ttl_and_a_second_more),
 	    cmocka_unit_test(test_expire__zero_is_never),
 	    cmocka_unit_test(test_expire__samples_on_the_fast_path_keep_alive),
+	    cmocka_unit_test(test_expire__tells_who_asked),
 	    cmocka_unit_test(test_expire__newest_tick_of_all_threads_counts),
 	    cmocka_unit_test(test_expire__every_type),
 	    cmocka_unit_test(test_expire__jump_of_time),

@@ -1,0 +1,315 @@
+#include "app/remote_write.h"
+
+#include "app/telemetry.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "model/name.h"
+#include "push/pass.h"
+#include "push/sender.h"
+
+#include <ev.h>
+#include <stdlib.h>
+
+/* How often types and help texts are sent in 1.0, as Prometheus does it. */
+#define METADATA_US (60 * 1000000LL)
+
+struct remote_write {
+	struct ev_loop *loop;
+	const struct telemetry_sources *sources;
+	struct registry *registry;
+	struct labels external; /* borrow texts of the options */
+	struct push_sender *sender;
+	struct push_ended *ended;
+	struct push_pass *pass; /* NULL = none under way */
+	struct mono pass_begun;
+	int64_t start_ms, last_ms; /* since 1970: when it all began; timestamp of the last pass */
+	uint64_t group;            /* the last in use */
+	struct mono last_metadata;
+	bool has_sent_metadata;
+	struct remote_write_stats stats; /* what is counted here */
+	ev_timer interval, slice;
+};
+
+/* ---- Flags. ---- */
+
+/* Cuts "name=value" up. @return NULL, or what is wrong with it */
+static const char *
+parse_label(const char *text, struct label *label)
+{
+	const char *equals = strchr(text, '=');
+	if (!equals)
+		return "must be name=value";
+	label->name = span_of(text, (size_t)(equals - text));
+	label->value = span_text(equals + 1);
+	if (!name_is_legal(label->name))
+		return "has a name that is not made of letters, digits and '_'";
+	if (label_name_is_reserved(label->name) || span_equal(label->name, SPAN("le")) ||
+	    span_equal(label->name, SPAN("quantile")))
+		return "has a name that Prometheus keeps for itself";
+	if (!label->value.len)
+		return "has no value";
+	if (!utf8_is_valid(label->value))
+		return "has a value that is not UTF-8";
+	return NULL;
+}
+
+static const char *
+add_label(struct labels *labels, const char *text)
+{
+	struct label label;
+	const char *fault = parse_label(text, &label);
+	if (fault)
+		return fault;
+	if (labels_find(labels, label.name))
+		return "has a name that was given before";
+	return labels_set(labels, label.name, label.value) ? NULL : "is one too many";
+}
+
+static void
+check_lists(const struct options *options, struct diag *diag)
+{
+	struct labels *labels = xcalloc(1, sizeof(*labels));
+	for (size_t i = 0; i < options->remote_external_labels.count; i++) {
+		const char *text = options->remote_external_labels.items[i];
+		const char *fault = add_label(labels, text);
+		if (fault)
+			diag_error(diag, (struct diag_place){"--remote-write.external-label", 0, 0},
+				   text, "%s", fault);
+	}
+	free(labels);
+	for (size_t i = 0; i < options->remote_headers.count; i++) {
+		const char *text = options->remote_headers.items[i];
+		const char *fault = push_header_check(text);
+		if (fault)
+			diag_error(diag, (struct diag_place){"--remote-write.header", 0, 0}, text,
+				   "%s", fault);
+	}
+}
+
+static void
+check_secret(const char *flag, const char *path, struct diag *diag)
+{
+	struct buf secret = BUF_INIT, error = BUF_INIT;
+	if (*path && !push_secret_read(path, &secret, &error))
+		diag_error(diag, (struct diag_place){flag, 0, 0}, NULL, "%s", buf_text(&error));
+	buf_fini(&secret);
+	buf_fini(&error);
+}
+
+bool
+remote_write_check(const struct options *options, struct diag *diag)
+{
+	struct diag_place place = {"--remote-write.url", 0, 0};
+	if (*options->remote_url && !push_url_check(options->remote_url))
+		diag_error(diag, place, NULL,
+			   "must be an http or https URL without user and password; those go into "
+			   "--remote-write.username and --remote-write.password-file");
+	place.file = "--remote-write.bearer-token-file";
+	if (*options->remote_bearer_token_file && *options->remote_username)
+		diag_error(diag, place, NULL, "excludes --remote-write.username");
+	place.file = "--remote-write.password-file";
+	if (*options->remote_password_file && !*options->remote_username)
+		diag_error(diag, place, NULL, "needs --remote-write.username");
+	check_secret(place.file, options->remote_password_file, diag);
+	check_secret("--remote-write.bearer-token-file", options->remote_bearer_token_file, diag);
+	check_lists(options, diag);
+	return diag->errors == 0;
+}
+
+/* ---- Passes. ---- */
+
+static void
+note_ended(void *ctx, const struct family_view *family, const struct series_view *series)
+{
+	struct remote_write *remote = ctx;
+	if (!push_ended_add(remote->ended, family, series))
+		push_queue_count_drop(push_sender_queue(remote->sender), PUSH_DROP_ENDED_LIMIT,
+				      push_sample_count(family->type, series));
+}
+
+static void
+take(void *ctx, uint64_t group, const struct push_message *message)
+{
+	struct remote_write *remote = ctx;
+	push_sender_add(remote->sender, group, message);
+}
+
+/* Also when the clock was set back: samples of a series must not go back in time. */
+static int64_t
+next_timestamp_ms(const struct remote_write *remote)
+{
+	int64_t now_ms = clock_wall().us / 1000;
+	return now_ms >= remote->last_ms + 2 ? now_ms : remote->last_ms + 2;
+}
+
+static bool
+is_metadata_due(struct remote_write *remote)
+{
+	struct mono now = clock_mono();
+	if (remote->has_sent_metadata && now.us - remote->last_metadata.us < METADATA_US)
+		return false;
+	remote->has_sent_metadata = true;
+	remote->last_metadata = now;
+	return true;
+}
+
+static void
+begin_pass(struct remote_write *remote)
+{
+	struct reader *reader = telemetry_reader_new(remote->sources);
+	remote->pass_begun = clock_mono();
+	remote->last_ms = next_timestamp_ms(remote);
+	struct push_pass_settings settings = {
+	    .protocol = push_sender_protocol(remote->sender),
+	    .external = &remote->external,
+	    .timestamp_ms = remote->last_ms,
+	    .group = remote->group + 1,
+	    .with_metadata = is_metadata_due(remote),
+	    .take = take,
+	    .ctx = remote,
+	};
+	remote->group += 2;
+	remote->pass = push_pass_new(&settings, &remote->ended, &reader);
+}
+
+/* Writes a slice. @return false when that was the last one */
+static bool
+step(struct remote_write *remote)
+{
+	if (push_pass_step(remote->pass))
+		return true;
+	push_pass_free(&remote->pass);
+	remote->stats.passes++;
+	remote->stats.last_pass_us = clock_mono().us - remote->pass_begun.us;
+	return false;
+}
+
+/* Once each time the loop comes round, after what came in meanwhile. */
+static void
+slice_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)events;
+	if (step(watcher->data))
+		ev_timer_start(loop, watcher);
+}
+
+static void
+interval_cb(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct remote_write *remote = watcher->data;
+	(void)events;
+	if (remote->pass) {
+		remote->stats.passes_skipped++;
+		return;
+	}
+	begin_pass(remote);
+	ev_timer_start(loop, &remote->slice);
+}
+
+/* ---- Life. ---- */
+
+static struct push_sender *
+make_sender(const struct options *options)
+{
+	return push_sender_new(&(struct push_sender_settings){
+	    .url = options->remote_url,
+	    .timeout_us = options->remote_timeout_ns / 1000,
+	    .headers = options->remote_headers.items,
+	    .header_count = options->remote_headers.count,
+	    .bearer_token_file = options->remote_bearer_token_file,
+	    .username = options->remote_username,
+	    .password_file = options->remote_password_file,
+	    .ca_file = options->remote_ca_file,
+	    .protocol = (enum push_protocol_choice)options->remote_protocol,
+	    .queue_bytes = options->remote_queue_bytes,
+	});
+}
+
+struct remote_write *
+remote_write_new(struct ev_loop *loop, const struct options *options,
+		 const struct telemetry_sources *sources, struct registry *registry)
+{
+	if (!*options->remote_url)
+		return NULL;
+	struct remote_write *remote = xcalloc(1, sizeof(*remote));
+	double interval_s = (double)options->remote_interval_ns / 1e9;
+	remote->loop = loop;
+	remote->sources = sources;
+	remote->registry = registry;
+	registry_on_series_end(registry, note_ended, remote);
+	for (size_t i = 0; i < options->remote_external_labels.count; i++)
+		CHECK(!add_label(&remote->external, options->remote_external_labels.items[i]));
+	remote->sender = make_sender(options);
+	remote->ended = push_ended_new();
+	remote->start_ms = remote->last_ms = clock_wall().us / 1000;
+	ev_timer_init(&remote->interval, interval_cb, interval_s, interval_s);
+	ev_timer_init(&remote->slice, slice_cb, 0, 0);
+	remote->interval.data = remote->slice.data = remote;
+	return remote;
+}
+
+int
+remote_write_start(struct remote_write *remote)
+{
+	if (!remote)
+		return 0;
+	ev_timer_start(remote->loop, &remote->interval);
+	return push_sender_start(remote->sender);
+}
+
+static void
+stop_timers(struct remote_write *remote)
+{
+	ev_timer_stop(remote->loop, &remote->interval);
+	ev_timer_stop(remote->loop, &remote->slice);
+}
+
+void
+remote_write_finish(struct remote_write *remote, int64_t deadline_us)
+{
+	if (!remote)
+		return;
+	stop_timers(remote);
+	/* One that is under way has old values of what it has been to. */
+	for (bool is_last = !remote->pass;; is_last = true) {
+		if (is_last)
+			begin_pass(remote);
+		while (step(remote)) {
+			if (clock_mono().us >= deadline_us)
+				return;
+		}
+		if (is_last)
+			return;
+	}
+}
+
+void
+remote_write_free(struct remote_write **slot, int64_t deadline_us)
+{
+	struct remote_write *remote = *slot;
+	*slot = NULL;
+	if (!remote)
+		return;
+	stop_timers(remote);
+	registry_on_series_end(remote->registry, NULL, NULL);
+	push_sender_stop(remote->sender, deadline_us);
+	push_pass_free(&remote->pass);
+	push_sender_free(&remote->sender);
+	push_ended_free(&remote->ended);
+	free(remote);
+}
+
+bool
+remote_write_get_stats(const struct remote_write *remote, struct remote_write_stats *out)
+{
+	if (!remote)
+		return false;
+	*out = remote->stats;
+	push_queue_stats(push_sender_queue(remote->sender), &out->push);
+	int64_t newest_ms = out->push.newest_sent_ms;
+	if (!newest_ms)
+		newest_ms = remote->start_ms;
+	out->lag_seconds = (double)(clock_wall().us / 1000 - newest_ms) / 1e3;
+	return true;
+}

@@ -1,0 +1,69 @@
+/*
+ * push/verdict - what an answer, or none, means for a request, and how long to wait after a
+ * failure. Rules: prometheus.io/docs/specs/prw, "Retries & Backoff" and, for 2.0, "Required Written
+ * Response Headers" and "Request Headers".
+ */
+#ifndef PUSH_VERDICT_H
+#define PUSH_VERDICT_H
+
+#include "base/check.h"
+#include "push/writer.h"
+
+#include <stdint.h>
+
+/* Which protocol is spoken. */
+enum push_protocol_choice {
+	PUSH_CHOICE_1,
+	PUSH_CHOICE_2,
+	PUSH_CHOICE_AUTO, /* 2.0 until a receiver turns out not to speak it, then 1.0 */
+};
+
+struct push_answer {
+	unsigned status;  /* 0 = none came, or not in time */
+	bool has_written; /* how many samples were written is in the answer... */
+	uint64_t written; /* ... this many */
+};
+
+enum push_verdict {
+	PUSH_SENT,
+	PUSH_REFUSED,   /* sending it again would change nothing */
+	PUSH_RETRY,     /* later it may go better */
+	PUSH_FALL_BACK, /* the receiver does not speak 2.0 */
+};
+
+/**
+ * @request   in which the request was
+ * @confirmed whether the receiver has taken a request of 2.0 before
+ */
+enum push_verdict push_judge(const struct push_answer *answer, enum push_protocol request,
+			     enum push_protocol_choice choice, bool confirmed);
+
+/** @return of a request that was sent or refused: how many of its samples the receiver has taken */
+size_t push_samples_taken(const struct push_answer *answer, enum push_verdict verdict,
+			  enum push_protocol request, size_t samples);
+
+/* Waits after failures: each time twice as long. */
+#define PUSH_BACKOFF_FIRST_US 100000
+#define PUSH_BACKOFF_MOST_US (30 * 1000000LL)
+/* A receiver may ask for a longer wait (Retry-After), but not for more than this. */
+#define PUSH_RETRY_AFTER_MOST_US (300 * 1000000LL)
+
+/* Zero-initialised. */
+struct push_backoff {
+	int64_t delay_us;
+	int64_t until_us; /* monotonic: before that nothing is sent */
+};
+
+/**
+ * After a failure. Requests that were under way together fail together, and count once.
+ *
+ * @now_us         monotonic
+ * @retry_after_us what the receiver asks for, 0 = nothing
+ * @random         any number: senders that failed together should not come back together
+ */
+void push_backoff_fail(struct push_backoff *backoff, int64_t now_us, int64_t retry_after_us,
+		       uint64_t random);
+/** After a success. */
+void push_backoff_succeed(struct push_backoff *backoff);
+
+#endif

@@ -1,0 +1,276 @@
+"""What the bridge sends to receivers of Prometheus's remote write: good ones, bad ones and real ones."""
+import re
+
+import pytest
+
+from bridge import PREFIX, await_condition, await_equal, observed, run_to_end
+from ports import free_port
+from receiver import V1, V2, Answer, Receiver, send_for_ever, stay_silent
+
+OFTEN = '--remote-write.interval=200ms'
+MAPPING = '''
+mappings:
+- match: latency
+  name: latency_seconds
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 0.2]}
+- match: size
+  name: size
+  observer_type: summary
+  summary_options: {quantiles: [{quantile: 0.5, error: 0.01}]}
+- match: short.*
+  name: short_$1
+  ttl: 1s
+'''
+
+
+@pytest.fixture
+def start_receiver():
+    receivers = []
+
+    def start(*arguments, **settings):
+        receivers.append(Receiver(*arguments, **settings))
+        return receivers[-1]
+
+    yield start
+    for receiver in receivers:
+        receiver.stop()
+
+
+def clients(newest):
+    return {name: value for name, value in newest.items()
+            if not name.startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))}
+
+
+def assert_accounts(scrape):
+    """Every sample that was written is sent, failed, dropped or in the queue."""
+    own = {name: scrape.own('remote_write_' + name)
+           for name in ('samples_total', 'samples_sent_total', 'samples_failed_total', 'queue_samples')}
+    dropped = scrape.own_sum('remote_write_samples_dropped_total')
+    assert own['samples_total'] == own['samples_sent_total'] + own['samples_failed_total'] + dropped + own['queue_samples']
+
+
+@pytest.mark.parametrize('protocol, version', [('1.0', V1), ('2.0', V2), ('auto', V2)])
+def test_everything_arrives(start_bridge, start_receiver, protocol, version):
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=' + protocol,
+                          '--remote-write.external-label=site=b', '--remote-write.external-label=queue=none',
+                          '--remote-write.header=X-Scope-OrgID: ab', mapping=MAPPING)
+    bridge.send_udp('jobs:7|c|#queue:a\nroom:21.5|g|#Zone:1,text:"x\\y"\nlatency:150|ms\nsize:4|h')
+    bridge.await_lines(4)
+    expected = {'jobs{queue="a",site="b"}': 7, 'room{Zone="1",queue="none",site="b",text=""x\\y""}': 21.5,
+                'size{quantile="0.5",queue="none",site="b"}': 4, 'size_sum{queue="none",site="b"}': 4,
+                'size_count{queue="none",site="b"}': 1,
+                **observed('latency_seconds', [0.15], [0.1, 0.2], {'queue': 'none', 'site': 'b'})}
+    await_equal(lambda: clients(receiver.newest()), expected)
+    assert receiver.newest()[PREFIX + 'samples_total{queue="none",site="b"}'] == 4
+    requests = list(receiver.requests)
+    assert {request.version for request in requests} == {version}
+    assert {request.headers['X-Scope-OrgID'] for request in requests} == {'ab'}
+    assert all(request.headers['User-Agent'].startswith('statsbridge/') for request in requests)
+    assert all(request.path == '/api/v1/write' for request in requests)
+    if version == V1:
+        metadata = {name: kind for request in requests for name, (kind, _) in request.metadata.items()}
+    else:
+        metadata = {re.sub(r'\{.*', '', sample.name): sample.metadata[0] for sample in receiver.taken()}
+    assert metadata[PREFIX + 'samples_total'] == 1 and metadata[PREFIX + 'series'] == 2
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_sent_total') > 0)
+    scrape = bridge.scrape()
+    assert_accounts(scrape)
+    assert scrape.own('remote_write_samples_failed_total') == 0
+    assert scrape.own('remote_write_lag_seconds') < 30
+    assert scrape.own('remote_write_last_success_timestamp_seconds') > 1e9
+
+
+def test_one_timestamp_in_a_pass(start_bridge, start_receiver):
+    """Also when a pass takes many requests: series are sent once, and time goes on."""
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    with bridge.connect_tcp() as out:
+        out.sendall(b''.join(b'many:%d|g|#i:%d\n' % (i, i) for i in range(10000)))
+    bridge.await_lines(10000)
+    expected = {'many{i="%d"}' % i: i for i in range(10000)}
+    await_equal(lambda: clients(receiver.newest()), expected)
+    bridge.stop()
+    assert max(len(request.samples) for request in receiver.requests) == 2000
+    last = {}
+    for sample in receiver.taken():
+        assert last.get(sample.name, 0) < sample.at, sample.name
+        last[sample.name] = sample.at
+    assert len({sample.at for sample in receiver.taken() if sample.name == 'many{i="5"}'}) > 1
+    assert {last[name] for name in expected} == {max(last.values())}
+
+
+def test_the_end_sends_what_came_last(start_bridge, start_receiver):
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, '--remote-write.interval=1h')
+    bridge.send_udp('jobs:7|c')
+    bridge.await_lines(1)
+    bridge.stop()
+    assert clients(receiver.newest()) == {'jobs': 7}
+
+
+def test_a_series_that_ends_is_told_of(start_bridge, start_receiver):
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, mapping=MAPPING)
+    bridge.send_udp('short.a:1|c\nlong:1|c')
+    await_equal(lambda: clients(receiver.newest()), {'short_a': None, 'long': 1})
+    bridge.send_udp('short.a:5|c')
+    await_condition(lambda: [sample.value for sample in receiver.taken() if sample.name == 'short_a'][-1] == 5)
+    bridge.stop()
+    values = [(sample.at, sample.value) for sample in receiver.taken() if sample.name == 'short_a']
+    assert len({at for at, _ in values}) == len(values)
+    assert 1 <= [value for _, value in sorted(values)].count(None) <= 2
+
+
+@pytest.mark.parametrize('failure', [Answer(500, body=b'later'), Answer(429, {'Retry-After': '1'}), Answer(503),
+                                     Answer(behave=lambda handler: None, status=0),
+                                     Answer(behave=lambda handler: handler.wfile.write(b'what?\r\n\r\n'), status=0)])
+def test_what_fails_for_now_is_sent_again(start_bridge, start_receiver, failure):
+    receiver = start_receiver(lambda request: failure if len(receiver.requests) < 3 else Answer())
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    bridge.send_udp('jobs:7|c')
+    bridge.await_lines(1)
+    await_condition(lambda: receiver.newest().get('jobs') == 7)
+    bridge.stop()
+    first = [sorted((sample.name, sample.at) for sample in request.samples) for request in receiver.requests]
+    assert [request.status for request in receiver.requests][:4] == [failure.status] * 3 + [204]
+    assert first[0] == first[1] == first[2] == first[3]
+    assert 'remote write works again' in bridge.stderr()
+
+
+@pytest.mark.parametrize('status', [400, 404, 302])
+def test_what_is_refused_is_not_sent_again(start_bridge, start_receiver, status):
+    elsewhere = start_receiver()
+    receiver = start_receiver(lambda request: Answer(status, {'Location': elsewhere.url}, b'out of order sample'))
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    await_condition(lambda: len(receiver.requests) > 3)
+    scrape = bridge.scrape()
+    assert_accounts(scrape)
+    assert scrape.own('remote_write_samples_failed_total') > 0
+    assert scrape.own('remote_write_samples_sent_total') == scrape.own('remote_write_samples_retried_total') == 0
+    bridge.stop()
+    stamps = [min(sample.at for sample in request.samples) for request in receiver.requests]
+    assert len(set(stamps)) == len(stamps)
+    assert not elsewhere.requests
+    assert 'out of order sample' in bridge.stderr()
+
+
+def test_a_full_queue_drops_the_oldest(start_bridge, start_receiver):
+    """Its limit is the least there may be; ids make series that no compression makes small."""
+    receiver = start_receiver(lambda request: Answer(503) if is_down else Answer())
+    is_down = True
+    bridge = start_bridge('--remote-write.url=' + receiver.url, '--remote-write.interval=100ms',
+                          '--remote-write.queue-bytes=4194304')
+    with bridge.connect_tcp() as out:
+        for i in range(5000):
+            out.sendall(b'many:1|g|#i:%032x\n' % (pow(3, i + 1, 2 ** 127 - 1)))
+    bridge.await_lines(5000)
+    dropped = await_condition(lambda: bridge.scrape().own('remote_write_samples_dropped_total', reason='queue_full'))
+    is_down = False
+    await_condition(lambda: bridge.scrape().own('remote_write_lag_seconds') < 2)
+    scrape = bridge.scrape()
+    assert scrape.own('remote_write_queue_bytes') <= 4194304
+    assert_accounts(scrape)
+    bridge.stop()
+    counted = scrape.own('remote_write_samples_dropped_total', reason='queue_full')
+    assert counted >= dropped
+    stamps = [sample.at for sample in receiver.taken() if sample.name.startswith(PREFIX + 'samples_total')]
+    assert stamps == sorted(set(stamps))
+
+
+@pytest.mark.parametrize('old', [Answer(415), Answer(400), Answer(204, written=False)])
+def test_falls_back(start_bridge, start_receiver, old):
+    """To 1.0; the pass in which that turned out is counted as dropped."""
+    receiver = start_receiver(lambda request: old if request.version == V2 else Answer())
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=auto')
+    bridge.send_udp('jobs:7|c')
+    await_condition(lambda: any(request.version == V1 for request in receiver.requests))
+    await_condition(lambda: receiver.newest().get('jobs') == 7)
+    scrape = bridge.scrape()
+    assert_accounts(scrape)
+    assert scrape.own('remote_write_samples_dropped_total', reason='protocol') > 0
+    assert scrape.own('remote_write_samples_failed_total') == 0
+    bridge.stop()
+    versions = [request.version for request in receiver.requests]
+    assert versions == sorted(versions, reverse=True) and versions.count(V2) <= 4
+
+
+def test_samples_that_a_receiver_of_2_0_did_not_write(start_bridge, start_receiver):
+    receiver = start_receiver(lambda request: Answer(
+        204, {'x-prometheus-remote-write-samples-written': '3'}, written=3))
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=2.0')
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_sent_total') >= 6)
+    scrape = bridge.scrape()
+    assert scrape.own('remote_write_samples_failed_total') > scrape.own('remote_write_samples_sent_total')
+    assert_accounts(scrape)
+
+
+ENDLESS = b'HTTP/1.1 %s\r\nContent-Type: text/plain\r\n\r\n'
+
+
+@pytest.mark.parametrize('behave, is_taken', [
+    (stay_silent, False),
+    (send_for_ever(b'x', b'HTTP/1.1 ', pause=0.05), False),
+    (send_for_ever(b'X-Filler: %s\r\n' % (b'y' * 4000), b'HTTP/1.1 500 No\r\n'), False),
+    (send_for_ever(b'HTTP/1.1 100 Continue\r\n\r\n'), False),
+    (send_for_ever(b'z' * 65536, ENDLESS % b'500 No'), False),
+    (send_for_ever(b'z' * 65536, ENDLESS % b'200 OK'), True),
+    (send_for_ever(b'z', ENDLESS % b'200 OK', pause=0.05), True),
+], ids=['silent', 'slow head', 'endless head', 'endless 100', 'endless body', 'endless body of 200', 'slow body of 200'])
+def test_hostile_receivers(start_bridge, start_receiver, behave, is_taken):
+    """The timeout holds, memory is bounded, and all else goes on. The status that came decides."""
+    receiver = start_receiver(lambda request: Answer(behave=behave, status=0))
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.timeout=1s')
+    bridge.send_udp('jobs:7|c')
+    before = bridge.await_lines(1)
+    counter = 'remote_write_samples_' + ('sent_total' if is_taken else 'retried_total')
+    await_condition(lambda: bridge.scrape().own(counter) > 0)
+    await_condition(lambda: len(receiver.requests) > 5)
+    scrape = bridge.scrape()
+    assert_accounts(scrape)
+    assert scrape.own('remote_write_samples_sent_total') == 0 or is_taken
+    grown = scrape.series['process_resident_memory_bytes'] - before.series['process_resident_memory_bytes']
+    assert grown < 64 << 20
+
+
+def test_nobody_there(start_bridge):
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/' % free_port(), OFTEN)
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
+    assert_accounts(bridge.scrape())
+
+
+def test_secrets(start_bridge, start_receiver, tmp_path):
+    receiver = start_receiver()
+    secret = tmp_path / 'secret'
+    secret.write_text('first\n')
+    start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.bearer-token-file=%s' % secret)
+    await_condition(lambda: receiver.requests)
+    assert receiver.requests[0].headers['Authorization'] == 'Bearer first'
+    secret.write_text('second')
+    await_condition(lambda: receiver.requests[-1].headers['Authorization'] == 'Bearer second')
+
+    receiver = start_receiver()
+    start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.username=me',
+                 '--remote-write.password-file=%s' % secret)
+    await_condition(lambda: receiver.requests)
+    assert receiver.requests[0].headers['Authorization'] == 'Basic bWU6c2Vjb25k'
+
+
+@pytest.mark.parametrize('flags, reason', [
+    (['--remote-write.url=ftp://x/'], 'http or https'),
+    (['--remote-write.url=nothing'], 'http or https'),
+    (['--remote-write.url=http://me:you@x/'], 'without user'),
+    (['--remote-write.external-label=x'], 'name=value'),
+    (['--remote-write.external-label=a-b=1'], 'name that is not made of'),
+    (['--remote-write.external-label=__name__=1'], 'keeps for itself'),
+    (['--remote-write.external-label=a=1', '--remote-write.external-label=a=2'], 'given before'),
+    (['--remote-write.header=X'], 'Name: value'),
+    (['--remote-write.header=Content-encoding: gzip'], 'sets itself'),
+    (['--remote-write.header=Authorization: Bearer x'], 'bearer-token-file'),
+    (['--remote-write.bearer-token-file=/nowhere'], 'No such file'),
+    (['--remote-write.password-file=/etc/hostname'], 'username'),
+])
+def test_flags_that_cannot_be_meant(flags, reason):
+    done = run_to_end('--check-config', *flags)
+    assert done.returncode == 1 and reason in done.stderr, done.stderr

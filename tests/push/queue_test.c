@@ -1,0 +1,158 @@
+#include "test.h"
+
+#include "base/alloc.h"
+#include "push/queue.h"
+
+#include <snappy-c.h>
+#include <stdlib.h>
+
+#define LIMIT 4096
+
+/* Bytes that no compression makes fewer, so that the queue's size can be foreseen. */
+static struct span
+noise(size_t len)
+{
+	static char bytes[LIMIT];
+	uint32_t state = 1;
+	for (size_t i = 0; i < len; i++) {
+		state = state * 1664525 + 1013904223;
+		bytes[i] = (char)(state >> 24);
+	}
+	return span_of(bytes, len);
+}
+
+static void
+add(struct push_queue *queue, uint64_t group, size_t samples, size_t len)
+{
+	struct push_message message = {.protocol = group % 2 ? PUSH_PROTOCOL_2 : PUSH_PROTOCOL_1,
+				       .bytes = noise(len),
+				       .samples = samples,
+				       .timestamp_ms = (int64_t)group};
+	push_queue_add(queue, group, &message);
+}
+
+static struct push_stats
+stats_of(struct push_queue *queue)
+{
+	struct push_stats stats;
+	push_queue_stats(queue, &stats);
+	uint64_t dropped = 0;
+	for (unsigned i = 0; i < PUSH_DROPS; i++)
+		dropped += stats.dropped[i];
+	assert_int_equal(stats.samples,
+			 stats.sent + stats.refused + dropped + stats.queued_samples);
+	return stats;
+}
+
+static void
+test_queue__a_body_is_what_was_added(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	char content[1000];
+	size_t len = sizeof(content);
+	add(queue, 4, 3, len);
+	struct push_request *request = push_queue_take(queue);
+	assert_int_equal(snappy_uncompress(request->body, request->len, content, &len), SNAPPY_OK);
+	assert_true(span_equal(span_of(content, len), noise(sizeof(content))));
+	assert_int_equal(request->samples, 3);
+	assert_int_equal(request->timestamp_ms, 4);
+	push_queue_settle(queue, &request, 2);
+	assert_null(request);
+	struct push_stats stats = stats_of(queue);
+	assert_int_equal(stats.sent, 2);
+	assert_int_equal(stats.refused, 1);
+	assert_int_equal(stats.newest_sent_ms, 4);
+	assert_int_equal(stats.queued_bytes, 0);
+	push_queue_free(&queue);
+}
+
+static void
+test_queue__a_group_at_a_time(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	add(queue, 1, 1, 10);
+	add(queue, 1, 2, 10);
+	add(queue, 2, 4, 10);
+	struct push_request *first = push_queue_take(queue), *second = push_queue_take(queue);
+	assert_int_equal(first->samples, 1);
+	assert_int_equal(second->samples, 2);
+	assert_null(push_queue_take(queue));
+	/* What comes back comes first, in the order there was. */
+	push_queue_return(queue, &second);
+	push_queue_return(queue, &first);
+	first = push_queue_take(queue);
+	assert_int_equal(first->samples, 1);
+	push_queue_settle(queue, &first, 1);
+	second = push_queue_take(queue);
+	assert_int_equal(second->samples, 2);
+	assert_null(push_queue_take(queue));
+	push_queue_settle(queue, &second, 2);
+	first = push_queue_take(queue);
+	assert_int_equal(first->samples, 4);
+	assert_false(push_queue_is_empty(queue));
+	push_queue_settle(queue, &first, 0);
+	assert_true(push_queue_is_empty(queue));
+	assert_int_equal(stats_of(queue).retried, 3);
+	assert_int_equal(stats_of(queue).requests, 5);
+	push_queue_free(&queue);
+}
+
+static void
+test_queue__drops_the_oldest(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	add(queue, 1, 1, 1500);
+	struct push_request *sending = push_queue_take(queue);
+	add(queue, 1, 2, 1000);
+	add(queue, 1, 4, 1000);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_QUEUE_FULL], 0);
+	add(queue, 1, 8, 1000);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_QUEUE_FULL], 2);
+	/* One for which there is no room beside what is being sent. */
+	add(queue, 1, 16, 3000);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_QUEUE_FULL], 2 + 4 + 8 + 16);
+	/* What is being sent may come back, and is then the oldest. */
+	push_queue_return(queue, &sending);
+	add(queue, 1, 32, 3000);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_QUEUE_FULL], 1 + 2 + 4 + 8 + 16);
+	assert_int_equal(stats_of(queue).queued_samples, 32);
+	assert_in_range(stats_of(queue).queued_bytes, 3000, LIMIT);
+	push_queue_drop_all(queue);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_SHUTDOWN], 32);
+	push_queue_free(&queue);
+}
+
+static void
+test_queue__drops_a_protocol(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	for (uint64_t group = 1; group <= 5; group++)
+		add(queue, group, (size_t)1 << group, 10);
+	struct push_request *sending = push_queue_take(queue);
+	push_queue_drop_protocol(queue, PUSH_PROTOCOL_2);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_PROTOCOL], 8 + 32);
+	push_queue_drop(queue, &sending, PUSH_DROP_PROTOCOL);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_PROTOCOL], 2 + 8 + 32);
+	sending = push_queue_take(queue);
+	assert_int_equal(sending->samples, 4);
+	push_queue_settle(queue, &sending, 4);
+	push_queue_count_drop(queue, PUSH_DROP_ENDED_LIMIT, 5);
+	assert_int_equal(stats_of(queue).queued_samples, 16);
+	push_queue_free(&queue);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_queue__a_body_is_what_was_added),
+	    cmocka_unit_test(test_queue__a_group_at_a_time),
+	    cmocka_unit_test(test_queue__drops_the_oldest),
+	    cmocka_unit_test(test_queue__drops_a_protocol),
+	};
+	return cmocka_run_group_tests_name("push/queue", tests, NULL, NULL);
+}
