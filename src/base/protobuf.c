@@ -1,5 +1,6 @@
 #include "base/protobuf.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* 64 bits, seven in each byte. */
@@ -7,14 +8,27 @@
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_LENGTH = 2 };
 
-static size_t
-write_varint(unsigned char *to, uint64_t value)
+/* Both write at `to` and @return what comes behind; there is room for VARINT_MAX bytes. */
+static inline char *
+put_varint(char *to, uint64_t value)
 {
-	size_t len = 0;
 	for (; value >= 0x80; value >>= 7)
-		to[len++] = (unsigned char)(value | 0x80);
-	to[len++] = (unsigned char)value;
-	return len;
+		*to++ = (char)(unsigned char)(value | 0x80);
+	*to++ = (char)value;
+	return to;
+}
+
+static inline char *
+put_key(char *to, uint32_t field, enum wire_type type)
+{
+	return put_varint(to, (uint64_t)field << 3 | type);
+}
+
+/* Ends what was written up to `to`, behind a buf_reserve(). */
+static inline void
+written(struct buf *buf, const char *to)
+{
+	buf->len = (size_t)(to - buf->ptr);
 }
 
 void
@@ -22,13 +36,7 @@ protobuf_add_length(struct buf *buf, uint64_t length)
 {
 	char *to = buf_reserve(buf, VARINT_MAX);
 	if (to)
-		buf->len += write_varint((unsigned char *)to, length);
-}
-
-static void
-add_key(struct buf *buf, uint32_t field, enum wire_type type)
-{
-	protobuf_add_length(buf, (uint64_t)field << 3 | type);
+		written(buf, put_varint(to, length));
 }
 
 static uint64_t
@@ -40,8 +48,9 @@ zigzag(int64_t value)
 void
 protobuf_add_uint(struct buf *buf, uint32_t field, uint64_t value)
 {
-	add_key(buf, field, WIRE_VARINT);
-	protobuf_add_length(buf, value);
+	char *to = buf_reserve(buf, 2 * VARINT_MAX);
+	if (to)
+		written(buf, put_varint(put_key(to, field, WIRE_VARINT), value));
 }
 
 void
@@ -50,40 +59,62 @@ protobuf_add_sint(struct buf *buf, uint32_t field, int64_t value)
 	protobuf_add_uint(buf, field, zigzag(value));
 }
 
+static inline char *
+put_double(char *to, double value)
+{
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof(bits));
+	bits = htole64(bits);
+	memcpy(to, &bits, sizeof(bits));
+	return to + sizeof(bits);
+}
+
 void
 protobuf_add_double(struct buf *buf, uint32_t field, double value)
 {
-	add_key(buf, field, WIRE_FIXED64);
-	protobuf_add_packed_double(buf, value);
+	char *to = buf_reserve(buf, VARINT_MAX + sizeof(value));
+	if (to)
+		written(buf, put_double(put_key(to, field, WIRE_FIXED64), value));
 }
 
 void
 protobuf_add_bytes(struct buf *buf, uint32_t field, struct span bytes)
 {
-	add_key(buf, field, WIRE_LENGTH);
-	protobuf_add_length(buf, bytes.len);
-	buf_add_span(buf, bytes);
+	char *to = buf_reserve(buf, 2 * VARINT_MAX + bytes.len);
+	if (!to)
+		return;
+	to = put_varint(put_key(to, field, WIRE_LENGTH), bytes.len);
+	if (bytes.len)
+		memcpy(to, bytes.ptr, bytes.len);
+	written(buf, to + bytes.len);
 }
 
+/* One byte for the length is enough for a short message. */
 size_t
 protobuf_begin_delimited(struct buf *buf)
 {
-	buf_add_byte(buf, 0); /* enough for the length of a short message */
+	buf_add_byte(buf, 0);
 	return buf->len;
 }
 
 size_t
 protobuf_begin(struct buf *buf, uint32_t field)
 {
-	add_key(buf, field, WIRE_LENGTH);
-	return protobuf_begin_delimited(buf);
+	char *to = buf_reserve(buf, VARINT_MAX + 1);
+	if (to) {
+		to = put_key(to, field, WIRE_LENGTH);
+		*to++ = 0;
+		written(buf, to);
+	}
+	return buf->len;
 }
 
 void
 protobuf_end(struct buf *buf, size_t begun)
 {
-	unsigned char length[VARINT_MAX];
-	size_t len = buf->len - begun, len_bytes = write_varint(length, len);
+	char length[VARINT_MAX];
+	size_t len = buf->len - begun;
+	size_t len_bytes = (size_t)(put_varint(length, len) - length);
 	/* What has met its cap holds nothing that could be ended. */
 	if (!buf_reserve(buf, len_bytes))
 		return;
@@ -103,10 +134,7 @@ protobuf_add_packed_sint(struct buf *buf, int64_t value)
 void
 protobuf_add_packed_double(struct buf *buf, double value)
 {
-	uint64_t bits;
-	unsigned char bytes[sizeof(bits)];
-	memcpy(&bits, &value, sizeof(bits));
-	for (unsigned i = 0; i < sizeof(bits); i++)
-		bytes[i] = (unsigned char)(bits >> (8 * i));
-	buf_add(buf, (const char *)bytes, sizeof(bytes));
+	char *to = buf_reserve(buf, sizeof(value));
+	if (to)
+		written(buf, put_double(to, value));
 }

@@ -46,6 +46,20 @@ label_text_format(const struct labels *labels, struct buf *out)
 	out->len += (size_t)(to - start);
 }
 
+/* The quote that ends a value: the first behind an even number of backslashes. */
+static const char *
+find_end(const char *value, const char *text_end)
+{
+	for (const char *at = value;; at++) {
+		at = memchr(at, '"', (size_t)(text_end - at));
+		const char *before = at;
+		while (before > value && before[-1] == '\\')
+			before--;
+		if ((at - before) % 2 == 0)
+			return at;
+	}
+}
+
 bool
 label_text_next(struct span *text, struct span *name, struct span *value)
 {
@@ -53,11 +67,9 @@ label_text_next(struct span *text, struct span *name, struct span *value)
 		return false;
 	const char *equals = span_find(*text, '=');
 	*name = span_of(text->ptr, (size_t)(equals - text->ptr));
-	size_t start = name->len + 2, end = start;
-	while (text->ptr[end] != '"')
-		end += text->ptr[end] == '\\' ? 2 : 1;
-	*value = span_of(text->ptr + start, end - start);
-	size_t used = end + 1;
+	const char *start = equals + 2, *end = find_end(start, text->ptr + text->len);
+	*value = span_of(start, (size_t)(end - start));
+	size_t used = (size_t)(end + 1 - text->ptr);
 	*text = span_from(*text, used < text->len ? used + 1 : used);
 	return true;
 }

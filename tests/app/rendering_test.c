@@ -323,6 +323,14 @@ test_join__other_kind(void **state)
 	assert_joinable(world, plain, false);
 	assert_joinable(world, packed, true);
 	client_leave(&first);
+	client_begin(world, plain, &first);
+	for (unsigned format = 0; format < EXPOSITION_FORMATS; format++) {
+		struct rendering_kind kind = {(enum exposition_format)format, false, false};
+		assert_joinable(world, kind, format == EXPOSITION_TEXT_0_0_4);
+		kind.has_dots = true;
+		assert_joinable(world, kind, false);
+	}
+	client_leave(&first);
 	world_free(world);
 }
 
