@@ -37,9 +37,10 @@ RUN := $(if $(findstring thread,$(SAN)),setarch -R)
 # The architecture: what each folder may include and link. Data flows from left to right in
 # net -> statsd -> mapping -> metrics <- exposition <- http; only app knows more than one stage.
 # What is served at /sd is no metric and stands apart, in targets; push is another way out.
-DIRS            := base yaml model net statsd mapping metrics exposition push targets http app
+DIRS            := base yaml tls model net statsd mapping metrics exposition push targets http app
 USES_base       :=
 USES_yaml       := base
+USES_tls        := base
 USES_model      := base
 USES_net        := base
 USES_statsd     := model base
@@ -48,11 +49,12 @@ USES_metrics    := model base
 USES_exposition := metrics model base
 USES_push       := metrics model base
 USES_targets    := model base
-USES_http       := base
-USES_app        := http targets push exposition metrics mapping statsd net yaml model base
+USES_http       := tls base
+USES_app        := http targets push exposition metrics mapping statsd net tls yaml model base
 
 # Each library is fenced into the folders that name it here.
 LIBS_base       := -lm
+LIBS_tls        := -lgnutls
 LIBS_net        := -lev
 LIBS_yaml       := -lyaml
 LIBS_mapping    := -lpcre2-8

@@ -16,7 +16,8 @@
  *	exposition/	the text that Prometheus reads, negotiation, gzip
  *	push/		remote write: the same families and series, sent to a receiver
  *	targets/	what Prometheus is to scrape besides: documents, groups, the state file
- *	http/		the HTTP server
+ *	tls/		certificates and what connections do with them
+	http/		the HTTP server
  *	app/		joins the stages:
  *	  options	  the command line
  *	  bridge	  what all threads share
@@ -29,7 +30,8 @@
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
 	  inherited, notify  systemd: sockets that it hands over, and what it wants to hear
- *	  daemon, routes  the control thread: HTTP, signals, reload, expiry
+ *	  web_config, secure_file  TLS and headers, read again when their files change
+	  daemon, routes  the control thread: HTTP, signals, reload, expiry
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together
  *	  target_api, target_store, token  what clients register, its file, and who may

@@ -46,17 +46,6 @@ static const struct target_limits target_limits = {
 /* ---- The mapping files. ---- */
 
 static void
-log_diag(const char *what, const struct diag *diag)
-{
-	for (size_t i = 0; i < diag->count; i++) {
-		if (diag->messages[i].is_error)
-			log_error(what, LOG_TEXT("error", diag->messages[i].text));
-		else
-			log_warn(what, LOG_TEXT("warning", diag->messages[i].text));
-	}
-}
-
-static void
 log_loaded(const struct daemon *daemon, const char *what)
 {
 	const struct mapper *mapper = atomic_load(&daemon->bridge->mapper);
@@ -91,16 +80,12 @@ daemon_is_healthy(const struct daemon *daemon)
 	return is_healthy;
 }
 
-bool
-daemon_reload(struct daemon *daemon, struct diag *diag)
+static bool
+reload_mapping(struct daemon *daemon, struct diag *diag)
 {
-	if (!daemon->options->mapping_config.count) {
-		log_warn("nothing to reload: no --statsd.mapping-config was given");
-		return true;
-	}
-	notify_reloading(&daemon->notify);
+	size_t first = diag->count;
 	bool ok = bridge_reload(daemon->bridge, diag);
-	log_diag("mapping", diag);
+	diag_log_from("mapping", diag, first);
 	daemon->counters.last_reload_ok = ok;
 	if (ok) {
 		daemon->counters.reloads_ok++;
@@ -111,7 +96,22 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 		daemon->counters.reloads_failed++;
 		log_error("mapping not reloaded; the old rules stay in force");
 	}
-	tell_ready(daemon, ok ? "" : "; the mapping files in place are wrong and not in force");
+	return ok;
+}
+
+bool
+daemon_reload(struct daemon *daemon, struct diag *diag)
+{
+	const struct options *options = daemon->options;
+	bool has_secure = *options->web_config_file;
+	if (!options->mapping_config.count && !has_secure)
+		log_warn("nothing to reload: no --statsd.mapping-config was given");
+	notify_reloading(&daemon->notify);
+	bool ok = secure_file_reload(&daemon->web_file, diag);
+	diag_log("web configuration", diag);
+	if (options->mapping_config.count)
+		ok &= reload_mapping(daemon, diag);
+	tell_ready(daemon, ok ? "" : "; the files in place are wrong and not in force");
 	return ok;
 }
 
@@ -164,6 +164,7 @@ second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	if (bridge_collect(daemon->bridge))
 		start_grace(daemon);
 	listeners_poll_drops(&daemon->listeners);
+	secure_file_poll(&daemon->web_file);
 }
 
 static void
@@ -278,7 +279,7 @@ make_bridge(struct daemon *daemon)
 		.openmetrics = options->web_openmetrics,
 	    },
 	    &diag);
-	log_diag("mapping", &diag);
+	diag_log("mapping", &diag);
 	diag_fini(&diag);
 	if (daemon->bridge && options->mapping_config.count)
 		log_loaded(daemon, "mapping loaded");
@@ -312,7 +313,7 @@ open_targets(struct daemon *daemon)
 	const char *path = daemon->options->sd_state_file;
 	struct diag diag = DIAG_INIT;
 	daemon->targets = target_store_new(daemon->loop, path, &target_limits, &diag);
-	log_diag("scrape targets", &diag);
+	diag_log("scrape targets", &diag);
 	diag_fini(&diag);
 	if (!daemon->targets)
 		return false;
@@ -324,12 +325,40 @@ open_targets(struct daemon *daemon)
 	return true;
 }
 
+static void
+apply_web_config(void *ctx)
+{
+	struct daemon *daemon = ctx;
+	const struct web_config *config = &daemon->web_file.config;
+	http_server_set_headers(daemon->http, config->headers, config->header_count);
+}
+
+/* Also what --check-config wants to know. */
+static bool
+open_secure_files(struct daemon *daemon)
+{
+	struct diag diag = DIAG_INIT;
+	daemon->web_file = (struct secure_file){.name = "web",
+						.path = daemon->options->web_config_file,
+						.use = WEB_CONFIG_HTTP,
+						.changed = apply_web_config,
+						.ctx = daemon};
+	bool ok = secure_file_open(&daemon->web_file, &diag);
+	diag_log("web configuration", &diag);
+	diag_fini(&diag);
+	return ok;
+}
+
 static bool
 open_http(struct daemon *daemon)
 {
 	daemon_set_routes(daemon);
-	daemon->http = http_server_new(daemon->loop, daemon->routes, daemon, &http_limits);
-	return daemon->http && listeners_open_web(&daemon->listeners, daemon->options,
+	daemon->http = http_server_new(daemon->loop, daemon->routes, daemon, &http_limits,
+				       daemon->web_file.tls);
+	if (!daemon->http)
+		return false;
+	apply_web_config(daemon);
+	return listeners_open_web(&daemon->listeners, daemon->options,
 						  &daemon->inherited, daemon->http);
 }
 
@@ -434,6 +463,7 @@ start(struct daemon *daemon)
 	    .listeners = &daemon->listeners,
 	    .streams = daemon->streams,
 	    .http = http_server_stats(daemon->http),
+	    .secure_files = {&daemon->web_file},
 	    .control = &daemon->counters,
 	    .targets = &daemon->target_api,
 	    .remote_write = daemon->remote_write,
@@ -481,6 +511,7 @@ daemon_fini(struct daemon *daemon)
 	listeners_fini(&daemon->listeners);
 	inherited_fini(&daemon->inherited);
 	notify_fini(&daemon->notify);
+	secure_file_fini(&daemon->web_file);
 	stream_limit_free(&daemon->streams);
 	bridge_free(&daemon->bridge);
 	telemetry_names_fini(&daemon->names);
@@ -535,7 +566,7 @@ check_targets(const struct options *options)
 		ok &= set != NULL;
 		target_set_unref(&set);
 	}
-	log_diag("scrape targets", &diag);
+	diag_log("scrape targets", &diag);
 	diag_fini(&diag);
 	return ok;
 }
@@ -553,7 +584,7 @@ check_remote_write(const struct options *options)
 {
 	struct diag diag = DIAG_INIT;
 	bool ok = remote_write_check(options, &diag);
-	log_diag("remote write", &diag);
+	diag_log("remote write", &diag);
 	diag_fini(&diag);
 	return ok;
 }
@@ -577,7 +608,7 @@ daemon_run(const struct options *options)
 	warn_of_mode("--web.unixsocket-mode", options->web_unixsocket_mode,
 		     options->web_unixsocket_mode_text);
 	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) &&
-		  check_remote_write(options) && make_bridge(&daemon) &&
+		  check_remote_write(options) && open_secure_files(&daemon) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);

@@ -11,6 +11,7 @@
 #include "app/options.h"
 #include "app/remote_write.h"
 #include "app/rendering.h"
+#include "app/secure_file.h"
 #include "app/target_api.h"
 #include "app/telemetry.h"
 #include "app/worker.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct inherited inherited;
 	struct listeners listeners;
 	struct notify notify;
+	struct secure_file web_file;
 
 	struct ev_loop *loop;
 	struct http_route routes[ROUTES_MAX];
@@ -52,9 +54,10 @@ struct daemon {
 void daemon_set_routes(struct daemon *daemon);
 
 /**
- * Reads the mapping files again. @diag gets what is wrong with them
+ * Reads all files of the configuration again. @diag gets what is wrong with them
  *
- * @return whether the new rules are in force
+ * @return whether all that they say is in force; of mapping rules and of each other file, what was
+ *         in force stays where the new one is wrong
  */
 bool daemon_reload(struct daemon *daemon, struct diag *diag);
 

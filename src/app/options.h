@@ -55,6 +55,7 @@ struct options {
 	struct option_list listen_web; /* never empty; see address_unix_path() */
 	int web_unixsocket_mode;       /* as unixsocket_mode */
 	bool web_systemd_socket;
+	const char *web_config_file; /* path, "" = none */
 	const char *web_telemetry_path;
 	bool web_enable_lifecycle;
 	bool web_process_metrics;

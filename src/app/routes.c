@@ -91,7 +91,7 @@ serve_reload(void *ctx, const struct http_request *request, struct http_reply *r
 	} else {
 		reply->status = 500;
 		buf_add_text(&reply->body,
-			     "The mapping was not reloaded; the old rules stay in force.\n");
+			     "Not reloaded; what is wrong stays as it was in force before.\n");
 		for (size_t i = 0; i < diag.count; i++)
 			buf_printf(&reply->body, "%s%s\n",
 				   diag.messages[i].is_error ? "" : "warning: ",

@@ -439,9 +439,42 @@ add_configuration(struct gathering *g)
 	add_limited_labels(g);
 }
 
+/* @outcome NULL = no such label */
+static void
+add_of_file(struct gathering *g, const struct secure_file *file, const char *outcome, double value)
+{
+	struct labels *labels = xcalloc(1, sizeof(*labels));
+	CHECK(labels_set(labels, SPAN("file"), span_text(file->name)));
+	CHECK(!outcome || labels_set(labels, SPAN("outcome"), span_text(outcome)));
+	family_list_add(g->list, labels, value);
+	free(labels);
+}
+
+static void
+add_secure_files(struct gathering *g, enum own_metric id)
+{
+	begin(g, id);
+	for (size_t i = 0; i < sizeof(g->from->secure_files) / sizeof(g->from->secure_files[0]); i++) {
+		const struct secure_file *file = g->from->secure_files[i];
+		if (!file || !*file->path)
+			continue;
+		if (id == OWN_WEB_RELOADS && file->reloads_ok)
+			add_of_file(g, file, "success", (double)file->reloads_ok);
+		if (id == OWN_WEB_RELOADS && file->reloads_failed)
+			add_of_file(g, file, "failure", (double)file->reloads_failed);
+		if (id == OWN_WEB_RELOAD_OK)
+			add_of_file(g, file, NULL, file->is_good);
+		if (id == OWN_CERTIFICATE_EXPIRY && file->tls)
+			add_of_file(g, file, NULL, (double)tls_source_expiry(file->tls));
+	}
+}
+
 static void
 add_web(struct gathering *g)
 {
+	add_secure_files(g, OWN_WEB_RELOADS);
+	add_secure_files(g, OWN_WEB_RELOAD_OK);
+	add_secure_files(g, OWN_CERTIFICATE_EXPIRY);
 	const struct http_stats *http = g->from->http;
 	const struct control_counters *control = g->from->control;
 	add(g, OWN_HTTP_CONNECTIONS, (double)atomic_load(&http->connections));
@@ -450,6 +483,7 @@ add_web(struct gathering *g)
 	add(g, OWN_HTTP_EVICTED, (double)atomic_load(&http->evicted));
 	add(g, OWN_HTTP_INCOMPLETE, (double)atomic_load(&http->incomplete));
 	add(g, OWN_HTTP_DEADLINES, (double)atomic_load(&http->deadlines));
+	add(g, OWN_HTTP_TLS_FAILURES, (double)atomic_load(&http->tls_failures));
 	begin(g, OWN_HTTP_RESPONSES);
 	static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
 	for (unsigned i = 2; i < 6; i++)

@@ -7,6 +7,7 @@
 #include "app/bridge.h"
 #include "app/listeners.h"
 #include "app/remote_write.h"
+#include "app/secure_file.h"
 #include "app/target_api.h"
 #include "app/worker.h"
 #include "http/server.h"
@@ -31,6 +32,7 @@ struct telemetry_sources {
 	struct listeners *listeners; /* drop counts are refreshed */
 	const struct stream_limit *streams;
 	const struct http_stats *http;
+	struct secure_file *secure_files[2]; /* NULL, or without a path = none */
 	const struct control_counters *control;
 	const struct target_api *targets;
 	const struct remote_write *remote_write; /* NULL = off */

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/log.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -57,4 +58,21 @@ diag_fini(struct diag *diag)
 		free(diag->messages[i].text);
 	free(diag->messages);
 	*diag = DIAG_INIT;
+}
+
+void
+diag_log_from(const char *what, const struct diag *diag, size_t first)
+{
+	for (size_t i = first; i < diag->count; i++) {
+		if (diag->messages[i].is_error)
+			log_error(what, LOG_TEXT("error", diag->messages[i].text));
+		else
+			log_warn(what, LOG_TEXT("warning", diag->messages[i].text));
+	}
+}
+
+void
+diag_log(const char *what, const struct diag *diag)
+{
+	diag_log_from(what, diag, 0);
 }

@@ -39,6 +39,10 @@ void diag_error(struct diag *diag, struct diag_place at, const char *key, const 
     PRINTF_LIKE(4, 5);
 void diag_warn(struct diag *diag, struct diag_place at, const char *key, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/** Logs each message from the `first` on. @what they are about, constant */
+void diag_log_from(const char *what, const struct diag *diag, size_t first);
+/** Logs all messages. */
+void diag_log(const char *what, const struct diag *diag);
 /** Frees the messages. */
 void diag_fini(struct diag *diag);
 

@@ -57,6 +57,9 @@ queue_response(struct http_request *request, unsigned status, struct MHD_Respons
 {
 	if (request->server->is_quiesced)
 		add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	for (size_t i = 0; i < request->server->header_count; i++)
+		add_header(response, request->server->headers[i].name,
+			   request->server->headers[i].value);
 	enum MHD_Result queued = MHD_queue_response(request->mhd, status, response);
 	MHD_destroy_response(response);
 	if (queued == MHD_YES) {

@@ -195,7 +195,8 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	if (found > 0)
 		connection_begin(connection);
 	if (found > 0 && is_head_too_long(connection)) {
-		refuse_head(connection);
+		if (!connection->server->tls)
+			refuse_head(connection);
 		ev_io_stop(loop, watcher);
 		connection_shutdown(connection);
 	}
@@ -246,6 +247,15 @@ set_address(struct connection *connection, struct MHD_Connection *mhd)
 	memcpy(&connection->address, info->client_addr, len);
 }
 
+static void
+begin_tls(struct connection *connection, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	CHECK(info && info->tls_session);
+	tls_peer_begin(&connection->tls, connection->server->tls, info->tls_session, "http/1.1");
+}
+
 static struct connection *
 connection_new(struct http_server *server, struct MHD_Connection *mhd)
 {
@@ -259,6 +269,8 @@ connection_new(struct http_server *server, struct MHD_Connection *mhd)
 	connection_moves(connection);
 	connection->request = (struct http_request){0};
 	LIST_INSERT_HEAD(&server->connections, connection, link);
+	if (server->tls)
+		begin_tls(connection, mhd);
 	ev_timer_init(&connection->deadline, on_deadline, 0., 0.);
 	connection->deadline.data = connection;
 	ev_io_init(&connection->arrival, on_arrival, connection->fd, EV_READ);
@@ -276,10 +288,13 @@ connection_free(struct connection *connection)
 	struct http_server *server = connection->server;
 	if (connection->is_busy || connection->exchanges == 0)
 		server->stats.incomplete++;
+	if (server->tls && !connection->tls.is_established)
+		server->stats.tls_failures++;
 	request_finish(&connection->request, false);
 	ev_io_stop(server->loop, &connection->arrival);
 	ev_timer_stop(server->loop, &connection->deadline);
 	LIST_REMOVE(connection, link);
+	tls_peer_end(&connection->tls);
 	free(connection);
 }
 

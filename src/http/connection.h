@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "http/server.h"
+#include "tls/context.h"
 
 #include <ev.h>
 #include <microhttpd.h>
@@ -58,6 +59,7 @@ struct connection {
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
 	struct sockaddr_storage address; /* the client's */
+	struct tls_peer tls;             /* where the server has TLS */
 	uint64_t exchanges;              /* requests that got an answer, whole or not */
 	uint64_t taken_before;           /* bytes that the earlier requests took from the socket */
 	struct http_request request;
@@ -77,6 +79,9 @@ struct http_server {
 	const struct http_route *routes;
 	void *ctx;
 	struct http_limits limits;
+	struct tls_source *tls;      /* NULL = none */
+	struct http_header *headers; /* owned array of owned texts */
+	size_t header_count;
 	LIST_HEAD(, listener) listeners;
 	bool is_quiesced;
 	ev_timer accept_again; /* runs while accepting pauses */

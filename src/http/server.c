@@ -171,13 +171,16 @@ static struct MHD_Daemon *
 start_daemon(struct http_server *server)
 {
 	const struct http_limits *limits = &server->limits;
+	unsigned flags =
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
 	return MHD_start_daemon(
-	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
-	    0, NULL, NULL, request_handle, server, MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL,
-	    MHD_OPTION_NOTIFY_CONNECTION, connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK,
-	    request_line, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
-	    MHD_OPTION_CONNECTION_LIMIT, limits->connections + CONNECTIONS_SHUT_MAX,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_END);
+	    flags | (server->tls ? MHD_USE_TLS : 0), 0, NULL, NULL, request_handle, server,
+	    MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+	    connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
+	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, server, MHD_OPTION_CONNECTION_LIMIT,
+	    limits->connections + CONNECTIONS_SHUT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    CONNECTION_MEMORY, server->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
+	    tls_refusal(), MHD_OPTION_END);
 }
 
 static void
@@ -195,7 +198,7 @@ start_watchers(struct http_server *server)
 
 struct http_server *
 http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
-		const struct http_limits *limits)
+		const struct http_limits *limits, struct tls_source *tls)
 {
 	CHECK(limits->connections && limits->connections_per_address);
 	CHECK(limits->request_us > 0 && limits->idle_us > 0);
@@ -204,6 +207,7 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	server->routes = routes;
 	server->ctx = ctx;
 	server->limits = *limits;
+	server->tls = tls;
 	LIST_INIT(&server->connections);
 	LIST_INIT(&server->listeners);
 	server->daemon = start_daemon(server);
@@ -237,6 +241,27 @@ close_listeners(struct http_server *server)
 		close(listener->acceptable.fd);
 		free(listener);
 	}
+}
+
+static void
+free_headers(struct http_server *server)
+{
+	for (size_t i = 0; i < server->header_count; i++) {
+		free(server->headers[i].name);
+		free(server->headers[i].value);
+	}
+	free(server->headers);
+}
+
+void
+http_server_set_headers(struct http_server *server, const struct http_header *headers, size_t count)
+{
+	free_headers(server);
+	server->headers = xcalloc(count + 1, sizeof(*server->headers));
+	server->header_count = count;
+	for (size_t i = 0; i < count; i++)
+		server->headers[i] =
+		    (struct http_header){xstrdup(headers[i].name), xstrdup(headers[i].value)};
 }
 
 void
@@ -291,6 +316,7 @@ http_server_free(struct http_server **server_ptr)
 	ev_io_stop(server->loop, &server->readable);
 	MHD_stop_daemon(server->daemon);
 	CHECK(LIST_EMPTY(&server->connections));
+	free_headers(server);
 	free(server);
 }
 

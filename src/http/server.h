@@ -9,6 +9,9 @@
  * take with 405 and Allow; HEAD is answered wherever GET is. A path that is not clean ("//a",
  * "/a/..") is redirected to the cleaned one with 307.
  *
+ * With TLS the handshake counts as part of a connection's first request. A client that fails in it, or
+ * that does not speak TLS, is closed at once.
+ *
  * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
  * new connection counts as inside its first request at once, so that silence is bounded by the
  * request deadline; when the first byte comes, the deadline starts over. Between two requests the
@@ -26,6 +29,7 @@
 #include <sys/socket.h>
 
 struct ev_loop;
+struct tls_source;
 
 /* Bits of http_route.methods. GET includes HEAD. */
 #define HTTP_GET 1u
@@ -152,6 +156,7 @@ struct http_stats {
 	_Atomic uint64_t evicted;             /* closed to make room for others */
 	/* Closed inside a request that got no answer, or before the first one. */
 	_Atomic uint64_t incomplete;
+	_Atomic uint64_t tls_failures; /* closed before the handshake was over */
 	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
 	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
 };
@@ -163,13 +168,24 @@ struct http_server;
  *
  * @routes borrowed for the life of the server
  * @ctx    handed to every handler
+ * @tls    what connections are secured with, borrowed for the life of the server; NULL = they are not
  * @return the server, or NULL when libmicrohttpd refused (logged)
  */
-struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes,
-				    void *ctx, const struct http_limits *limits) MUST_CHECK;
+struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
+				    const struct http_limits *limits,
+				    struct tls_source *tls) MUST_CHECK;
 
 /** Serves on one more socket. @fd TCP or Unix stream, listening, non-blocking; consumed */
 void http_server_listen(struct http_server *server, int fd);
+
+/* A header of every answer that a handler or the server itself gives. */
+struct http_header {
+	char *name, *value; /* without control bytes */
+};
+
+/** @headers copied; they take the place of those before */
+void http_server_set_headers(struct http_server *server, const struct http_header *headers,
+			     size_t count);
 
 /** Stops accepting and closes idle connections; requests that are under way get their answers. */
 void http_server_quiesce(struct http_server *server);

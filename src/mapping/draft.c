@@ -372,15 +372,8 @@ void
 draft_report_type(struct draft_reader *reader, const struct draft_path *path,
 		  const struct ynode *at, const char *expected)
 {
-	char text[EXCERPT_SIZE];
-	if (at->type == YNODE_LIST || at->type == YNODE_MAP)
-		draft_report(reader, path, at, "expected %s, got a %s", expected,
-			     at->type == YNODE_LIST ? "list" : "mapping");
-	else if (at->type == YNODE_NULL)
-		draft_report(reader, path, at, "expected %s, got nothing", expected);
-	else
-		draft_report(reader, path, at, "expected %s, got %s%s", expected,
-			     at->is_plain ? "" : "the text ", excerpt_quote(at->text, text));
+	char got[YNODE_DESCRIPTION_SIZE];
+	draft_report(reader, path, at, "expected %s, got %s", expected, ynode_describe(at, got));
 }
 
 static void

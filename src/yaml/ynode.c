@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <yaml.h>
 
@@ -596,6 +597,25 @@ const struct ynode *
 ydocument_root(const struct ydocument *document)
 {
 	return document->root;
+}
+
+const char *
+ynode_describe(const struct ynode *node, char out[YNODE_DESCRIPTION_SIZE])
+{
+	char text[EXCERPT_SIZE];
+	switch ((enum ynode_type)node->type) {
+	case YNODE_NULL:
+		return strcpy(out, "nothing");
+	case YNODE_LIST:
+		return strcpy(out, "a list");
+	case YNODE_MAP:
+		return strcpy(out, "a mapping");
+	case YNODE_SCALAR:
+		break;
+	}
+	snprintf(out, YNODE_DESCRIPTION_SIZE, "%s%s", node->is_plain ? "" : "the text ",
+		 excerpt_quote(node->text, text));
+	return out;
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/excerpt.h"
 #include "base/span.h"
 
 #include <stdint.h>
@@ -52,6 +53,12 @@ struct ynode {
 struct ynode_pair {
 	const struct ynode *key, *value;
 };
+
+/* Room for what ynode_describe() writes. */
+#define YNODE_DESCRIPTION_SIZE (EXCERPT_SIZE + 16)
+
+/** Says what a node is, for "expected ..., got ...": "a list", "nothing", a text. @return out */
+const char *ynode_describe(const struct ynode *node, char out[YNODE_DESCRIPTION_SIZE]);
 
 /* Owns all nodes and texts of a tree. */
 struct ydocument;

@@ -17,6 +17,7 @@ struct parts {
 	struct worker *worker;
 	struct listeners listeners;
 	struct http_stats http;
+	struct secure_file web_file;
 	struct control_counters control;
 	struct target_api targets;
 	struct remote_write *remote_write;
@@ -49,6 +50,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	parts->targets.store = target_store_new(NULL, "", &limits, &diag);
 	parts->remote_write = remote_write_new(NULL, &parts->options, &parts->sources,
 					       parts->pipeline.bridge->registry);
+	parts->web_file = (struct secure_file){.name = "web", .path = "web.yml", .reloads_failed = 1};
 	parts->sources = (struct telemetry_sources){
 	    .bridge = parts->pipeline.bridge,
 	    .options = &parts->options,
@@ -57,6 +59,7 @@ parts_init_mapped(struct parts *parts, const char *prefix, bool process, const c
 	    .listeners = &parts->listeners,
 	    .streams = parts->limit,
 	    .http = &parts->http,
+	    .secure_files = {&parts->web_file},
 	    .control = &parts->control,
 	    .targets = &parts->targets,
 	    .remote_write = parts->remote_write,
@@ -247,12 +250,13 @@ test_reserved__other_names_are_free(void **state)
 
 /* ---- Values. ---- */
 
-/* Only these have nothing to show here: no sockets, no relays, no rules. */
+/* Only these have nothing to show here: no sockets, no relays, no rules, no certificates. */
 static bool
 may_be_absent(struct span name)
 {
 	return span_starts(name, SPAN("statsbridge_relay_")) ||
 	       span_starts(name, SPAN("statsbridge_socket_")) ||
+	       span_starts(name, SPAN("statsbridge_tls_certificate_")) ||
 	       span_starts(name, SPAN("statsbridge_label_values")) ||
 	       span_equal(name, SPAN("statsbridge_events_actions_total")) ||
 	       span_equal(name, SPAN("statsbridge_mapping_match_limit_hits_total"));

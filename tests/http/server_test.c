@@ -245,7 +245,7 @@ start(struct http_limits limits)
 	f->loop = ev_loop_new(EVFLAG_AUTO);
 	f->pieces = 3;
 	f->piece_bytes = 10;
-	f->server = http_server_new(f->loop, routes, f, &limits);
+	f->server = http_server_new(f->loop, routes, f, &limits, NULL);
 	assert_non_null(f->server);
 	http_server_listen(f->server, open_listener(&f->port));
 	return f;

@@ -9,14 +9,14 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-BUILD_PACKAGES="gcc libc6-dev make pkgconf libev-dev libpcre2-dev libyaml-dev libmicrohttpd-dev
+BUILD_PACKAGES="gcc libc6-dev make pkgconf libev-dev libpcre2-dev libyaml-dev libmicrohttpd-dev libgnutls28-dev
 	libxxhash-dev libjansson-dev zlib1g-dev libcurl4-gnutls-dev libsnappy-dev"
 # Used where the architecture has it.
 BUILD_OPTIONAL="libisal-dev"
 CHECK_PACKAGES="libcmocka-dev g++ ca-certificates"
 # Tools may come from elsewhere: command and the package that has it.
 CHECK_COMMANDS="clang:clang python3:python3 node:nodejs npm:npm go:golang-go prometheus:prometheus
-	promtool:prometheus protoc:protobuf-compiler dot:graphviz curl:curl nc:netcat-openbsd"
+	promtool:prometheus protoc:protobuf-compiler dot:graphviz curl:curl openssl:openssl nc:netcat-openbsd"
 # The engine must be Debian's, and is not taken from elsewhere.
 DOCKER_PACKAGES="docker.io docker-compose debootstrap"
 

@@ -1,0 +1,57 @@
+/*
+ * app/secure_file - a file of app/web_config in force: read at the start, and again when it or a
+ * certificate that it names has changed.
+ *
+ * Whether something has changed is looked up once a second, so that a request costs no disk access.
+ * What is not good at a later time is logged and counted, and what was in force stays. Whether
+ * there is TLS at all is decided at the start.
+ */
+#ifndef APP_SECURE_FILE_H
+#define APP_SECURE_FILE_H
+
+#include "app/web_config.h"
+#include "base/clock.h"
+#include "tls/context.h"
+
+/* The file itself, certificate, key, authorities. */
+#define SECURE_FILE_PARTS 4
+
+/* What tells a changed file from the one before; all 0 where there is none. */
+struct file_stamp {
+	uint64_t device, inode, bytes;
+	int64_t modified_s, modified_ns;
+};
+
+/* All fields are for reading. */
+struct secure_file {
+	const char *name; /* for logs and metrics: "web" or "statsd"; constant */
+	const char *path; /* borrowed; "" = none, and nothing here does anything */
+	enum web_config_use use;
+	struct web_config config;
+	struct tls_source *tls;           /* owned; NULL = no TLS */
+	char *watched[SECURE_FILE_PARTS]; /* owned; NULL = none; the first one is path */
+	struct file_stamp stamps[SECURE_FILE_PARTS];
+	uint64_t reloads_ok, reloads_failed;
+	bool is_good; /* the files as they are now are in force */
+	void (*changed)(void *ctx);
+	void *ctx;
+};
+
+/**
+ * Reads the file for the first time.
+ *
+ * @file zeroed; name, path, use, and perhaps changed and ctx set: what is called after each reload
+ * @return false when it is not good; the diag has why
+ */
+bool secure_file_open(struct secure_file *file, struct diag *diag) MUST_CHECK;
+
+/** Reads it again. @return whether it is good and in force; else the diag has why */
+bool secure_file_reload(struct secure_file *file, struct diag *diag);
+
+/** Reads it again if it has changed, and logs; once a second. */
+void secure_file_poll(struct secure_file *file);
+
+/** After the last connection was started; others may be open. */
+void secure_file_fini(struct secure_file *file);
+
+#endif

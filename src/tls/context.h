@@ -1,0 +1,68 @@
+/*
+ * tls/context - certificates and rules that connections use, exchanged while others are open. Only
+ * this folder knows GnuTLS.
+ *
+ * A source has one context at a time. A connection takes the one of its start and keeps it to its
+ * end.
+ */
+#ifndef TLS_CONTEXT_H
+#define TLS_CONTEXT_H
+
+#include "tls/settings.h"
+
+#include <stdint.h>
+
+struct gnutls_session_int; /* GnuTLS's */
+
+struct tls_context;
+
+/**
+ * Reads the files and checks that they fit each other.
+ *
+ * @error gets what is wrong, with the path
+ * @return owned by the caller, or NULL
+ */
+struct tls_context *tls_context_new(const struct tls_settings *settings,
+				    struct buf *error) MUST_CHECK;
+void tls_context_unref(struct tls_context **context);
+
+/** @return when the server's certificate ends, in seconds since 1970 */
+int64_t tls_context_expiry(const struct tls_context *context);
+
+/* Safe from any thread; used once a connection. */
+struct tls_source;
+
+/** @context consumed */
+struct tls_source *tls_source_new(struct tls_context *context);
+/** From now on connections start with another one. @context consumed */
+void tls_source_exchange(struct tls_source *source, struct tls_context *context);
+/** @return when the certificate in force ends, in seconds since 1970 */
+int64_t tls_source_expiry(struct tls_source *source);
+/** Connections may still be open. */
+void tls_source_free(struct tls_source **source);
+
+/* What is kept of a connection; zeroed before it begins, and not moved before it ends. */
+struct tls_peer {
+	struct tls_context *context;
+	bool is_established; /* the handshake is over */
+};
+
+/**
+ * Gives a new server session certificates, rules and what is demanded of the client.
+ *
+ * @session not owned; its user pointer is set
+ * @protocol what is spoken inside, for ALPN; NULL = nothing is negotiated
+ */
+void tls_peer_begin(struct tls_peer *peer, struct tls_source *source,
+		    struct gnutls_session_int *session, const char *protocol);
+typedef void tls_refusal_fn(void);
+/**
+ * @return a gnutls_certificate_retrieve_function2 that has no certificate, for a library that wants
+ * one of its own before it lets tls_peer_begin() set ours
+ */
+tls_refusal_fn *tls_refusal(void);
+
+/** After the session's last use; also when it never began. */
+void tls_peer_end(struct tls_peer *peer);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * tls/settings - what an operator says about TLS, in the words of the Prometheus exporters' web
+ * configuration (exporter-toolkit's tls_server_config), and as GnuTLS takes it.
+ *
+ * Plain data: whoever reads the file fills it.
+ */
+#ifndef TLS_SETTINGS_H
+#define TLS_SETTINGS_H
+
+#include "base/buf.h"
+#include "base/check.h"
+
+/* Where certificates or a key come from: a file, or a text in the settings themselves. */
+struct tls_pem {
+	char *path; /* owned; NULL = none */
+	char *text; /* owned; NULL = none */
+};
+
+enum tls_client_auth {
+	TLS_CLIENT_NONE,
+	TLS_CLIENT_REQUEST,            /* asked for a certificate, which is not verified */
+	TLS_CLIENT_REQUIRE_ANY,        /* must give one, which is not verified */
+	TLS_CLIENT_VERIFY_IF_GIVEN,    /* may give one, which must be good then */
+	TLS_CLIENT_REQUIRE_AND_VERIFY, /* must give a good one */
+};
+
+/* Lists of names; their positions are the values of the settings. */
+enum tls_names { TLS_VERSIONS, TLS_CLIENT_AUTHS, TLS_SUITES, TLS_CURVES, TLS_NAME_LISTS };
+
+/* More than any list has. */
+#define TLS_CHOICES_MAX 16
+
+/* Positions in a list, the preferred ones first, each once; none = GnuTLS's own choice. */
+struct tls_choices {
+	unsigned char items[TLS_CHOICES_MAX];
+	size_t count;
+};
+
+struct tls_settings {
+	struct tls_pem certificate, key, client_ca;
+	enum tls_client_auth client_auth;
+	char **allowed_sans; /* owned array of owned texts */
+	size_t san_count;
+	unsigned min_version, max_version; /* positions in TLS_VERSIONS */
+	struct tls_choices suites, curves;
+	bool prefers_own_order; /* of ciphers, over the client's */
+};
+
+/** @return settings without a certificate: TLS 1.2 and 1.3, no demands on clients */
+struct tls_settings tls_settings_new(void);
+void tls_settings_fini(struct tls_settings *settings);
+
+/** @return a name of a list, or NULL behind its end */
+const char *tls_name(enum tls_names list, size_t position);
+
+/** @return the position of a name in its list, or -1 */
+int tls_name_find(enum tls_names list, struct span name) MUST_CHECK;
+
+/**
+ * Appends the GnuTLS priority string. GnuTLS chooses key exchange, cipher and hash each for
+ * themselves: a list of suites allows all combinations of their parts, in TLS 1.3 too.
+ */
+void tls_settings_add_priorities(const struct tls_settings *settings, struct buf *out);
+
+#endif

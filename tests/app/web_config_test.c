@@ -1,0 +1,180 @@
+#include "test.h"
+
+#include "app/web_config.h"
+
+#define PATH "/etc/bridge/web.yml"
+
+static const char *
+first_error(const struct diag *diag)
+{
+	for (size_t i = 0; i < diag->count; i++)
+		if (diag->messages[i].is_error)
+			return diag->messages[i].text;
+	return "none";
+}
+
+static void
+test_parse__everything(void **state)
+{
+	(void)state;
+	static const char text[] =
+	    "tls_server_config:\n"
+	    "  cert_file: tls/crt.pem\n"
+	    "  key_file: /secret/key.pem\n"
+	    "  client_ca_file: ca.pem\n"
+	    "  client_auth_type: RequireAndVerifyClientCert\n"
+	    "  client_allowed_sans: [a.example, 10.0.0.1]\n"
+	    "  min_version: TLS13\n"
+	    "  max_version: TLS13\n"
+	    "  cipher_suites: [TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, "
+	    "TLS_AES_256_GCM_SHA384]\n"
+	    "  curve_preferences: [X25519]\n"
+	    "  prefer_server_cipher_suites: false\n"
+	    "http_server_config:\n"
+	    "  http2: true\n"
+	    "  headers:\n"
+	    "    X-Frame-Options: deny\n"
+	    "    X-XSS-Protection: ''\n"
+	    "    Content-Security-Policy: default-src 'self'\n";
+	struct web_config config;
+	struct diag diag = DIAG_INIT;
+	if (!web_config_parse(PATH, span_text(text), WEB_CONFIG_HTTP, &config, &diag))
+		fail_msg("%s", first_error(&diag));
+	assert_true(config.has_tls);
+	assert_string_equal(config.tls.certificate.path, "/etc/bridge/tls/crt.pem");
+	assert_string_equal(config.tls.key.path, "/secret/key.pem");
+	assert_string_equal(config.tls.client_ca.path, "/etc/bridge/ca.pem");
+	assert_int_equal(config.tls.client_auth, TLS_CLIENT_REQUIRE_AND_VERIFY);
+	assert_int_equal(config.tls.san_count, 2);
+	assert_string_equal(config.tls.allowed_sans[1], "10.0.0.1");
+	assert_int_equal(config.header_count, 2);
+	assert_string_equal(config.headers[1].name, "Content-Security-Policy");
+	struct buf priorities = BUF_INIT;
+	tls_settings_add_priorities(&config.tls, &priorities);
+	assert_string_equal(buf_text(&priorities),
+			    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
+			    ":-CIPHER-ALL:-MAC-ALL:+AES-256-GCM:+AEAD:+AES-128-GCM:+AEAD"
+			    ":-GROUP-ALL:+GROUP-X25519");
+	buf_fini(&priorities);
+	web_config_fini(&config);
+	diag_fini(&diag);
+}
+
+static void
+test_parse__nothing(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"", "# nothing\n", "{}", "tls_server_config:\n",
+					    "tls_server_config: {}\nhttp_server_config: {}\n"};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct web_config config;
+		struct diag diag = DIAG_INIT;
+		assert_true(
+		    web_config_parse(PATH, span_text(texts[i]), WEB_CONFIG_HTTP, &config, &diag));
+		assert_false(config.has_tls);
+		assert_int_equal(config.header_count, 0);
+		web_config_fini(&config);
+		diag_fini(&diag);
+	}
+}
+
+#define TLS "tls_server_config:\n  cert_file: c\n  key_file: k\n"
+
+static void
+test_parse__errors(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		enum web_config_use use;
+		const char *error;
+	} rows[] = {
+	    {"tls_sever_config: {}", 0,
+	     PATH ":1:1: unknown key \"tls_sever_config\"; did you mean \"tls_server_config\"?"},
+	    {"rate_limit: {}", 0, PATH ":1:1: unknown key \"rate_limit\""},
+	    {TLS "  min_verion: TLS12\n", 0,
+	     PATH ":4:3: tls_server_config: unknown key \"min_verion\"; did you mean "
+		  "\"min_version\"?"},
+	    {TLS "  min_version: TLS14\n", 0,
+	     PATH ":4:16: tls_server_config.min_version: unknown name \"TLS14\"; did you mean "
+		  "\"TLS10\"?"},
+	    {TLS "  min_version: x\n", 0,
+	     PATH ":4:16: tls_server_config.min_version: unknown name \"x\"; one of TLS10, TLS11, "
+		  "TLS12, TLS13"},
+	    {TLS "  min_version: TLS13\n  max_version: TLS12\n", 0,
+	     PATH ":1:1: tls_server_config: min_version is above max_version"},
+	    {TLS "  cipher_suites: [TLS_AES_128_GCM_SHA265]\n", 0,
+	     PATH
+	     ":4:19: tls_server_config.cipher_suites: unknown name \"TLS_AES_128_GCM_SHA265\"; "
+	     "did you mean \"TLS_AES_128_GCM_SHA256\"?"},
+	    {TLS "  cipher_suites: TLS_AES_128_GCM_SHA256\n", 0,
+	     PATH ":4:18: tls_server_config.cipher_suites: expected a list of names, got "
+		  "\"TLS_AES_128_GCM_SHA256\""},
+	    {TLS "  client_ca_file: x\n", 0,
+	     PATH ":1:1: tls_server_config: client_ca_file has no effect without a "
+		  "client_auth_type"},
+	    {TLS "  client_auth_type: VerifyClientCertIfGiven\n", 0,
+	     PATH ":4:21: tls_server_config.client_auth_type: needs client_ca_file"},
+	    {TLS "  client_allowed_sans: [x]\n", 0,
+	     PATH ":4:24: tls_server_config.client_allowed_sans: has no effect without a "
+		  "client_auth_type"},
+	    {TLS "  cert: x\n", 0,
+	     PATH ":1:1: tls_server_config: cert and cert_file exclude each other"},
+	    {TLS "  prefer_server_cipher_suites: 'true'\n", 0,
+	     PATH
+	     ":4:32: tls_server_config.prefer_server_cipher_suites: expected true or false, got "
+	     "the text \"true\""},
+	    {"tls_server_config:\n  key_file: k\n", 0,
+	     PATH ":1:1: tls_server_config: needs cert_file"},
+	    {"tls_server_config: [a]\n", 0,
+	     PATH ":1:20: tls_server_config: expected a mapping, got a list"},
+	    {"http_server_config: {headers: {Server: x}}", 0,
+	     PATH ":1:32: http_server_config.headers: unknown key \"Server\""},
+	    {"http_server_config: {headers: {X-Frame-Options: no}}", 0,
+	     PATH
+	     ":1:49: http_server_config.headers.X-Frame-Options: expected deny or sameorigin, got "
+	     "\"no\""},
+	    {"http_server_config: {headers: {X-XSS-Protection: \"a\\nb\"}}", 0,
+	     PATH
+	     ":1:50: http_server_config.headers.X-XSS-Protection: expected a text of at most 4096 "
+	     "printable characters, got the text \"a\\x0ab\""},
+	    {"- a", 0, PATH ":1:1: expected a mapping"},
+	    {TLS "http_server_config: {}", WEB_CONFIG_TLS_ONLY,
+	     PATH ":4:1: http_server_config: only --web.config.file takes this"},
+	    {"", WEB_CONFIG_TLS_ONLY, PATH ": needs tls_server_config"},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct web_config config;
+		struct diag diag = DIAG_INIT;
+		assert_false(
+		    web_config_parse(PATH, span_text(rows[i].text), rows[i].use, &config, &diag));
+		assert_string_equal(first_error(&diag), rows[i].error);
+		web_config_fini(&config);
+		diag_fini(&diag);
+	}
+}
+
+static void
+test_read__no_file(void **state)
+{
+	(void)state;
+	struct web_config config;
+	struct diag diag = DIAG_INIT;
+	assert_false(web_config_read("/does/not/exist", WEB_CONFIG_HTTP, &config, &diag));
+	assert_string_equal(first_error(&diag),
+			    "/does/not/exist: cannot read: No such file or directory");
+	web_config_fini(&config);
+	diag_fini(&diag);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse__everything),
+	    cmocka_unit_test(test_parse__nothing),
+	    cmocka_unit_test(test_parse__errors),
+	    cmocka_unit_test(test_read__no_file),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,346 @@
+"""HTTP with --web.config.file: TLS, headers, and what happens when files change or clients misbehave."""
+import contextlib
+import http.client
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from bridge import PATIENCE, Bridge, Response, Scrape, await_condition, await_equal, run_to_end
+from certificates import Authority
+
+QUIET = ('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=127.0.0.1:0', '--statsd.listen-tcp=')
+SERVER = 'tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n'
+
+
+class SecureBridge(Bridge):
+    context = None
+
+    def request(self, method, path, headers=None, body=None, context=None):
+        connection = http.client.HTTPSConnection('localhost', self.web, timeout=PATIENCE, context=context or self.context)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
+            return Response(connection.getresponse())
+
+
+class Secured:
+    def __init__(self, directory):
+        self.directory = directory
+        self.authority = Authority(directory)
+        self.server = self.authority.issue('server')
+        self.file = directory / 'web.yml'
+        self.bridges = []
+
+    def start(self, config=SERVER, *flags, client=None):
+        self.file.write_text(config)
+        directory = self.directory / str(len(self.bridges))
+        directory.mkdir()
+        bridge = SecureBridge(directory, ['--web.config.file=%s' % self.file, *flags])
+        bridge.context = self.authority.client(client)
+        self.bridges.append(bridge)
+        bridge.await_ready()
+        return bridge
+
+
+@pytest.fixture
+def secured(tmp_path):
+    out = Secured(tmp_path)
+    yield out
+    for bridge in out.bridges:
+        bridge.stop()
+
+
+def connect(bridge):
+    return socket.create_connection(('127.0.0.1', bridge.web), PATIENCE)
+
+
+def read_to_end(client):
+    """-> what came before the end, or the reset"""
+    got = b''
+    with contextlib.suppress(ConnectionResetError):
+        while True:
+            more = client.recv(65536)
+            if not more:
+                break
+            got += more
+    return got
+
+
+def serial(bridge, context):
+    with connect(bridge) as raw, context.wrap_socket(raw, server_hostname='localhost') as client:
+        return client.getpeercert()['serialNumber']
+
+
+# What is served.
+
+
+def test_scrape(secured):
+    bridge = secured.start()
+    bridge.send_udp('a:1|c')
+    bridge.await_users({'a': 1})
+    scrape = bridge.scrape()
+    assert scrape.own('web_config_last_reload_successful', file='web') == 1
+    assert scrape.own('tls_certificate_expiry_timestamp_seconds', file='web') > 1.7e9
+
+
+def test_large_answers_keep_alive_and_gzip(secured):
+    bridge = secured.start()
+    bridge.send_tcp(''.join('series_%d:1|c\n' % i for i in range(20000)))
+    bridge.await_lines(20000)
+    connection = http.client.HTTPSConnection('localhost', bridge.web, timeout=PATIENCE, context=bridge.context)
+    with contextlib.closing(connection):
+        for _ in range(3):
+            connection.request('GET', '/metrics')
+            assert len(Scrape(connection.getresponse().read().decode()).users()) == 20000
+            connection.request('GET', '/metrics', headers={'Accept-Encoding': 'gzip'})
+            assert len(connection.getresponse().read()) > 10000
+
+
+def test_curl(secured):
+    bridge = secured.start()
+    done = subprocess.run(['curl', '-sS', '--cacert', secured.authority.certificate, 'https://localhost:%d/-/healthy' % bridge.web],
+                          capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == 'Statsd Exporter is Healthy.\n', done.stderr
+
+
+def test_alpn(secured):
+    bridge = secured.start()
+    bridge.context.set_alpn_protocols(['h2', 'http/1.1'])
+    with connect(bridge) as raw, bridge.context.wrap_socket(raw, server_hostname='localhost') as client:
+        assert client.selected_alpn_protocol() == 'http/1.1'
+
+
+def test_headers(secured):
+    bridge = secured.start(SERVER + 'http_server_config:\n  http2: true\n  headers:\n    X-Frame-Options: deny\n'
+                           '    Strict-Transport-Security: max-age=31536000\n')
+    for path in ('/metrics', '/', '/not-there'):
+        headers = bridge.request('GET', path).headers
+        assert headers['X-Frame-Options'] == 'deny'
+        assert headers['Strict-Transport-Security'] == 'max-age=31536000'
+
+
+@pytest.mark.parametrize('settings, version, cipher', [
+    ('', 'TLSv1.3', None),
+    ('  max_version: TLS12\n', 'TLSv1.2', None),
+    ('  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]\n', 'TLSv1.2',
+     'ECDHE-ECDSA-CHACHA20-POLY1305'),
+    ('  min_version: TLS13\n  cipher_suites: [TLS_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n', 'TLSv1.3',
+     'TLS_AES_256_GCM_SHA384'),
+])
+def test_versions_and_ciphers(secured, settings, version, cipher):
+    bridge = secured.start(SERVER + settings)
+    with connect(bridge) as raw, bridge.context.wrap_socket(raw, server_hostname='localhost') as client:
+        assert client.version() == version
+        assert cipher in (None, client.cipher()[0])
+
+
+def test_version_too_old(secured):
+    bridge = secured.start(SERVER + '  min_version: TLS13\n')
+    old = secured.authority.client()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with connect(bridge) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
+        old.wrap_socket(raw, server_hostname='localhost')
+    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 1)
+
+
+# Certificates of clients.
+
+REQUIRED = SERVER + '  client_ca_file: authority.crt\n  client_auth_type: RequireAndVerifyClientCert\n'
+
+
+def is_let_in(bridge, context):
+    try:
+        return bridge.request('GET', '/-/healthy', context=context).status == 200
+    except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+        return False
+
+
+def test_client_certificate__required(secured, tmp_path):
+    good = secured.authority.issue('good', usage='clientAuth')
+    (tmp_path / 'other').mkdir()
+    stranger = Authority(tmp_path / 'other').issue('stranger', usage='clientAuth')
+    server_only = secured.authority.issue('server-only', usage='serverAuth')
+    bridge = secured.start(REQUIRED, client=good)
+    assert is_let_in(bridge, secured.authority.client(good))
+    assert not is_let_in(bridge, secured.authority.client())
+    assert not is_let_in(bridge, secured.authority.client(stranger))
+    assert not is_let_in(bridge, secured.authority.client(server_only))
+    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 3)
+
+
+@pytest.mark.parametrize('names, allowed', [
+    ('DNS:prometheus.example', True),
+    ('DNS:other.example,IP:10.1.2.3', True),
+    ('IP:fd00:0:0:0:0:0:0:1', True),
+    ('URI:spiffe://example/prometheus', True),
+    ('DNS:evil-prometheus.example', False),
+    ('IP:10.1.2.4', False),
+])
+def test_client_certificate__allowed_names(secured, names, allowed):
+    client = secured.authority.issue('client', names=names, usage='clientAuth')
+    fine = secured.authority.issue('fine', names='DNS:fine.example', usage='clientAuth')
+    bridge = secured.start(REQUIRED + '  client_allowed_sans: [prometheus.example, 10.1.2.3, "fd00::1", '
+                           '"spiffe://example/prometheus", fine.example]\n', client=fine)
+    assert is_let_in(bridge, secured.authority.client(client)) == allowed
+
+
+@pytest.mark.parametrize('kind, without, stranger', [
+    ('NoClientCert', True, True),
+    ('RequestClientCert', True, True),
+    ('RequireAnyClientCert', False, True),
+    ('RequireClientCert', False, True),
+    ('VerifyClientCertIfGiven', True, False),
+])
+def test_client_certificate__other_demands(secured, tmp_path, kind, without, stranger):
+    (tmp_path / 'other').mkdir()
+    own = secured.authority.issue('own', usage='clientAuth')
+    other = Authority(tmp_path / 'other').issue('stranger', usage='clientAuth')
+    ca = '' if kind == 'NoClientCert' else '  client_ca_file: authority.crt\n'
+    bridge = secured.start(SERVER + ca + '  client_auth_type: %s\n' % kind, client=own)
+    assert is_let_in(bridge, secured.authority.client()) == without
+    assert is_let_in(bridge, secured.authority.client(other)) == stranger
+
+
+# Files that change.
+
+
+def test_certificate_is_exchanged(secured):
+    bridge = secured.start()
+    before = serial(bridge, bridge.context)
+    with connect(bridge) as raw, bridge.context.wrap_socket(raw, server_hostname='localhost') as kept:
+        for new, old in zip(secured.authority.issue('new'), secured.server):
+            shutil.copy(new, old)
+        await_condition(lambda: serial(bridge, bridge.context) != before, 'the new certificate')
+        # A connection of before goes on.
+        kept.sendall(b'GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n')
+        assert kept.recv(65536).startswith(b'HTTP/1.1 200')
+    scrape = bridge.scrape()
+    assert scrape.own('web_config_last_reload_successful', file='web') == 1
+    assert scrape.own('web_config_reloads_total', file='web', outcome='success') >= 1
+
+
+def test_bad_certificate_keeps_the_old_one(secured):
+    bridge = secured.start()
+    before = serial(bridge, bridge.context)
+    content = secured.server[0].read_text()
+    secured.server[0].write_text('nonsense')
+    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') == 1)
+    assert bridge.scrape().own('web_config_last_reload_successful', file='web') == 0
+    assert serial(bridge, bridge.context) == before
+    assert 'server.crt' in bridge.stderr()
+    secured.server[0].write_text(content)
+    await_condition(lambda: bridge.scrape().own('web_config_last_reload_successful', file='web') == 1)
+
+
+def test_headers_are_exchanged_on_signal(secured):
+    bridge = secured.start()
+    secured.file.write_text(SERVER + 'http_server_config: {headers: {X-Content-Type-Options: nosniff}}\n')
+    bridge.signal(signal.SIGHUP)
+    await_equal(lambda: bridge.request('GET', '/-/healthy').headers['X-Content-Type-Options'], 'nosniff')
+
+
+def test_tls_cannot_be_taken_away(secured):
+    bridge = secured.start()
+    secured.file.write_text('')
+    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') == 1)
+    assert 'only be added or taken away by a restart' in bridge.stderr()
+
+
+# Clients that misbehave.
+
+HELLO = bytes.fromhex('160301')
+
+
+@pytest.mark.parametrize('sent', [
+    b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n',
+    b'\x00' * 100,
+    b'\xff' * 100000,
+    HELLO + b'\x00\x05\x01\x00\x00\x01\xff',
+    HELLO + b'\xff\xff' + b'x' * 70000,
+], ids=['http', 'zeros', 'ones', 'bad-hello', 'too-long'])
+def test_no_tls__closed_at_once(secured, sent):
+    bridge = secured.start()
+    with connect(bridge) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(sent)
+        assert b'HTTP' not in read_to_end(client)
+    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 1)
+
+
+def test_half_handshakes_disturb_nobody(secured):
+    bridge = secured.start()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = secured.authority.client().wrap_bio(incoming, outgoing, server_hostname='localhost')
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
+    with contextlib.ExitStack() as stack:
+        # Silent ones, ones that stop inside the first message, and ones that stop behind it.
+        for part in (b'', hello[:5], hello[:-1], hello) * 10:
+            stack.enter_context(connect(bridge)).sendall(part)
+        for _ in range(5):
+            assert bridge.request('GET', '/-/healthy').status == 200
+    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 40)
+
+
+def test_byte_by_byte(secured):
+    bridge = secured.start()
+    with connect(bridge) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = bridge.context.wrap_bio(incoming, outgoing, server_hostname='localhost')
+
+        def flush():
+            for byte in outgoing.read():
+                raw.sendall(bytes([byte]))
+
+        def run(act):
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    flush()
+                    incoming.write(raw.recv(65536))
+
+        run(tls.do_handshake)
+        for byte in b'GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n':
+            tls.write(bytes([byte]))
+        flush()
+        assert run(lambda: tls.read(65536)).startswith(b'HTTP/1.1 200')
+
+
+def test_headers_too_large(secured):
+    bridge = secured.start()
+    with connect(bridge) as raw, bridge.context.wrap_socket(raw, server_hostname='localhost') as client:
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            client.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nX: ' + b'x' * (1 << 20))
+            assert client.recv(100) == b''
+    assert bridge.request('GET', '/-/healthy').status == 200
+
+
+# Wrong from the start.
+
+
+@pytest.mark.parametrize('config, error', [
+    ('tls_server_config: {cert_file: none.crt, key_file: server.key}', 'none.crt'),
+    ('tls_server_config: {cert_file: server.crt, key_file: authority.key}', 'server.crt'),
+    (SERVER + '  client_ca_file: web.yml\n  client_auth_type: RequireAndVerifyClientCert\n', 'web.yml'),
+    (SERVER + '  cert_fiel: x\n', 'did you mean \\"cert_file\\"'),
+])
+@pytest.mark.parametrize('check', [(), ('--check-config',)])
+def test_start__refused(secured, config, error, check):
+    secured.file.write_text(config)
+    done = run_to_end(*QUIET, *check, '--web.config.file=%s' % secured.file)
+    assert done.returncode == 1
+    assert error in done.stderr
+    assert 'web.yml' in done.stderr
+
+
+def test_promtool_takes_the_same_file(secured):
+    secured.file.write_text(REQUIRED)
+    done = subprocess.run(['promtool', 'check', 'web-config', secured.file], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert run_to_end(*QUIET, '--check-config', '--web.config.file=%s' % secured.file).returncode == 0

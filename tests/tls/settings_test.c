@@ -1,0 +1,66 @@
+/* Every name must be one that GnuTLS takes. */
+#include "test.h"
+
+#include "tls/settings.h"
+
+#include <gnutls/gnutls.h>
+
+static void
+assert_taken(const struct tls_settings *settings)
+{
+	struct buf text = BUF_INIT;
+	gnutls_priority_t priorities;
+	tls_settings_add_priorities(settings, &text);
+	if (gnutls_priority_init(&priorities, buf_text(&text), NULL) != 0)
+		fail_msg("GnuTLS does not take %s", buf_text(&text));
+	gnutls_priority_deinit(priorities);
+	buf_fini(&text);
+}
+
+static void
+test_priorities__each_name(void **state)
+{
+	(void)state;
+	struct tls_settings settings = tls_settings_new();
+	assert_taken(&settings);
+	for (size_t i = 0; tls_name(TLS_SUITES, i); i++) {
+		settings.suites = (struct tls_choices){{(unsigned char)i}, 1};
+		assert_taken(&settings);
+	}
+	settings = tls_settings_new();
+	for (size_t i = 0; tls_name(TLS_CURVES, i); i++) {
+		settings.curves = (struct tls_choices){{(unsigned char)i}, 1};
+		assert_taken(&settings);
+	}
+	settings = tls_settings_new();
+	for (unsigned low = 0; tls_name(TLS_VERSIONS, low); low++) {
+		for (unsigned high = low; tls_name(TLS_VERSIONS, high); high++) {
+			settings.min_version = low;
+			settings.max_version = high;
+			assert_taken(&settings);
+		}
+	}
+}
+
+static void
+test_name_find(void **state)
+{
+	(void)state;
+	for (unsigned list = 0; list < TLS_NAME_LISTS; list++) {
+		for (size_t i = 0; tls_name(list, i); i++) {
+			assert_int_equal(tls_name_find(list, span_text(tls_name(list, i))), i);
+			assert_true(i < TLS_CHOICES_MAX);
+		}
+		assert_int_equal(tls_name_find(list, SPAN("nonsense")), -1);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_priorities__each_name),
+	    cmocka_unit_test(test_name_find),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
