@@ -50,13 +50,13 @@ apply_weight(const struct shape *shape, double *carry)
 /**
  * Applies a converted value to its series and counts it.
  *
- * @bucket layout_bucket() of the value, for histograms
+ * @place     of the value, for histograms
  * @is_signed whether the number was sent with a sign
  * @lines     1 when the line is counted with it, else 0
  */
 static inline void
-apply_value(struct ingest *ingest, const struct target *target, double value, size_t bucket,
-	    bool is_signed, unsigned lines)
+apply_value(struct ingest *ingest, const struct target *target, double value,
+	    struct histogram_place place, bool is_signed, unsigned lines)
 {
 	const struct shape *shape = target->shape;
 	struct cell *cell = target->cell;
@@ -69,7 +69,7 @@ apply_value(struct ingest *ingest, const struct target *target, double value, si
 	case SHAPE_HISTOGRAM: {
 		struct histogram_cell *histogram = (struct histogram_cell *)cell;
 		count = apply_weight(shape, &histogram->carry);
-		histogram_observe(histogram, bucket, value, count);
+		histogram_observe(ingest->shard, histogram, shape->layout, place, value, count);
 		break;
 	}
 	case SHAPE_SUMMARY: {

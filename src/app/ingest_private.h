@@ -28,7 +28,8 @@ struct pending_line {
 	struct hash128 key;
 	struct raw_entry *home; /* of the key */
 	struct target target;
-	uint32_t incarnation, bucket;
+	uint32_t incarnation;
+	struct histogram_place place; /* of the value, for histograms */
 };
 
 /* A line that is being worked on. */

@@ -140,7 +140,8 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 		refuse_known(ingest, work, target);
 	else
 		apply_value(ingest, target, value,
-			    shape->op == SHAPE_HISTOGRAM ? layout_bucket(shape->layout, value) : 0,
+			    shape->op == SHAPE_HISTOGRAM ? histogram_place(shape->layout, value)
+							 : (struct histogram_place){0},
 			    text.ptr[0] == '+' || text.ptr[0] == '-', 0);
 }
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/number.h"
+#include "metrics/native.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -81,13 +82,26 @@ same_numbers(const double *a, size_t a_count, const double *b, size_t b_count)
 	return a_count == b_count && (!a_count || memcmp(a, b, a_count * sizeof(*a)) == 0);
 }
 
+/* Most native buckets that options ask for, in NATIVE_BUCKETS_MAX; 0 = no native histogram. */
+static uint32_t
+native_buckets_of(const struct histogram_options *options)
+{
+	if (!(options->native_bucket_factor > 1))
+		return 0;
+	uint32_t wanted = options->native_max_buckets;
+	return wanted && wanted < NATIVE_BUCKETS_MAX ? wanted : NATIVE_BUCKETS_MAX;
+}
+
 const struct layout *
 layouts_histogram(struct layouts *layouts, const struct histogram_options *options)
 {
+	uint32_t native_buckets = native_buckets_of(options);
+	int schema = native_buckets ? native_schema(options->native_bucket_factor) : 0;
 	unsigned count = layouts_count(layouts);
 	for (unsigned i = POOLS_FIXED; i < count; i++) {
 		const struct layout *have = layouts_get(layouts, i);
-		if (have->type == METRIC_HISTOGRAM &&
+		if (have->type == METRIC_HISTOGRAM && have->native_schema == schema &&
+		    have->native_buckets_max == native_buckets &&
 		    same_numbers(have->bounds, have->bound_count, options->buckets,
 				 options->bucket_count))
 			return have;
@@ -96,6 +110,8 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 		return NULL;
 	struct layout *layout = xcalloc(1, sizeof(*layout));
 	layout->type = METRIC_HISTOGRAM;
+	layout->native_schema = schema;
+	layout->native_buckets_max = native_buckets;
 	layout->bound_count = options->bucket_count;
 	layout->bounds = xcalloc(options->bucket_count + 2, sizeof(double));
 	layout->bounds[options->bucket_count] = layout->bounds[options->bucket_count + 1] = INFINITY;

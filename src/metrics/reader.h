@@ -19,6 +19,31 @@ struct family_view {
 	enum metric_type type;
 };
 
+/* Buckets of a native histogram that follow each other. */
+struct native_span {
+	int32_t offset; /* of the first: its index, or buckets left out since the span before */
+	uint32_t length;
+};
+
+/* The buckets of positive or negative values, from those nearest to zero on. */
+struct native_side {
+	size_t span_count;
+	const struct native_span *spans;
+	size_t bucket_count;     /* the spans' lengths together */
+	const uint64_t *buckets; /* counts, neither cumulative nor differences; some are 0 */
+};
+
+/*
+ * A native histogram: bucket i is above 2^((i-1) / 2^schema) and up to 2^(i / 2^schema), of a sign;
+ * in none is what is not above the threshold.
+ */
+struct native_view {
+	int schema; /* -4 to 8 */
+	double zero_threshold;
+	uint64_t zero_count;
+	struct native_side positive, negative;
+};
+
 struct series_view {
 	struct span labels; /* `a="b",c="d"`: sorted by name, values escaped as in text 0.0.4; may be
 			     * empty */
@@ -33,6 +58,9 @@ struct series_view {
 	const double *bounds;
 	const struct span *bound_texts; /* the bounds as text 0.0.4 spells them */
 	const uint64_t *buckets;
+	/* The same as a native histogram, which counts no more than `count`. NULL when the reader's
+	 * wants_native is not set or none is kept. */
+	const struct native_view *native;
 
 	/* Summaries. */
 	size_t quantile_count;
@@ -63,6 +91,7 @@ struct reader_ops {
 /* Implementations embed this first. */
 struct reader {
 	const struct reader_ops *ops;
+	bool wants_native; /* set by who shows native histograms: they cost time */
 };
 
 static inline bool

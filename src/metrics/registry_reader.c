@@ -32,6 +32,8 @@ struct registry_reader {
 	size_t bucket_capacity;
 	double quantile_values[QUANTILES_MAX];
 	struct weighted_list observations;
+	struct native_sum native_sum;
+	struct native_view native;
 	struct distinct_union members;
 };
 
@@ -214,6 +216,27 @@ read_scalar(const struct registry *registry, struct shard_range range, const str
 	return sum;
 }
 
+/* Puts a series' native histogram into the reader's view. @return whether any thread has one */
+static bool
+read_native(struct registry_reader *reader, const struct series *series,
+	    const struct layout *layout)
+{
+	bool any = false;
+	native_sum_reset(&reader->native_sum, layout->native_schema);
+	for (unsigned i = 0; i < reader->registry->threads; i++) {
+		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
+		    reader->registry->shards[i], series->pool, series->id);
+		const struct native *native =
+		    cell ? atomic_load_explicit(&cell->native, memory_order_acquire) : NULL;
+		if (!native)
+			continue;
+		any = true;
+		native_sum_add(&reader->native_sum, native);
+	}
+	native_sum_view(&reader->native_sum, layout->native_buckets_max, &reader->native);
+	return any;
+}
+
 static void
 read_histogram(struct registry_reader *reader, const struct series *series,
 	       const struct layout *layout, struct series_view *out)
@@ -224,6 +247,9 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 		reader->bucket_capacity = buckets;
 	}
 	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
+	/* First, so that the classic buckets have all that it has. */
+	bool keeps_native = reader->reader.wants_native && layout->native_buckets_max;
+	bool has_native = keeps_native && read_native(reader, series, layout);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
 		    reader->registry->shards[i], series->pool, series->id);
@@ -236,6 +262,9 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	}
 	for (size_t b = 0; b < buckets; b++)
 		out->count += reader->buckets[b];
+	/* An empty one of a histogram that is not would say that nothing was observed. */
+	if (has_native || (keeps_native && !out->count))
+		out->native = &reader->native;
 	out->sum = value_clamp(out->sum);
 	out->bound_count = layout->bound_count;
 	out->bounds = layout->bounds;
@@ -432,6 +461,7 @@ reader_close(struct reader *base)
 	buf_fini(&reader->help);
 	free(reader->buckets);
 	free(reader->observations.items);
+	native_sum_fini(&reader->native_sum);
 	distinct_union_fini(&reader->members);
 	free(reader);
 }

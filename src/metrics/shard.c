@@ -13,10 +13,13 @@
 #define CHUNK_IDS_MIN 64u
 #define CHUNK_IDS_MAX 4096u
 
+/* Frees memory, which may be NULL, and gives it back to the shard's budget. */
+typedef void drop(struct shard *shard, void *memory);
+
 struct retired {
 	struct retired *next;
-	struct window *window;	   /* one of the two */
-	struct distinct *distinct;
+	void *memory;
+	drop *drop;
 };
 
 struct shard *
@@ -28,15 +31,31 @@ shard_new(const struct layouts *layouts, uint32_t max_ids)
 	return shard;
 }
 
-/* Frees a window and gives its memory back to the shard's budget. */
 static void
-drop_window(struct shard *shard, struct window *window)
+drop_window(struct shard *shard, void *window)
 {
 	if (!window)
 		return;
 	atomic_fetch_sub_explicit(&shard->window_bytes, (int64_t)window_bytes(window),
 				  memory_order_relaxed);
 	window_free(window);
+}
+
+static void
+drop_native(struct shard *shard, void *native)
+{
+	if (!native)
+		return;
+	atomic_fetch_sub_explicit(&shard->native_bytes, (int64_t)native_bytes(native),
+				  memory_order_relaxed);
+	free(native);
+}
+
+static void
+drop_members(struct shard *shard, void *members)
+{
+	(void)shard;
+	free(members);
 }
 
 static void
@@ -53,6 +72,19 @@ free_members(struct set_cell *cell)
 	free(atomic_exchange_explicit(&cell->members, NULL, memory_order_acquire));
 }
 
+static void
+free_native(struct shard *shard, struct histogram_cell *cell)
+{
+	drop_native(shard, atomic_exchange_explicit(&cell->native, NULL, memory_order_acquire));
+}
+
+/* Whether cells of a layout refer to memory. */
+static bool
+cells_own(const struct layout *layout)
+{
+	return layout->type == METRIC_SUMMARY || layout->is_set || layout->native_buckets_max;
+}
+
 /* Frees what a cell refers to. */
 static void
 cell_fini(struct shard *shard, void *cell, const struct layout *layout)
@@ -61,6 +93,8 @@ cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 		free_windows(shard, cell, layout);
 	else if (layout->is_set)
 		free_members(cell);
+	else if (layout->native_buckets_max)
+		free_native(shard, cell);
 }
 
 static void
@@ -70,8 +104,7 @@ table_free(struct shard *shard, struct cell_table *table, const struct layout *l
 		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
 		if (!chunk)
 			continue;
-		bool owns = layout->type == METRIC_SUMMARY || layout->is_set;
-		for (uint32_t i = 0; owns && i < 1u << table->shift; i++)
+		for (uint32_t i = 0; cells_own(layout) && i < 1u << table->shift; i++)
 			cell_fini(shard, chunk + i * table->stride, layout);
 		munmap(chunk, table->chunk_bytes);
 	}
@@ -180,6 +213,7 @@ shard_clear(struct shard *shard, unsigned pool, uint32_t id)
 		struct histogram_cell *histogram = (struct histogram_cell *)cell;
 		atomic_store_explicit(&histogram->sum, 0, memory_order_relaxed);
 		histogram->carry = 0;
+		free_native(shard, histogram);
 		for (size_t i = 0; i <= layout->bound_count; i++)
 			atomic_store_explicit(&histogram->buckets[i], 0, memory_order_relaxed);
 	} else if (layout->is_set) {
@@ -207,11 +241,11 @@ gauge_add(struct gauge_cell *cell, double amount)
  * more, or a scrape could find it after it was freed.
  */
 static void
-retire(struct shard *shard, struct window *window, struct distinct *distinct)
+retire(struct shard *shard, void *memory, drop *how)
 {
 	struct retired *entry = xmalloc(sizeof(*entry));
-	entry->window = window;
-	entry->distinct = distinct;
+	entry->memory = memory;
+	entry->drop = how;
 	entry->next = atomic_load_explicit(&shard->retired, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&shard->retired, &entry->next, entry,
 						      memory_order_release, memory_order_relaxed))
@@ -230,7 +264,7 @@ set_add(struct shard *shard, struct set_cell *cell, uint64_t hash)
 	if (!other)
 		return;
 	atomic_store_explicit(&cell->members, other, memory_order_release);
-	retire(shard, NULL, members);
+	retire(shard, members, drop_members);
 }
 
 void
@@ -240,11 +274,39 @@ shard_free_retired(struct shard *shard)
 	    atomic_exchange_explicit(&shard->retired, NULL, memory_order_acquire);
 	while (entry) {
 		struct retired *next = entry->next;
-		drop_window(shard, entry->window);
-		free(entry->distinct);
+		entry->drop(shard, entry->memory);
 		free(entry);
 		entry = next;
 	}
+}
+
+static void
+publish_native(struct shard *shard, struct histogram_cell *cell, struct native *native)
+{
+	atomic_fetch_add_explicit(&shard->native_bytes, (int64_t)native_bytes(native),
+				  memory_order_relaxed);
+	atomic_store_explicit(&cell->native, native, memory_order_release);
+}
+
+void
+histogram_observe_new(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
+		      uint32_t position, uint64_t count)
+{
+	if (UNLIKELY(atomic_load_explicit(&shard->native_bytes, memory_order_relaxed) >=
+		     SHARD_NATIVE_BYTES_MAX)) {
+		cell_add_count(&shard->native_left_out, count);
+		return;
+	}
+	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
+	if (!native)
+		publish_native(shard, cell, native = native_new(layout->native_schema));
+	if (native_count(native, position, count)) /* zero */
+		return;
+	struct native *other = native_insert(native, position, count, layout->native_buckets_max);
+	if (!other)
+		return;
+	publish_native(shard, cell, other);
+	retire(shard, native, drop_native);
 }
 
 /* Adds to the window of now, or leaves the observation out of quantiles when memory is used up. */
@@ -266,12 +328,12 @@ observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t e
 		window = window_new(epoch);
 		atomic_store_explicit(slot, window, memory_order_release);
 		if (over)
-			retire(shard, over, NULL);
+			retire(shard, over, drop_window);
 	}
 	struct window *larger = window_add(window, value, count);
 	if (larger) {
 		atomic_store_explicit(slot, larger, memory_order_release);
-		retire(shard, window, NULL);
+		retire(shard, window, drop_window);
 		before = 0; /* both are there until the old one is freed */
 	}
 	int64_t grown = (int64_t)window_bytes(larger ? larger : window) - (int64_t)before;
@@ -300,7 +362,7 @@ rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout 
 		if (!window || window_epoch(window) >= oldest)
 			continue;
 		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);
-		retire(shard, window, NULL);
+		retire(shard, window, drop_window);
 	}
 }
 
@@ -352,4 +414,10 @@ uint64_t
 shard_left_out(const struct shard *shard)
 {
 	return atomic_load_explicit(&shard->left_out, memory_order_relaxed);
+}
+
+uint64_t
+shard_native_left_out(const struct shard *shard)
+{
+	return atomic_load_explicit(&shard->native_left_out, memory_order_relaxed);
 }

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "metrics/layout.h"
+#include "metrics/native.h"
 
 #include <float.h>
 #include <math.h>
@@ -27,6 +28,12 @@
  * counts but not in quantiles, until windows have passed.
  */
 #define SHARD_WINDOW_BYTES_MAX (512ll << 20)
+
+/*
+ * The same for native histograms. Beyond, values of buckets not hit before are missing in the
+ * native histogram; the classic one has them.
+ */
+#define SHARD_NATIVE_BYTES_MAX (256ll << 20)
 
 /* Time as series see it: tenths of a second since the bridge started. */
 #define TICK_US 100000
@@ -60,6 +67,7 @@ struct histogram_cell {
 	struct cell cell;
 	_Atomic double sum;
 	double carry; /* fraction of a sampled observation not yet applied; owner only */
+	_Atomic(struct native *) native;
 	_Atomic uint64_t buckets[]; /* layout->bound_count + 1, not cumulative */
 };
 
@@ -89,7 +97,8 @@ struct shard {
 	uint32_t max_ids;
 	_Atomic uint64_t bytes;
 	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
-	_Atomic uint64_t left_out;
+	_Atomic int64_t native_bytes; /* of native histograms, retired ones too */
+	_Atomic uint64_t left_out, native_left_out;
 	_Atomic(struct retired *) retired;
 	unsigned rotate_pool; /* where shard_rotate() goes on */
 	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
@@ -213,12 +222,53 @@ observation_count(double *carry, double weight)
 	return whole;
 }
 
-/** Observes `value` (finite) `count` times. @bucket layout_bucket() of the value */
-static inline void
-histogram_observe(struct histogram_cell *cell, size_t bucket, double value, uint64_t count)
+/* Where a value goes in histograms of a layout. */
+struct histogram_place {
+	uint32_t bucket;
+	uint32_t position; /* in the native histogram, if there is one */
+};
+
+/** @return the place of a finite value */
+static inline struct histogram_place
+histogram_place(const struct layout *layout, double value)
 {
-	cell_add_count(&cell->buckets[bucket], count);
+	return (struct histogram_place){
+	    (uint32_t)layout_bucket(layout, value),
+	    layout->native_buckets_max ? native_position(value) : NATIVE_POSITION_ZERO};
+}
+
+/** @return the native histogram of a cell, which is one of a histogram, or NULL; by the owner, as long
+ *          as the cell holds the incarnation that it knows */
+static inline const struct native *
+histogram_native(const struct cell *cell)
+{
+	return atomic_load_explicit(&((const struct histogram_cell *)cell)->native,
+				    memory_order_relaxed);
+}
+
+/** Counts values in a native bucket not hit before; see histogram_observe(). */
+void histogram_observe_new(struct shard *shard, struct histogram_cell *cell,
+			   const struct layout *layout, uint32_t position, uint64_t count);
+
+/**
+ * Observes `value` (finite) `count` times.
+ *
+ * @shard the cell's, for memory that has to be retired
+ * @place of the value
+ */
+static inline void
+histogram_observe(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
+		  struct histogram_place place, double value, uint64_t count)
+{
+	cell_add_count(&cell->buckets[place.bucket], count);
 	cell_add_clamped(&cell->sum, value * (double)count);
+	if (!layout->native_buckets_max)
+		return;
+	/* After the classic bucket: who reads the other way round finds no value in this one only.
+	 */
+	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
+	if (UNLIKELY(!native || !native_count(native, place.position, count)))
+		histogram_observe_new(shard, cell, layout, place.position, count);
 }
 
 /**
@@ -236,11 +286,14 @@ void summary_observe(struct shard *shard, struct summary_cell *cell, const struc
  */
 void shard_rotate(struct shard *shard, int64_t now_us, unsigned cells);
 
-/** Frees what the owner retired; by the control thread, which is the only reader of windows. */
+/** Frees what the owner retired; by the control thread, which is the only reader of such memory. */
 void shard_free_retired(struct shard *shard);
 
 /** @return observations that no quantile shows, for want of memory; any thread */
 uint64_t shard_left_out(const struct shard *shard);
+
+/** @return observations that no native histogram shows, for want of memory; any thread */
+uint64_t shard_native_left_out(const struct shard *shard);
 
 /** @return bytes of chunks made */
 uint64_t shard_bytes(const struct shard *shard);

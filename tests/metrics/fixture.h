@@ -159,7 +159,9 @@ fixture_apply(struct fixture *fixture, unsigned thread, struct series_ref ref, d
 	else if (layout->type == METRIC_GAUGE)
 		gauge_set((struct gauge_cell *)cell, value);
 	else if (layout->type == METRIC_HISTOGRAM)
-		histogram_observe((struct histogram_cell *)cell, layout_bucket(layout, value), value, 1);
+		histogram_observe(registry_shard(fixture->registry, thread),
+				  (struct histogram_cell *)cell, layout,
+				  histogram_place(layout, value), value, 1);
 	else
 		summary_observe(registry_shard(fixture->registry, thread),
 				(struct summary_cell *)cell, layout, value, 1, now_us);

@@ -1,6 +1,9 @@
 #include "test.h"
 
 #include "metrics/layout.h"
+#include "metrics/native.h"
+
+#include <math.h>
 
 static double bounds[] = {0.005, 1, 100000, 1e6};
 static struct quantile quantiles[] = {{0, 0}, {0.5, 0.05}, {1, 0}};
@@ -136,10 +139,44 @@ test_histogram__all_pools_in_use(void **state)
 	layouts_free(&layouts);
 }
 
+static void
+test_histogram__native_options(void **state)
+{
+	(void)state;
+	static const struct {
+		double factor;
+		uint32_t max_buckets;
+		int schema;
+		uint32_t buckets_max;
+	} cases[] = {
+	    {0, 256, 0, 0},
+	    {1, 256, 0, 0},
+	    {NAN, 256, 0, 0},
+	    {1.1, 256, 3, 256},
+	    {1.1, 160, 3, 160},
+	    {1.2, 160, 2, 160},
+	    {1.1, 1, 3, 1},
+	    {1.1, 0, 3, NATIVE_BUCKETS_MAX},
+	    {1.001, UINT32_MAX, 8, NATIVE_BUCKETS_MAX},
+	};
+	struct layouts *layouts = layouts_new();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct histogram_options options = {0, NULL, cases[i].factor, cases[i].max_buckets};
+		const struct layout *layout = layouts_histogram(layouts, &options);
+		assert_int_equal(layout->native_buckets_max, cases[i].buckets_max);
+		assert_int_equal(layout->native_schema, cases[i].schema);
+		assert_ptr_equal(layouts_histogram(layouts, &options), layout);
+	}
+	/* Those without a native histogram are alike. */
+	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 7);
+	layouts_free(&layouts);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_histogram__native_options),
 	    cmocka_unit_test(test_new__fixed_pools),
 	    cmocka_unit_test(test_histogram__texts),
 	    cmocka_unit_test(test_histogram__equal_options_give_the_same),

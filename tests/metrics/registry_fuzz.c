@@ -146,7 +146,9 @@ apply(struct machine *machine, unsigned thread, unsigned series, struct cell *ce
 	else if (layout->type == METRIC_GAUGE)
 		gauge_add((struct gauge_cell *)cell, 1);
 	else if (layout->type == METRIC_HISTOGRAM)
-		histogram_observe((struct histogram_cell *)cell, layout_bucket(layout, 1), 1, 1);
+		histogram_observe(registry_shard(machine->registry, thread),
+				  (struct histogram_cell *)cell, layout, histogram_place(layout, 1),
+				  1, 1);
 	else
 		summary_observe(registry_shard(machine->registry, thread),
 				(struct summary_cell *)cell, layout, 1, 1,

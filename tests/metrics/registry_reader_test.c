@@ -269,6 +269,83 @@ test_values__sums_of_shards_stay_finite(void **state)
 	fixture_close(&fixture);
 }
 
+/* The native part of the only series, which is the only one of its family. */
+static void
+read_native(struct fixture *fixture, bool wants, struct reader **reader, struct native_view *out)
+{
+	struct family_view family;
+	struct series_view series;
+	*reader = registry_reader_new(fixture->registry, 0);
+	(*reader)->wants_native = wants;
+	assert_true(reader_next_family(*reader, &family));
+	assert_true(reader_next_series(*reader, &series));
+	assert_int_equal(series.native != NULL, wants);
+	if (wants)
+		*out = *series.native;
+}
+
+static void
+test_values__native_histogram_of_all_threads(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	struct histogram_options options = {3, fixture_bounds, 1.1, 2};
+	fixture.histogram = &options;
+	struct series_ref refs[2];
+	for (unsigned t = 0; t < 2; t++)
+		assert_int_equal(fixture_ask(&fixture, t, METRIC_HISTOGRAM, "h", "", 0, &refs[t]),
+				 REGISTRY_OK);
+	struct reader *reader;
+	struct native_view native;
+	read_native(&fixture, true, &reader, &native); /* born, and nothing observed */
+	assert_int_equal(native.schema, 3);
+	assert_int_equal(native.positive.span_count + native.negative.span_count, 0);
+	reader_free(&reader);
+	fixture_apply(&fixture, 0, refs[0], 1, 0);
+	fixture_apply(&fixture, 1, refs[1], 1, 0);
+	fixture_apply(&fixture, 1, refs[1], 0, 0);
+	fixture_apply(&fixture, 1, refs[1], -4, 0);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.schema, 3);
+	assert_int_equal(native.zero_count, 1);
+	assert_int_equal(native.positive.bucket_count, 1);
+	assert_int_equal(native.positive.buckets[0], 2);
+	assert_int_equal(native.negative.spans[0].offset, 16);
+	reader_free(&reader);
+	/* Few enough on each thread, too many together. */
+	fixture_apply(&fixture, 0, refs[0], 2, 0);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.schema, -4);
+	reader_free(&reader);
+	read_native(&fixture, false, &reader, &native);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+static void
+test_values__native_options_hold_from_birth_on(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct histogram_options options = {3, fixture_bounds, 1.1, 256};
+	fixture.histogram = &options;
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 3);
+	fixture.rules++;
+	options.native_bucket_factor = 2;
+	struct reader *reader;
+	struct native_view native;
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 3);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.schema, 3);
+	reader_free(&reader);
+	fixture_expire_at(&fixture, 5);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 3);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.schema, 0);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
 static void
 test_values__gauges_as_sent(void **state)
 {
@@ -571,6 +648,8 @@ main(void)
 	    cmocka_unit_test(test_batches__histograms_come_alone),
 	    cmocka_unit_test(test_values__sum_of_all_threads),
 	    cmocka_unit_test(test_values__sums_of_shards_stay_finite),
+	    cmocka_unit_test(test_values__native_histogram_of_all_threads),
+	    cmocka_unit_test(test_values__native_options_hold_from_birth_on),
 	    cmocka_unit_test(test_values__gauges_as_sent),
 	    cmocka_unit_test(test_values__window_of_a_summary),
 	    cmocka_unit_test(test_values__slots_in_the_order_of_time),

@@ -84,7 +84,9 @@ send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, u
 	else if (type == METRIC_GAUGE)
 		gauge_add((struct gauge_cell *)cell, 1);
 	else if (type == METRIC_HISTOGRAM)
-		histogram_observe((struct histogram_cell *)cell, layout_bucket(layout, 1), 1, 1);
+		histogram_observe(registry_shard(thread->shared->registry, thread->index),
+				  (struct histogram_cell *)cell, layout, histogram_place(layout, 1),
+				  1, 1);
 	else
 		summary_observe(registry_shard(thread->shared->registry, thread->index),
 				(struct summary_cell *)cell, layout, 1, 1, (int64_t)tick * TICK_US);

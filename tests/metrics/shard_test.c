@@ -69,7 +69,7 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	struct layouts *layouts = layouts_new();
 	double bounds[] = {1};
 	const struct layout *histogram =
-	    layouts_histogram(layouts, &(struct histogram_options){1, bounds, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){1, bounds, 1.1, 256});
 	const struct layout *summary = layouts_summary(layouts, &five_seconds);
 	struct shard *shard = shard_new(layouts, 100);
 
@@ -85,8 +85,8 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	counter_add(counter_cell, 5);
 	gauge_set(gauge_cell, 5);
 	set_add(shard, set_cell, 5);
-	histogram_observe(histogram_cell, layout_bucket(histogram, 0.5), 0.5, 3);
-	histogram_observe(histogram_cell, layout_bucket(histogram, 5), 5, 3);
+	histogram_observe(shard, histogram_cell, histogram, histogram_place(histogram, 0.5), 0.5, 3);
+	histogram_observe(shard, histogram_cell, histogram, histogram_place(histogram, 5), 5, 3);
 	histogram_cell->carry = 0.5;
 	summary_cell->carry = 0.5;
 	for (int64_t us = 0; us < 5000000; us += 1000000)
@@ -104,6 +104,8 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	assert_true(atomic_load(&histogram_cell->sum) == 0 && histogram_cell->carry == 0);
 	assert_int_equal(atomic_load(&histogram_cell->buckets[0]), 0);
 	assert_int_equal(atomic_load(&histogram_cell->buckets[1]), 0);
+	assert_null(atomic_load(&histogram_cell->native));
+	assert_int_equal(atomic_load(&shard->native_bytes), 0);
 	assert_true(atomic_load(&summary_cell->sum) == 0 && summary_cell->carry == 0);
 	assert_int_equal(atomic_load(&summary_cell->count), 0);
 	for (unsigned s = 0; s < 5; s++)
@@ -245,7 +247,7 @@ bucket_hit(const double *bounds, size_t count, double value)
 	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0});
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
-	histogram_observe(cell, layout_bucket(layout, value), value, 1);
+	histogram_observe(shard, cell, layout, histogram_place(layout, value), value, 1);
 	size_t hit = 0, total = 0;
 	for (size_t b = 0; b <= count; b++) {
 		uint64_t n = atomic_load(&cell->buckets[b]);
@@ -304,14 +306,60 @@ test_histogram_observe__sum_stays_finite(void **state)
 	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0});
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
-	histogram_observe(cell, layout_bucket(layout, DBL_MAX), DBL_MAX, 10);
+	histogram_observe(shard, cell, layout, histogram_place(layout, DBL_MAX), DBL_MAX, 10);
 	assert_true(atomic_load(&cell->sum) == DBL_MAX);
-	histogram_observe(cell, layout_bucket(layout, -DBL_MAX), -DBL_MAX, 1);
+	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1);
 	assert_true(atomic_load(&cell->sum) == 0);
-	histogram_observe(cell, layout_bucket(layout, -DBL_MAX), -DBL_MAX, 1000000);
-	histogram_observe(cell, layout_bucket(layout, -1), -1, 1);
+	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1000000);
+	histogram_observe(shard, cell, layout, histogram_place(layout, -1), -1, 1);
 	assert_true(atomic_load(&cell->sum) == -DBL_MAX);
 	assert_int_equal(atomic_load(&cell->buckets[0]), 1000012);
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
+/* Values of 256 native buckets, far apart. */
+static void
+fill_native(struct shard *shard, struct histogram_cell *cell, const struct layout *layout)
+{
+	for (int octave = 0; octave < 32; octave++) {
+		for (int eighth = 0; eighth < 8; eighth++) {
+			double value = ldexp(exp2(eighth / 8.0 + 1.0 / 16), octave);
+			value = eighth % 2 ? -value : value;
+			histogram_observe(shard, cell, layout, histogram_place(layout, value), value,
+					  1);
+		}
+	}
+}
+
+static void
+test_histogram_observe__memory_of_native_is_bounded(void **state)
+{
+	(void)state;
+	enum { IDS = 50000 };
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(layouts, IDS);
+	const struct layout *layout =
+	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256});
+	uint32_t id = 0;
+	struct histogram_cell *cell = NULL;
+	while (!shard_native_left_out(shard) && id < IDS) {
+		cell = (struct histogram_cell *)shard_touch(shard, layout->pool, id++, 1);
+		fill_native(shard, cell, layout);
+		shard_free_retired(shard);
+	}
+	assert_in_range(id, 10000, IDS - 1);
+	/* The classic buckets have everything, and what is known still counts. */
+	assert_int_equal(atomic_load(&cell->buckets[0]), 256);
+	uint64_t left_out = shard_native_left_out(shard);
+	struct histogram_cell *first =
+	    (struct histogram_cell *)shard_find(shard, layout->pool, 0, 1);
+	fill_native(shard, first, layout);
+	assert_int_equal(shard_native_left_out(shard), left_out);
+	/* A series that ends gives room to others. */
+	shard_clear(shard, layout->pool, 0);
+	fill_native(shard, cell, layout);
+	assert_true(shard_native_left_out(shard) < left_out + 256);
 	shard_free(&shard);
 	layouts_free(&layouts);
 }
@@ -475,6 +523,76 @@ test_free_retired__beside_a_reader_of_windows(void **state)
 	layouts_free(&layouts);
 }
 
+struct native_race {
+	struct shard *shard;
+	struct histogram_cell *cell;
+	const struct layout *layout;
+	_Atomic bool done;
+};
+
+/* Ever more buckets, then ever lower resolutions. */
+static void *
+observe_native(void *arg)
+{
+	struct native_race *race = arg;
+	for (unsigned i = 0; i < 40000; i++) {
+		double value = i % 3 ? exp2(i % 1000 * (i / 40000.0)) : -(double)(i % 100);
+		histogram_observe(race->shard, race->cell, race->layout,
+				  histogram_place(race->layout, value), value, 1);
+	}
+	atomic_store(&race->done, true);
+	return NULL;
+}
+
+static uint64_t
+sum_side(const struct native_side *side)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < side->bucket_count; i++)
+		sum += side->buckets[i];
+	return sum;
+}
+
+static void
+test_free_retired__beside_a_reader_of_native(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(layouts, 10);
+	const struct layout *layout =
+	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.001, 100});
+	struct histogram_cell *cell =
+	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct native_race race = {.shard = shard, .cell = cell, .layout = layout};
+	pthread_t owner;
+	assert_int_equal(pthread_create(&owner, NULL, observe_native, &race), 0);
+	struct native_sum sum = {0};
+	uint64_t before = 0;
+	for (bool done = false; !done;) {
+		done = atomic_load(&race.done);
+		shard_free_retired(shard);
+		const struct native *native =
+		    atomic_load_explicit(&cell->native, memory_order_acquire);
+		if (!native)
+			continue;
+		struct native_view view;
+		native_sum_reset(&sum, layout->native_schema);
+		native_sum_add(&sum, native);
+		native_sum_view(&sum, layout->native_buckets_max, &view);
+		uint64_t seen =
+		    view.zero_count + sum_side(&view.positive) + sum_side(&view.negative);
+		/* Never less than before, and never more than the classic buckets have then. */
+		assert_true(seen >= before);
+		assert_true(seen <= atomic_load_explicit(&cell->buckets[0], memory_order_relaxed));
+		before = seen;
+	}
+	assert_int_equal(before, 40000);
+	pthread_join(owner, NULL);
+	native_sum_fini(&sum);
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
 /* Fills a slot of a summary: exact entries first, then values of every magnitude. */
 static void
 fill_window(struct shard *shard, struct summary_cell *cell, const struct layout *layout, int64_t us)
@@ -528,6 +646,8 @@ main(void)
 	    cmocka_unit_test(test_histogram_observe__upper_bounds_are_inclusive),
 	    cmocka_unit_test(test_histogram_observe__many_bounds_like_few),
 	    cmocka_unit_test(test_histogram_observe__sum_stays_finite),
+	    cmocka_unit_test(test_histogram_observe__memory_of_native_is_bounded),
+	    cmocka_unit_test(test_free_retired__beside_a_reader_of_native),
 	    cmocka_unit_test(test_rotate__gives_up_what_is_over),
 	    cmocka_unit_test(test_rotate__reaches_every_cell_in_parts),
 	    cmocka_unit_test(test_rotate__nothing_there),
