@@ -42,15 +42,15 @@ class PromApi:
 
 
 class Prometheus(PromApi):
-    def __init__(self, directory, target_port, config=CONFIG, flags=()):
-        """`config` has a %d wherever the port of what is scraped belongs."""
-        super().__init__(free_port())
+    def __init__(self, directory, target_port, config=CONFIG, flags=(), port=None):
+        """`config` has a %d wherever the port of what is scraped belongs. `port` is that of a server whose place it takes."""
+        super().__init__(port or free_port())
         self._log = directory / 'prometheus.log'
         path = directory / 'prometheus.yml'
         path.write_text(config.replace('%d', str(target_port)))
         binary = shutil.which('prometheus')
         assert binary, 'prometheus is not installed'
-        with open(self._log, 'wb') as log:
+        with open(self._log, 'ab') as log:
             self.process = subprocess.Popen(
                 [binary, '--config.file=%s' % path, '--storage.tsdb.path=%s' % (directory / 'tsdb'),
                  '--web.listen-address=127.0.0.1:%d' % self.port, *flags], stdout=log, stderr=log)

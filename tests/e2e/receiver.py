@@ -4,6 +4,7 @@ Decoding knows nothing of the bridge: it follows the specifications of snappy, P
 """
 import http.server
 import math
+import ssl
 import struct
 import threading
 import time
@@ -150,7 +151,7 @@ class Answer:
 class Receiver:
     """`answer` maps a Request to an Answer; `requests` are all that came, with the status they got."""
 
-    def __init__(self, answer=lambda request: Answer(), port=0):
+    def __init__(self, answer=lambda request: Answer(), certificate=None):
         self.answer = answer
         self.requests = []
         receiver = self
@@ -165,7 +166,11 @@ class Receiver:
             def log_message(self, *arguments):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
+        self._server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.url = 'http://127.0.0.1:%d/api/v1/write' % self.port

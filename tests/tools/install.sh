@@ -16,7 +16,8 @@ BUILD_OPTIONAL="libisal-dev"
 CHECK_PACKAGES="libcmocka-dev g++ ca-certificates"
 # Tools may come from elsewhere: command and the package that has it.
 CHECK_COMMANDS="clang:clang python3:python3 node:nodejs npm:npm go:golang-go prometheus:prometheus
-	promtool:prometheus protoc:protobuf-compiler dot:graphviz curl:curl openssl:openssl nc:netcat-openbsd"
+	promtool:prometheus victoria-metrics:victoria-metrics protoc:protobuf-compiler
+	dot:graphviz curl:curl openssl:openssl nc:netcat-openbsd"
 # The engine must be Debian's, and is not taken from elsewhere.
 DOCKER_PACKAGES="docker.io docker-compose debootstrap"
 
@@ -103,10 +104,12 @@ install_packages() {
 	apt install --no-install-recommends -y "$@"
 	allow_services
 	# Not at the next boot either. Without systemd there is nothing to disable.
-	case " $* " in
-	*" prometheus "*) disable prometheus.service ;;
-	*" docker.io "*) disable docker.service docker.socket containerd.service ;;
-	esac
+	for package in "$@"; do
+		case $package in
+		prometheus | victoria-metrics) disable "$package.service" ;;
+		docker.io) disable docker.service docker.socket containerd.service ;;
+		esac
+	done
 }
 
 refreshed=

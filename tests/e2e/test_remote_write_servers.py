@@ -1,0 +1,144 @@
+"""Real receivers of remote write, Prometheus and VictoriaMetrics, which go away and come back meanwhile."""
+import shutil
+import signal
+import subprocess
+import urllib.request
+
+import pytest
+
+from bridge import PATIENCE, PREFIX, await_condition, await_equal
+from ports import free_port
+from promql import PromApi, Prometheus
+
+MAPPING = '''
+mappings:
+- match: latency
+  name: latency_seconds
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 0.2]}
+- match: size
+  name: size
+  observer_type: summary
+  summary_options: {quantiles: [{quantile: 0.5, error: 0.01}]}
+- match: short
+  name: short
+  ttl: 1s
+'''
+
+
+class PrometheusReceiver:
+    """What was answered with success is in its log of writes, so that it may be killed at any time."""
+
+    signal = signal.SIGKILL
+
+    def __init__(self, directory, port=None):
+        self._server = Prometheus(directory, 0, 'scrape_configs: []', ['--web.enable-remote-write-receiver'], port)
+        self.process, self.api = self._server.process, self._server
+
+
+class VictoriaReceiver:
+    """It writes what it has taken to the disk only now and then, so it must be stopped in order."""
+
+    signal = signal.SIGTERM
+
+    def __init__(self, directory, port=None):
+        self.api = PromApi(port or free_port())
+        binary = shutil.which('victoria-metrics')
+        assert binary, 'victoria-metrics is not installed'
+        self._log = directory / 'victoria.log'
+        with open(self._log, 'ab') as log:
+            self.process = subprocess.Popen(
+                [binary, '-httpListenAddr=127.0.0.1:%d' % self.api.port, '-storageDataPath=%s' % (directory / 'victoria'),
+                 '-search.latencyOffset=0s', '-search.disableCache', '-memory.allowedBytes=67108864'],
+                stdout=log, stderr=log)
+        await_condition(self._has_started, 'VictoriaMetrics to be ready')
+
+    def _has_started(self):
+        assert self.process.poll() is None, self._log.read_text()
+        try:
+            with urllib.request.urlopen('http://127.0.0.1:%d/health' % self.api.port, timeout=PATIENCE) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+@pytest.fixture(params=[PrometheusReceiver, VictoriaReceiver], ids=['prometheus', 'victoria'])
+def start_server(request, tmp_path):
+    servers = []
+
+    def start(port=None):
+        servers.append(request.param(tmp_path, port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.process.kill()
+        server.process.wait(PATIENCE)
+
+
+def stored(api, name):
+    """-> [(timestamp, value)] of the one series of a name; what was sent twice is there once"""
+    rows = api.get('query', query=name + '[1h]')['result']
+    assert len(rows) <= 1
+    return sorted({(float(at), float(value)) for row in rows for at, value in row['values']})
+
+
+def test_nothing_is_lost_or_wrong(start_bridge, start_server):
+    server = start_server()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
+                          '--remote-write.interval=200ms', '--remote-write.external-label=site=x', mapping=MAPPING)
+    site = ('site', 'x')
+    bridge.send_udp('jobs:7|c|#queue:a b\nroom:21.5|g\nlatency:150|ms\nsize:4|h')
+    await_equal(lambda: server.api.query('jobs'), {(('queue', 'a b'), site): 7})
+    await_equal(lambda: server.api.query('room'), {(site,): 21.5})
+    await_equal(lambda: server.api.query('latency_seconds_bucket'),
+                {(('le', le), site): count for le, count in (('0.1', 0), ('0.2', 1), ('+Inf', 1))})
+    await_equal(lambda: server.api.query('size'), {(('quantile', '0.5'), site): 4})
+    await_equal(lambda: server.api.query('size_count'), {(site,): 1})
+
+    server.process.send_signal(server.signal)
+    server.process.wait(PATIENCE)
+    bridge.send_udp('jobs:3|c|#queue:a b')
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
+    await_condition(lambda: bridge.scrape().own('remote_write_lag_seconds') > 1)
+    server = start_server(server.api.port)
+    await_equal(lambda: server.api.query('jobs'), {(('queue', 'a b'), site): 10})
+    await_condition(lambda: bridge.scrape().own('remote_write_lag_seconds') < 1)
+    scrape = bridge.scrape()
+    assert scrape.own('remote_write_samples_failed_total') == scrape.own_sum('remote_write_samples_dropped_total') == 0
+    bridge.send_udp('jobs:5|c|#queue:a b')
+    bridge.await_lines(6)
+    bridge.stop()
+    await_equal(lambda: server.api.query('jobs'), {(('queue', 'a b'), site): 15})
+
+    # A pass knows how many there were before it: none is missing, none came twice with another value.
+    passes = stored(server.api, PREFIX + 'remote_write_passes_total')
+    assert [value for _, value in passes] == list(range(len(passes)))
+    jobs = stored(server.api, 'jobs')
+    assert [value for _, value in jobs] == sorted(value for _, value in jobs)
+    assert {value for _, value in jobs} == {7, 10, 15}
+    assert [at for at, _ in jobs] == [at for at, _ in passes if at >= jobs[0][0]]
+
+
+def test_a_series_that_ends_is_gone_at_once(start_bridge, start_server):
+    """Not only after the five minutes of silence that end a series otherwise."""
+    server = start_server()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
+                          '--remote-write.interval=200ms', mapping=MAPPING)
+    bridge.send_udp('short:1|c\nlong:1|c')
+    await_equal(lambda: server.api.query('long'), {(): 1})
+    await_condition(lambda: stored(server.api, 'short'))
+    await_equal(lambda: server.api.query('short'), {})
+    bridge.send_udp('short:5|c')
+    await_equal(lambda: server.api.query('short'), {(): 5})
+    assert bridge.scrape().own('remote_write_samples_failed_total') == 0
+
+
+def test_a_receiver_without_2_0_is_noticed(start_bridge, start_server):
+    """Both servers take such a request, and store nothing of it."""
+    server = start_server()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
+                          '--remote-write.interval=200ms', '--remote-write.protocol=auto')
+    bridge.send_udp('jobs:7|c')
+    await_equal(lambda: server.api.query('jobs'), {(): 7})
+    assert bridge.scrape().own('remote_write_samples_dropped_total', reason='protocol') > 0
