@@ -107,6 +107,7 @@ bridge_new(const struct bridge_settings *settings, struct diag *diag)
 	    .grace = bridge->grace,
 	    .reserved = settings->reserved,
 	    .reserved_count = settings->reserved_count,
+	    .start_ms = clock_wall().us / 1000,
 	    .reserves_created = settings->openmetrics,
 	    .left_scope = series_left_scope,
 	    .left_scope_ctx = limits,

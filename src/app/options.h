@@ -59,7 +59,7 @@ struct options {
 	const char *web_telemetry_path;
 	bool web_enable_lifecycle;
 	bool web_process_metrics;
-	bool web_openmetrics;
+	bool web_openmetrics, web_openmetrics_created;
 	const char *web_self_metrics_prefix; /* without the final '_' */
 
 	/* Service discovery. */

@@ -22,7 +22,8 @@ begin_rendering(struct scrape *scrape)
 	struct reader *all = telemetry_reader_new(scrape->sources);
 	if (scrape->kind.has_dots)
 		all = exposition_dots_reader(&all);
-	struct exposition_writer *writer = exposition_writer_new(scrape->kind.format, &all);
+	struct exposition_writer *writer = exposition_writer_new(
+	    scrape->kind.format, scrape->sources->options->web_openmetrics_created, &all);
 	rendering_begin(scrape->renderings, scrape->kind, &writer, &scrape->consumer);
 }
 

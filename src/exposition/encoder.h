@@ -10,8 +10,8 @@
 
 struct exposition_encoder {
 	/** @return what one scrape remembers, handed to all others; NULL here = nothing, and NULL
-	 * is handed */
-	void *(*new_state)(void);
+	 * is handed. @with_created see exposition_writer_new() */
+	void *(*new_state)(bool with_created);
 	void (*free_state)(void *state);
 
 	/** Writes a family's head. Families come in name order, each once; but one that was ended

@@ -101,6 +101,16 @@ set_extra_value(struct line *line, const struct lines_dialect *dialect, struct s
 	line->extra_value = span_of(room, number.len + 2);
 }
 
+/* When it was born, in seconds since 1970. */
+static void
+add_created(struct buf *out, const struct lines_dialect *dialect, struct line line,
+	    const struct series_view *series)
+{
+	line.suffix = SPAN("_created");
+	if (series->created_ms > 0)
+		add_value(out, dialect, &line, (double)series->created_ms / 1000);
+}
+
 /* `_sum` and `_count`, which histograms and summaries end with. */
 static void
 add_totals(struct buf *out, const struct lines_dialect *dialect, struct line line,
@@ -114,6 +124,8 @@ add_totals(struct buf *out, const struct lines_dialect *dialect, struct line lin
 	line.suffix = SPAN("_count");
 	if (has_count)
 		add_count(out, dialect, &line, series->count);
+	if (dialect->has_created)
+		add_created(out, dialect, line, series);
 }
 
 /* Whether the sum may be shown: it must not be below 0, nor able to shrink. */
@@ -215,6 +227,30 @@ add_scalars(struct buf *out, const struct lines_dialect *dialect, struct span na
 	out->len = (size_t)(to - out->ptr);
 }
 
+static struct line
+line_of(struct span name, const struct series_view *series)
+{
+	return (struct line){
+	    .name = name,
+	    .suffix = SPAN(""),
+	    .labels = series->labels,
+	    .extra_name = SPAN(""),
+	    .extra_value = SPAN(""),
+	};
+}
+
+void
+lines_add_counters(struct buf *out, const struct lines_dialect *dialect, struct span name,
+		   const struct series_view *series, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct line line = line_of(name, &series[i]);
+		line.suffix = SPAN("_total");
+		add_value(out, dialect, &line, series[i].value);
+		add_created(out, dialect, line, &series[i]);
+	}
+}
+
 void
 lines_add_series(struct buf *out, const struct lines_dialect *dialect, struct span name,
 		 enum metric_type type, const struct series_view *series, size_t count)
@@ -224,13 +260,7 @@ lines_add_series(struct buf *out, const struct lines_dialect *dialect, struct sp
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct line line = {
-		    .name = name,
-		    .suffix = SPAN(""),
-		    .labels = series[i].labels,
-		    .extra_name = SPAN(""),
-		    .extra_value = SPAN(""),
-		};
+		struct line line = line_of(name, &series[i]);
 		if (type == METRIC_HISTOGRAM)
 			add_histogram(out, dialect, line, &series[i]);
 		else

@@ -19,6 +19,8 @@ struct lines_dialect {
 	/* Sums and quantiles that are negative are left out, and so is the count of such a
 	 * histogram, which OpenMetrics wants only together with its sum. */
 	bool forbids_negatives;
+	/* Histograms and summaries have `_created`, too, where it is known when they were born. */
+	bool has_created;
 };
 
 /** Appends a "# HELP" or "# TYPE" line. @word "HELP" or "TYPE" @text written as it is */
@@ -30,6 +32,12 @@ void lines_add_comment(struct buf *out, struct span word, struct span name, stru
  * @escapes_quotes whether '"' is escaped; backslash and line feed always are
  */
 void lines_add_help(struct buf *out, struct span name, struct span help, bool escapes_quotes);
+
+/**
+ * Appends counters with the times they were born: NAME_total and, where it is known, NAME_created.
+ */
+void lines_add_counters(struct buf *out, const struct lines_dialect *dialect, struct span name,
+			const struct series_view *series, size_t count);
 
 /**
  * Appends all lines of `count` series of a family.

@@ -12,6 +12,25 @@ static const struct span total = {"_total", 6}, created = {"_created", 8};
  * not. */
 static const struct span suffixes[] = {{"_sum", 4}, {"_count", 6}, {"_bucket", 7}, {"_created", 8}};
 
+/* Shortest text, with a point where it would look like an integer. */
+static size_t
+format_value(double value, char *out)
+{
+	size_t len = number_format(value, out);
+	if (isfinite(value) && !memchr(out, '.', len) && !memchr(out, 'e', len)) {
+		memcpy(out + len, ".0", 2);
+		len += 2;
+	}
+	return len;
+}
+
+static const struct lines_dialect strict = {
+    .format_value = format_value,
+    .format_count = number_format_uint,
+    .has_points = true,
+    .forbids_negatives = true,
+};
+
 /* What a name is used for. */
 enum use {
 	USE_NAME = 1,     /* of a family or of a counter's samples */
@@ -28,13 +47,17 @@ struct state {
 	struct buf name;        /* of the family that was begun last */
 	struct buf uses;        /* enum use, by length of the beginning: name.len + 1 bytes */
 	struct span shown_name; /* of the family as it is written; borrowed from `name` */
+	bool is_counter;        /* shown as one */
 	bool is_left_out;
+	struct lines_dialect dialect;
 };
 
 static void *
-new_state(void)
+new_state(bool with_created)
 {
 	struct state *state = xcalloc(1, sizeof(*state));
+	state->dialect = strict;
+	state->dialect.has_created = with_created;
 	state->name = state->uses = BUF_INIT;
 	return state;
 }
@@ -90,7 +113,7 @@ note_use(struct state *state, struct span name, unsigned use)
 		state->uses.ptr[name.len - created.len] |= USE_CREATED;
 }
 
-/* Chooses name and type that a counter is shown under. */
+/* Chooses name and type that a counter is shown under. @return the word for the type */
 static const char *
 name_counter(struct state *state, struct span name)
 {
@@ -98,6 +121,7 @@ name_counter(struct state *state, struct span name)
 		struct span base = span_first(name, name.len - total.len);
 		if (is_free_for_counter(state, base)) {
 			state->shown_name = base;
+			state->is_counter = true;
 			note_use(state, base, USE_NAME | USE_CREATED);
 			return "counter";
 		}
@@ -118,6 +142,7 @@ begin_family(void *ctx, struct buf *out, const struct family_view *family)
 	if (state->is_left_out)
 		return;
 	state->shown_name = name;
+	state->is_counter = false;
 	if (family->type == METRIC_COUNTER)
 		type = name_counter(state, name);
 	bool is_observer = family->type == METRIC_HISTOGRAM || family->type == METRIC_SUMMARY;
@@ -126,32 +151,17 @@ begin_family(void *ctx, struct buf *out, const struct family_view *family)
 	lines_add_help(out, state->shown_name, family->help, true);
 }
 
-/* Shortest text, with a point where it would look like an integer. */
-static size_t
-format_value(double value, char *out)
-{
-	size_t len = number_format(value, out);
-	if (isfinite(value) && !memchr(out, '.', len) && !memchr(out, 'e', len)) {
-		memcpy(out + len, ".0", 2);
-		len += 2;
-	}
-	return len;
-}
-
-static const struct lines_dialect dialect = {
-    .format_value = format_value,
-    .format_count = number_format_uint,
-    .has_points = true,
-    .forbids_negatives = true,
-};
-
 static void
 add_series(void *ctx, struct buf *out, const struct family_view *family,
 	   const struct series_view *series, size_t count)
 {
 	const struct state *state = ctx;
-	if (!state->is_left_out)
-		lines_add_series(out, &dialect, family->name, family->type, series, count);
+	if (state->is_left_out)
+		return;
+	if (state->is_counter && state->dialect.has_created)
+		lines_add_counters(out, &state->dialect, state->shown_name, series, count);
+	else
+		lines_add_series(out, &state->dialect, family->name, family->type, series, count);
 }
 
 static void

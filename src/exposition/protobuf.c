@@ -11,28 +11,32 @@ enum { FAMILY_NAME = 1, FAMILY_HELP = 2, FAMILY_TYPE = 3, FAMILY_METRIC = 4 };
 enum { METRIC_LABEL = 1 };
 enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SCALAR_VALUE = 1 }; /* of Counter and of Gauge */
+enum { TIMESTAMP_SECONDS = 1, TIMESTAMP_NANOS = 2 };
 enum { SUMMARY_COUNT = 1, SUMMARY_SUM = 2, SUMMARY_QUANTILE = 3 };
 enum { QUANTILE_QUANTILE = 1, QUANTILE_VALUE = 2 };
 enum { HISTOGRAM_COUNT = 1, HISTOGRAM_SUM = 2, HISTOGRAM_BUCKET = 3 };
 enum { BUCKET_COUNT = 1, BUCKET_BOUND = 2 };
 
-/* How a type is named there: its number in MetricType, and its field in Metric. */
+/* How a type is named there: its number in MetricType, its field in Metric, and the field of its
+ * start_timestamp, 0 = it has none. */
 static const struct {
-	unsigned type, field;
+	unsigned type, field, start;
 } types[METRIC_TYPES] = {
-    [METRIC_COUNTER] = {0, 3},
-    [METRIC_GAUGE] = {1, 2},
-    [METRIC_SUMMARY] = {2, 4},
-    [METRIC_HISTOGRAM] = {4, 7},
+    [METRIC_COUNTER] = {0, 3, 3},
+    [METRIC_GAUGE] = {1, 2, 0},
+    [METRIC_SUMMARY] = {2, 4, 4},
+    [METRIC_HISTOGRAM] = {4, 7, 15},
 };
 
 struct state {
 	size_t begun; /* the family's message, see protobuf_end() */
 };
 
+/* Times of birth are fields of a message here, which cost nobody a series: always written. */
 static void *
-new_state(void)
+new_state(bool with_created)
 {
+	(void)with_created;
 	return xcalloc(1, sizeof(struct state));
 }
 
@@ -97,6 +101,15 @@ add_summary(struct buf *out, const struct series_view *series)
 }
 
 static void
+add_start(struct buf *out, unsigned field, int64_t ms)
+{
+	size_t timestamp = protobuf_begin(out, field);
+	protobuf_add_uint(out, TIMESTAMP_SECONDS, (uint64_t)(ms / 1000));
+	protobuf_add_uint(out, TIMESTAMP_NANOS, (uint64_t)(ms % 1000 * 1000000));
+	protobuf_end(out, timestamp);
+}
+
+static void
 add_one(struct buf *out, enum metric_type type, const struct series_view *series)
 {
 	struct span labels = series->labels, name, value;
@@ -110,6 +123,8 @@ add_one(struct buf *out, enum metric_type type, const struct series_view *series
 		add_summary(out, series);
 	else
 		protobuf_add_double(out, SCALAR_VALUE, series->value);
+	if (types[type].start && series->created_ms > 0)
+		add_start(out, types[type].start, series->created_ms);
 	protobuf_end(out, begun);
 	protobuf_end(out, metric);
 }

@@ -58,12 +58,12 @@ exposition_content_type(struct exposition_choice choice)
 }
 
 struct exposition_writer *
-exposition_writer_new(enum exposition_format format, struct reader **reader)
+exposition_writer_new(enum exposition_format format, bool with_created, struct reader **reader)
 {
 	struct exposition_writer *writer = xcalloc(1, sizeof(*writer));
 	writer->encoder = formats[format].encoder;
 	if (writer->encoder->new_state)
-		writer->state = writer->encoder->new_state();
+		writer->state = writer->encoder->new_state(with_created);
 	writer->reader = *reader;
 	*reader = NULL;
 	return writer;

@@ -46,8 +46,12 @@ const char *exposition_content_type(struct exposition_choice choice);
 
 struct exposition_writer;
 
-/** @reader consumed: freed with the writer */
-struct exposition_writer *exposition_writer_new(enum exposition_format format,
+/**
+ * @with_created whether a format in which the time that a series was born is a sample of its own,
+ *               which is OpenMetrics, writes it
+ * @reader       consumed: freed with the writer
+ */
+struct exposition_writer *exposition_writer_new(enum exposition_format format, bool with_created,
 						struct reader **reader);
 void exposition_writer_free(struct exposition_writer **writer);
 

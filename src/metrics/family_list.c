@@ -133,6 +133,7 @@ next_batch(struct reader *reader, struct series_view *out, size_t max)
 	while (count < max && list->next_sample < list->end_sample) {
 		const struct list_sample *sample = &list->samples[list->next_sample++];
 		out[count].labels = kept(list, sample->text, sample->text_len);
+		out[count].created_ms = 0;
 		out[count++].value = sample->value;
 	}
 	return count;

@@ -47,7 +47,10 @@ struct native_view {
 struct series_view {
 	struct span labels; /* `a="b",c="d"`: sorted by name, values escaped as in text 0.0.4; may be
 			     * empty */
-	double value;	    /* counters and gauges */
+	/* When the series was born, in milliseconds since 1970; 0 = not known. The same as long as it
+	 * lives. */
+	int64_t created_ms;
+	double value; /* counters and gauges */
 
 	/* Histograms and summaries. */
 	double sum;
@@ -79,7 +82,7 @@ struct reader_ops {
 	/**
 	 * Moves over the next series of this family, at most `max` (above 0) of them and no more behind
 	 * READER_BATCH_BYTES of labels, so that long ones make no long steps. Only counters and gauges
-	 * come several at once; of those only `labels` and `value` are written.
+	 * come several at once; of those only `labels`, `created_ms` and `value` are written.
 	 *
 	 * @return how many were put into `out`, 0 behind the last
 	 */

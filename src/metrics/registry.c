@@ -19,6 +19,7 @@ registry_new(const struct registry_settings *settings)
 	registry->max_series = settings->max_series;
 	registry->grace = settings->grace;
 	registry->reserves_created = settings->reserves_created;
+	registry->start_ms = settings->start_ms;
 	registry->left_scope = settings->left_scope;
 	registry->left_scope_ctx = settings->left_scope_ctx;
 	slots_init(&registry->lives, sizeof(struct series_life));
@@ -355,6 +356,7 @@ series_new(struct registry *registry, struct family *family, const struct layout
 	series->incarnation = next_incarnation(registry);
 	series->label_count = (uint16_t)request->label_count;
 	series->text_len = (uint32_t)text.len;
+	series->birth = request->tick;
 	series->scope = 0;
 	atomic_init(&series->life, NULL);
 	atomic_init(&series->state, SERIES_LIVE);

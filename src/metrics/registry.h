@@ -34,6 +34,7 @@ struct registry_settings {
 	 * borrowed texts. */
 	const struct span *reserved;
 	size_t reserved_count;
+	int64_t start_ms; /* when tick 1 began, in milliseconds since 1970 */
 	/* Whether B_created, too, belongs to a histogram or summary B, as OpenMetrics has it. */
 	bool reserves_created;
 	/*

@@ -40,6 +40,7 @@ struct series {
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t text_len;
+	uint32_t birth; /* tick of its first request */
 	uint16_t pool;
 	uint16_t label_count;
 	uint16_t scope;        /* of the last request; under the lock */
@@ -117,6 +118,7 @@ struct registry {
 	struct shard **shards; /* threads + 1: the last holds the gauges */
 	struct index reserved; /* struct span *, owned copies of the pointers only */
 	bool reserves_created;
+	int64_t start_ms;
 
 	/* Under the lock. */
 	struct index families;

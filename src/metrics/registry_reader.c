@@ -202,6 +202,12 @@ prefetch_batch(const struct registry *registry, struct series *const *items, siz
 	}
 }
 
+static inline int64_t
+created_ms(const struct registry *registry, const struct series *series)
+{
+	return registry->start_ms + ((int64_t)series->birth - 1) * (TICK_US / 1000);
+}
+
 /* The sum of what the shards hold; of a gauge, which has one shard, its value as it is. */
 static inline double
 read_scalar(const struct registry *registry, struct shard_range range, const struct series *series)
@@ -329,7 +335,10 @@ static void
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
 	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
-	*out = (struct series_view){.labels = series_text(series)};
+	*out = (struct series_view){
+	    .labels = series_text(series),
+	    .created_ms = created_ms(reader->registry, series),
+	};
 	if (layout->type == METRIC_HISTOGRAM)
 		read_histogram(reader, series, layout, out);
 	else if (layout->type == METRIC_SUMMARY)
@@ -357,6 +366,7 @@ read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct s
 			continue;
 		double value = read_scalar(registry, range, items[at]);
 		out[count].labels = series_text(items[at]);
+		out[count].created_ms = created_ms(registry, items[at]);
 		bytes += out[count].labels.len;
 		out[count++].value = pool == POOL_GAUGES ? value : value_clamp(value);
 	}

@@ -179,6 +179,7 @@ test_parse__defaults(void **state)
 	    {{NULL}, FIELD(web_enable_lifecycle), false},
 	    {{NULL}, FIELD(web_process_metrics), true},
 	    {{NULL}, FIELD(web_openmetrics), false},
+	    {{NULL}, FIELD(web_openmetrics_created), false},
 	    {{NULL}, FIELD(web_enable_target_api), false},
 	    {{NULL}, FIELD(remote_interval_ns), 15000000000},
 	    {{NULL}, FIELD(remote_timeout_ns), 30000000000},
@@ -212,6 +213,8 @@ test_parse__booleans(void **state)
 	    {{"--web.enable-target-api"}, FIELD(web_enable_target_api), true},
 	    {{"--no-web.process-metrics"}, FIELD(web_process_metrics), false},
 	    {{"--web.openmetrics"}, FIELD(web_openmetrics), true},
+	    {{"--web.openmetrics"}, FIELD(web_openmetrics_created), false},
+	    {{"--web.openmetrics-created"}, FIELD(web_openmetrics_created), true},
 	};
 	CHECK_ACCEPTANCES(taken);
 	static const struct refusal refused[] = {

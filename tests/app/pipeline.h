@@ -135,7 +135,8 @@ static inline void
 pipeline_expose(struct pipeline *p, struct buf *out)
 {
 	struct reader *reader = registry_reader_new(p->bridge->registry, bridge_now_us(p->bridge));
-	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, &reader);
+	struct exposition_writer *writer =
+	    exposition_writer_new(EXPOSITION_TEXT_0_0_4, false, &reader);
 	while (!exposition_writer_fill(writer, out, out->len + 1))
 		;
 	exposition_writer_free(&writer);

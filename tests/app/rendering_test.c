@@ -78,7 +78,7 @@ static void
 client_begin(struct world *world, struct rendering_kind kind, struct client *client)
 {
 	struct reader *reader = fake_reader_new(&world->family, 1, &world->frees);
-	struct exposition_writer *writer = exposition_writer_new(kind.format, &reader);
+	struct exposition_writer *writer = exposition_writer_new(kind.format, false, &reader);
 	*client = (struct client){.got = BUF_INIT};
 	world->begun++;
 	rendering_begin(&world->all, kind, &writer, &client->consumer);

@@ -89,7 +89,7 @@ static struct buf
 scrape(struct parts *parts)
 {
 	struct reader *all = telemetry_reader_new(&parts->sources);
-	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, &all);
+	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, false, &all);
 	struct buf text = BUF_INIT;
 	struct span where;
 	buf_add_byte(&text, '\n');

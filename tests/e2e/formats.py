@@ -25,10 +25,11 @@ PROTO_LETTERS = {b'n': b'\n', b'r': b'\r', b't': b'\t'}
 
 
 class Samples:
-    """`values` by sample, `types` and `helps` by family."""
+    """`values` by sample; `types` and `helps` by family; `created`, when a series was born in seconds since 1970, by family
+    and labels."""
 
     def __init__(self):
-        self.values, self.types, self.helps = {}, {}, {}
+        self.values, self.types, self.helps, self.created = {}, {}, {}, {}
 
     def add(self, name, labels, value):
         labels = {key: float(text) if key in ('le', 'quantile') and name_has(name, key, self.types) else text
@@ -77,7 +78,11 @@ def read_openmetrics(body):
         assert family.name not in out.types
         out.types[family.name], out.helps[family.name] = family.type, family.documentation
         for sample in family.samples:
-            out.add(sample.name, sample.labels, sample.value)
+            if family.type in ('counter', 'histogram', 'summary') and sample.name == family.name + '_created':
+                name = family.name + ('_total' if family.type == 'counter' else '')
+                out.created[name, tuple(sorted(sample.labels.items()))] = sample.value
+            else:
+                out.add(sample.name, sample.labels, sample.value)
     return out
 
 
@@ -153,6 +158,9 @@ def read_protobuf(body):
 
 
 def add_proto_metric(out, name, kind, labels, value):
+    for start in value.pop('start_timestamp', []):
+        (seconds,), (nanos,) = start['seconds'], start['nanos']
+        out.created[name, tuple(sorted(labels.items()))] = int(seconds) + int(nanos) / 1e9
     if kind in ('counter', 'gauge'):
         assert set(value) == {'value'}
         out.add(name, labels, value['value'][0])

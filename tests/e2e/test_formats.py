@@ -3,6 +3,7 @@ import itertools
 import math
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -49,7 +50,11 @@ def send_random_lines(bridge, seed, count=600):
 def clients(samples):
     """The samples that clients made, NaN as a word that equals itself."""
     return {sample: 'NaN' if math.isnan(value) else value for sample, value in samples.values.items()
-            if not sample[0].startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))}
+            if not is_own(sample[0])}
+
+
+def is_own(name):
+    return name.startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))
 
 
 def is_shown_in_openmetrics(sample, text):
@@ -69,7 +74,9 @@ def is_shown_in_openmetrics(sample, text):
 
 @pytest.mark.parametrize('seed', range(3))
 def test_random_traffic(start_bridge, seed):
-    bridge = start_bridge('--web.openmetrics', '--statsd.sets', mapping=MAPPING)
+    has_created = seed == 2
+    started = time.time()
+    bridge = start_bridge('--web.openmetrics', '--statsd.sets', *['--web.openmetrics-created'] * has_created, mapping=MAPPING)
     send_random_lines(bridge, seed)
     content_type, body = fetch(bridge, TEXT)
     assert content_type == 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
@@ -88,6 +95,10 @@ def test_random_traffic(start_bridge, seed):
     proto = read_protobuf(body)
     assert clients(proto) == clients(text)
     assert (proto.types, proto.helps) == (text.types, text.helps)
+    # Time is counted in tenths of a second, cut off, from when the bridge began to.
+    assert all(started - 0.1 <= when <= time.time() for when in proto.created.values())
+    assert {name for name, _ in proto.created} == {name for name, kind in text.types.items() if kind != 'gauge'
+                                                   and not is_own(name)}
 
     content_type, body = fetch(bridge, OPENMETRICS, packed=seed % 2 == 1)
     assert content_type == 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
@@ -101,6 +112,8 @@ def test_random_traffic(start_bridge, seed):
             assert metrics.helps[shown] == text.helps[name]
         else:
             assert (metrics.types[name], metrics.helps[name]) == (kind, text.helps[name])
+    assert metrics.created == {series: pytest.approx(when, abs=1e-6) for series, when in proto.created.items()
+                               if has_created and metrics.types.get(series[0]) != 'unknown'}
 
 
 def test_own_metrics_are_the_same_in_every_format(start_bridge):

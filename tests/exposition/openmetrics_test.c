@@ -8,16 +8,22 @@
 
 /* What a scrape of these families shows. */
 static struct buf
-render(const struct fake_family *families, size_t count)
+render_with(const struct fake_family *families, size_t count, bool with_created)
 {
 	unsigned frees = 0;
 	struct reader *reader = fake_reader_new(families, count, &frees);
 	struct exposition_writer *writer =
-	    exposition_writer_new(EXPOSITION_OPENMETRICS_1_0_0, &reader);
+	    exposition_writer_new(EXPOSITION_OPENMETRICS_1_0_0, with_created, &reader);
 	struct buf out = BUF_INIT;
 	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
 	exposition_writer_free(&writer);
 	return out;
+}
+
+static struct buf
+render(const struct fake_family *families, size_t count)
+{
+	return render_with(families, count, false);
 }
 
 static void
@@ -181,6 +187,57 @@ test_scrape__summary(void **state)
 			"# EOF\n");
 }
 
+/* Once for each series that may have it, next to its other samples. */
+static void
+test_scrape__times_of_birth(void **state)
+{
+	(void)state;
+	static const struct series_view counters[] = {
+	    {.labels = SPAN("a=\"b\""), .created_ms = 1700000000123, .value = 1},
+	    {.labels = SPAN("a=\"c\""), .value = 2},
+	    {.labels = SPAN("a=\"d\""), .created_ms = 1000, .value = 3},
+	};
+	static const struct series_view observers[] = {{.labels = SPAN("a=\"b\""),
+							.created_ms = 1700000000000,
+							.sum = 4,
+							.count = 2,
+							.buckets = buckets}};
+	static const struct fake_family families[] = {
+	    {{SPAN("c_total"), SPAN(""), METRIC_COUNTER}, counters, 3},
+	    {{SPAN("g"), SPAN(""), METRIC_GAUGE}, counters, 1},
+	    {{SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, observers, 1},
+	    {{SPAN("s"), SPAN(""), METRIC_SUMMARY}, observers, 1},
+	    {{SPAN("u"), SPAN(""), METRIC_COUNTER}, counters, 1},
+	};
+	struct buf out = render_with(families, 5, true);
+	assert_span_equal(buf_span(&out), "# TYPE c counter\n"
+					  "# HELP c \n"
+					  "c_total{a=\"b\"} 1.0\n"
+					  "c_created{a=\"b\"} 1.700000000123e+09\n"
+					  "c_total{a=\"c\"} 2.0\n"
+					  "c_total{a=\"d\"} 3.0\n"
+					  "c_created{a=\"d\"} 1.0\n"
+					  "# TYPE g gauge\n"
+					  "# HELP g \n"
+					  "g{a=\"b\"} 1.0\n"
+					  "# TYPE h histogram\n"
+					  "# HELP h \n"
+					  "h_bucket{a=\"b\",le=\"+Inf\"} 2\n"
+					  "h_sum{a=\"b\"} 4.0\n"
+					  "h_count{a=\"b\"} 2\n"
+					  "h_created{a=\"b\"} 1.7e+09\n"
+					  "# TYPE s summary\n"
+					  "# HELP s \n"
+					  "s_sum{a=\"b\"} 4.0\n"
+					  "s_count{a=\"b\"} 2\n"
+					  "s_created{a=\"b\"} 1.7e+09\n"
+					  "# TYPE u unknown\n"
+					  "# HELP u \n"
+					  "u{a=\"b\"} 1.0\n"
+					  "# EOF\n");
+	buf_fini(&out);
+}
+
 /* ---- Names. ---- */
 
 static const struct series_view one[] = {{.labels = SPAN(""), .value = 1}};
@@ -285,6 +342,7 @@ main(void)
 	    cmocka_unit_test(test_scrape__histogram),
 	    cmocka_unit_test(test_scrape__histogram_without_sum),
 	    cmocka_unit_test(test_scrape__summary),
+	    cmocka_unit_test(test_scrape__times_of_birth),
 	    cmocka_unit_test(test_names__clashes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,8 @@ render(const struct fake_family *families, size_t count)
 {
 	unsigned frees = 0;
 	struct reader *reader = fake_reader_new(families, count, &frees);
-	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_PROTOBUF, &reader);
+	struct exposition_writer *writer =
+	    exposition_writer_new(EXPOSITION_PROTOBUF, false, &reader);
 	struct buf out = BUF_INIT;
 	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
 	exposition_writer_free(&writer);
@@ -27,6 +28,7 @@ assert_rendered(const struct fake_family *family, struct span want)
 	buf_fini(&out);
 }
 
+#define DOUBLE_0 "\0\0\0\0\0\0\0\0"
 #define DOUBLE_1 "\0\0\0\0\0\0\xf0\x3f"
 #define DOUBLE_2 "\0\0\0\0\0\0\0\x40"
 #define DOUBLE_HALF "\0\0\0\0\0\0\xe0\x3f"
@@ -112,6 +114,32 @@ test_family__summary(void **state)
 				      "\x11" DOUBLE_2 "\x1a\x12\x09" DOUBLE_HALF "\x11" DOUBLE_1));
 }
 
+/* The time a series was born, where it is known; gauges have none. */
+static void
+test_family__start_timestamps(void **state)
+{
+	(void)state;
+	static const uint64_t bucket = 0;
+	static const struct series_view series[] = {
+	    {.labels = SPAN(""), .created_ms = 2005, .value = 1, .buckets = &bucket}};
+	static const struct {
+		enum metric_type type;
+		struct span want;
+	} table[] = {
+	    {METRIC_COUNTER, SPAN("\x1d\x0a\x01m\x12\0\x18\0\x22\x14\x1a\x12\x09" DOUBLE_1
+				  "\x1a\x07\x08\x02\x10\xc0\x96\xb1\x02")},
+	    {METRIC_GAUGE, SPAN("\x14\x0a\x01m\x12\0\x18\x01\x22\x0b\x12\x09\x09" DOUBLE_1)},
+	    {METRIC_SUMMARY, SPAN("\x1f\x0a\x01m\x12\0\x18\x02\x22\x16\x22\x14\x08\0\x11" DOUBLE_0
+				  "\x22\x07\x08\x02\x10\xc0\x96\xb1\x02")},
+	    {METRIC_HISTOGRAM, SPAN("\x1f\x0a\x01m\x12\0\x18\x04\x22\x16\x3a\x14\x08\0\x11" DOUBLE_0
+				    "\x7a\x07\x08\x02\x10\xc0\x96\xb1\x02")},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct fake_family family = {{SPAN("m"), SPAN(""), table[i].type}, series, 1};
+		assert_rendered(&family, table[i].want);
+	}
+}
+
 static void
 test_scrape__nothing(void **state)
 {
@@ -125,9 +153,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_family__counter),   cmocka_unit_test(test_family__gauge),
-	    cmocka_unit_test(test_family__histogram), cmocka_unit_test(test_family__summary),
-	    cmocka_unit_test(test_scrape__nothing),
+	    cmocka_unit_test(test_family__counter),          cmocka_unit_test(test_family__gauge),
+	    cmocka_unit_test(test_family__histogram),        cmocka_unit_test(test_family__summary),
+	    cmocka_unit_test(test_family__start_timestamps), cmocka_unit_test(test_scrape__nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,8 @@ static struct exposition_writer *
 writer_over(size_t count, unsigned *frees)
 {
 	struct reader *reader = fake_reader_new(families, count, frees);
-	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, &reader);
+	struct exposition_writer *writer =
+	    exposition_writer_new(EXPOSITION_TEXT_0_0_4, false, &reader);
 	assert_null(reader);
 	return writer;
 }
@@ -136,7 +137,7 @@ fill_within(enum exposition_format format, size_t limit)
 {
 	unsigned frees = 0;
 	struct reader *reader = fake_reader_new(families, 3, &frees);
-	struct exposition_writer *writer = exposition_writer_new(format, &reader);
+	struct exposition_writer *writer = exposition_writer_new(format, false, &reader);
 	struct buf out;
 	buf_init(&out, limit);
 	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
@@ -172,7 +173,7 @@ test_fill__family_without_series(void **state)
 	for (enum exposition_format format = 0; format < EXPOSITION_FORMATS; format++) {
 		unsigned frees = 0;
 		struct reader *reader = fake_reader_new(empty, 3, &frees);
-		struct exposition_writer *writer = exposition_writer_new(format, &reader);
+		struct exposition_writer *writer = exposition_writer_new(format, false, &reader);
 		struct buf out = BUF_INIT;
 		assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
 		assert_null(memmem(out.ptr, out.len, "Help a.", 7));
@@ -224,7 +225,7 @@ test_fill__messages_are_not_cut(void **state)
 		unsigned frees = 0, seen = 0;
 		struct reader *reader = fake_reader_new(families, 3, &frees);
 		struct exposition_writer *writer =
-		    exposition_writer_new(EXPOSITION_PROTOBUF, &reader);
+		    exposition_writer_new(EXPOSITION_PROTOBUF, false, &reader);
 		struct buf slice = BUF_INIT;
 		for (bool is_done = false; !is_done;) {
 			buf_reset(&slice);
@@ -256,7 +257,8 @@ test_fill__large_messages_are_split(void **state)
 	const struct fake_family family = {{SPAN("large"), SPAN(""), METRIC_GAUGE}, series, SERIES};
 	unsigned frees = 0, messages = 0;
 	struct reader *reader = fake_reader_new(&family, 1, &frees);
-	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_PROTOBUF, &reader);
+	struct exposition_writer *writer =
+	    exposition_writer_new(EXPOSITION_PROTOBUF, false, &reader);
 	struct buf out = BUF_INIT;
 	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
 	for (struct span rest = buf_span(&out); rest.len; messages++) {

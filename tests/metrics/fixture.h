@@ -14,6 +14,7 @@
 
 #define SECOND_US INT64_C(1000000)
 #define TICKS_A_SECOND (1000000 / TICK_US)
+#define FIXTURE_START_MS INT64_C(1700000000123)
 
 struct fixture {
 	struct grace *grace;
@@ -53,6 +54,7 @@ fixture_open(unsigned threads, uint64_t max_series, const struct span *reserved,
 	    .threads = threads,
 	    .max_series = max_series,
 	    .grace = fixture.grace,
+	    .start_ms = FIXTURE_START_MS,
 	    .reserved = reserved,
 	    .reserved_count = count,
 	});

@@ -16,6 +16,41 @@ test_reader__empty(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- Times of birth. ---- */
+
+/* @return the time of the first series of a scrape */
+static int64_t
+first_created_ms(struct fixture *fixture)
+{
+	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct family_view family;
+	struct series_view series;
+	assert_true(reader_next_family(reader, &family));
+	assert_true(reader_next_series(reader, &series));
+	reader_free(&reader);
+	return series.created_ms;
+}
+
+/* A series keeps its time of birth however often it is sent, and born anew it has another. */
+static void
+test_created__as_long_as_it_lives(void **state)
+{
+	(void)state;
+	enum { TTL = 10 * SECOND_US };
+	for (enum metric_type type = 0; type < METRIC_TYPES; type++) {
+		struct fixture fixture = fixture_open(1, 10, NULL, 0);
+		fixture_send(&fixture, type, "a", "k=v", TTL, 1);
+		assert_int_equal(first_created_ms(&fixture), FIXTURE_START_MS);
+		fixture.tick = 55;
+		fixture_send(&fixture, type, "a", "k=v", TTL, 1);
+		assert_int_equal(first_created_ms(&fixture), FIXTURE_START_MS);
+		fixture_expire_at(&fixture, 100);
+		fixture_send(&fixture, type, "a", "k=v", TTL, 1);
+		assert_int_equal(first_created_ms(&fixture), FIXTURE_START_MS + 99900);
+		fixture_close(&fixture);
+	}
+}
+
 /* ---- Order. ---- */
 
 static void
@@ -641,6 +676,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reader__empty),
+	    cmocka_unit_test(test_created__as_long_as_it_lives),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
 	    cmocka_unit_test(test_order__random_values),
 	    cmocka_unit_test(test_order__families_bytewise),
