@@ -13,7 +13,8 @@
 # make fuzz         every fuzz target for SECONDS=60 each; T=statsd/line for one
 # make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport; the hardest
 #                   is RATE=80% SECONDS=60 SERIES=1000000 SCRAPE_EVERY=5: of what it can take, while
-#                   a million more series are scraped every five seconds
+#                   a million more series are scraped every five seconds; HOSTILE=1000 has as many HTTP
+#                   clients do harm meanwhile
 # make bench        how fast it is, against targets; T=T1,T5 for some rows, PEER="server flags" for
 #                   another server beside it
 #
@@ -138,6 +139,7 @@ RATE    ?= 200000
 SECONDS ?= $(if $(filter books,$(MAKECMDGOALS)),30,60)
 books: all $(BUILD)/books
 	$(BUILD)/books $(if $(SERIES),--series=$(SERIES)) $(if $(SCRAPE_EVERY),--scrape-every=$(SCRAPE_EVERY)) \
+		$(if $(HOSTILE),--hostile=$(HOSTILE)) \
 		$(BUILD)/statsbridge mappings/example/mapping.yml $(RATE) $(SECONDS)
 
 # Measures and judges; fails only when it could not measure.

@@ -353,6 +353,7 @@ static bool
 open_http(struct daemon *daemon)
 {
 	daemon_set_routes(daemon);
+	scrape_queue_init(&daemon->scrapes, daemon->loop, &daemon->sources, &daemon->counters);
 	daemon->http = http_server_new(daemon->loop, daemon->routes, daemon, &http_limits,
 				       daemon->web_file.tls);
 	if (!daemon->http)
@@ -503,6 +504,7 @@ static void
 daemon_fini(struct daemon *daemon)
 {
 	http_server_free(&daemon->http);
+	scrape_queue_fini(&daemon->scrapes);
 	remote_write_free(&daemon->remote_write, daemon->finish_us);
 	target_store_free(&daemon->targets);
 	for (unsigned i = 0; daemon->workers && i < daemon->worker_count; i++)

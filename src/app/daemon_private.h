@@ -10,7 +10,7 @@
 #include "app/notify.h"
 #include "app/options.h"
 #include "app/remote_write.h"
-#include "app/rendering.h"
+#include "app/scrape.h"
 #include "app/secure_file.h"
 #include "app/target_api.h"
 #include "app/telemetry.h"
@@ -41,7 +41,7 @@ struct daemon {
 	struct remote_write *remote_write; /* NULL = off */
 	struct control_counters counters;
 	struct telemetry_sources sources;
-	struct renderings renderings; /* empty when the HTTP server is freed */
+	struct scrape_queue scrapes;
 	ev_signal on_hup, on_int, on_term;
 	ev_timer second; /* expiry, drop counts, memory */
 	ev_timer watchdog; /* runs where a service manager wants to hear from us */

@@ -26,6 +26,7 @@ struct rendering {
 	struct buf slice;                 /* before compression */
 	uint64_t text_bytes;              /* made, before compression */
 	uint64_t bytes;                   /* made, as sent */
+	int64_t spent_us;                 /* making it */
 	LIST_HEAD(, rendering_consumer) consumers;
 
 	/* What was made and is still needed; with keeps_start everything. */
@@ -61,7 +62,7 @@ drop_taken(struct rendering *r)
 	const struct rendering_consumer *consumer;
 	if (r->keeps_start)
 		return;
-	LIST_FOREACH(consumer, &r->consumers, link) {
+	LIST_FOREACH (consumer, &r->consumers, link) {
 		if (consumer->position < needed)
 			needed = consumer->position;
 	}
@@ -123,7 +124,7 @@ static struct rendering_consumer *
 find_slowest(struct rendering *r, const struct rendering_consumer *except)
 {
 	struct rendering_consumer *consumer, *slowest = NULL;
-	LIST_FOREACH(consumer, &r->consumers, link) {
+	LIST_FOREACH (consumer, &r->consumers, link) {
 		if (consumer != except && (!slowest || consumer->position < slowest->position))
 			slowest = consumer;
 	}
@@ -144,7 +145,7 @@ static struct rendering *
 find_largest(struct renderings *all, struct rendering *largest)
 {
 	struct rendering *other;
-	LIST_FOREACH(other, &all->list, link) {
+	LIST_FOREACH (other, &all->list, link) {
 		if (other->held > largest->held)
 			largest = other;
 	}
@@ -196,6 +197,21 @@ keep(struct rendering *r, struct span bytes, const struct rendering_consumer *ta
 
 /* ---- Making and taking. ---- */
 
+/* Notes that so much time went, or is about to go, into renderings. */
+static void
+spend(struct renderings *all, int64_t us)
+{
+	int64_t now_us = clock_mono().us;
+	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + us;
+}
+
+int64_t
+renderings_wait_us(const struct renderings *all)
+{
+	int64_t wait_us = all->due_us - clock_mono().us;
+	return wait_us > 0 ? wait_us : 0;
+}
+
 static struct rendering_history *
 find_history(struct renderings *all, struct rendering_kind kind)
 {
@@ -232,6 +248,7 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 	r->gzip = kind.is_gzip ? gzip_new() : NULL;
 	r->slice = BUF_INIT;
 	r->keeps_start = expected > 0 && expected <= RENDERING_HELD_BYTES / 2;
+	spend(all, history->complete_us);
 	add_consumer(r, consumer);
 }
 
@@ -239,6 +256,7 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 static void
 make_piece(struct rendering *r, struct buf *out)
 {
+	int64_t start_us = clock_mono().us;
 	while (r->writer && !out->len) {
 		struct buf *slice = r->gzip ? &r->slice : out;
 		bool is_last = exposition_writer_fill(r->writer, slice, SLICE_BYTES);
@@ -251,8 +269,13 @@ make_piece(struct rendering *r, struct buf *out)
 			exposition_writer_free(&r->writer);
 	}
 	r->bytes += out->len;
-	if (!r->writer)
+	int64_t took_us = clock_mono().us - start_us;
+	r->spent_us += took_us;
+	spend(r->all, took_us);
+	if (!r->writer) {
 		r->history->complete_bytes = r->bytes;
+		r->history->complete_us = r->spent_us;
+	}
 }
 
 void

@@ -48,14 +48,17 @@ LIST_HEAD(rendering_list, rendering);
 /* What is known of the renderings of one kind. */
 struct rendering_history {
 	struct rendering *newest; /* NULL = it has ended */
-	uint64_t complete_bytes;  /* as sent, of the last that was made whole; 0 = none yet */
+	/* Of the last that was made whole; 0 = none yet. */
+	uint64_t complete_bytes; /* as sent */
+	int64_t complete_us;     /* that it took to make */
 };
 
 /* All renderings under way. Zero-initialised; holds nothing once every consumer has left. */
 struct renderings {
 	struct rendering_list list;
 	struct rendering_history kinds[EXPOSITION_FORMATS][2][2]; /* [has_dots][is_gzip] */
-	size_t held; /* bytes of all pieces that are kept */
+	size_t held;    /* bytes of all pieces that are kept */
+	int64_t due_us; /* monotonic; see renderings_wait_us() */
 };
 
 /* One scrape's place in a rendering; embedded by the scrape, which may look at nothing in it. */
@@ -64,6 +67,14 @@ struct rendering_consumer {
 	struct rendering *rendering; /* NULL = the consumer was ended or has left */
 	uint64_t position;           /* pieces taken */
 };
+
+/**
+ * Making the next one must wait for as long as the last ones took, so that there is time for other
+ * things.
+ *
+ * @return microseconds until another rendering should begin, or 0
+ */
+int64_t renderings_wait_us(const struct renderings *all);
 
 /**
  * Joins the newest rendering of a kind, from its start.
@@ -75,7 +86,7 @@ bool rendering_join(struct renderings *all, struct rendering_kind kind,
 		    struct rendering_consumer *consumer) MUST_CHECK;
 
 /**
- * Begins a rendering. The one of its kind that was newest can be joined no more.
+ * Begins a rendering, due or not. The one of its kind that was newest can be joined no more.
  *
  * @all      borrowed until every consumer has left
  * @writer   of the kind's format; consumed

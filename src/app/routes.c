@@ -9,7 +9,7 @@ static void
 serve_metrics(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
 	struct daemon *daemon = ctx;
-	scrape_begin(&daemon->sources, &daemon->counters, &daemon->renderings, request, reply);
+	scrape_answer(&daemon->scrapes, request, reply);
 }
 
 static void

@@ -7,37 +7,56 @@
 #include <stdlib.h>
 
 struct scrape {
-	const struct telemetry_sources *sources;
-	struct control_counters *counters;
-	struct renderings *renderings;
+	struct scrape_queue *queue;
 	struct mono start;
+	struct exposition_choice choice;
 	struct rendering_kind kind;
 	struct rendering_consumer consumer;
 	bool has_begun; /* HEAD never does */
+
+	/* While it waits. */
+	TAILQ_ENTRY(scrape) link;
+	struct http_later *later;
 };
 
 static void
 begin_rendering(struct scrape *scrape)
 {
-	struct reader *all = telemetry_reader_new(scrape->sources);
+	struct reader *all = telemetry_reader_new(scrape->queue->sources);
 	if (scrape->kind.has_dots)
 		all = exposition_dots_reader(&all);
 	struct exposition_writer *writer = exposition_writer_new(
-	    scrape->kind.format, scrape->sources->options->web_openmetrics_created, &all);
-	rendering_begin(scrape->renderings, scrape->kind, &writer, &scrape->consumer);
+	    scrape->kind.format, scrape->queue->sources->options->web_openmetrics_created, &all);
+	rendering_begin(&scrape->queue->renderings, scrape->kind, &writer, &scrape->consumer);
+}
+
+static bool
+join_rendering(struct scrape *scrape)
+{
+	if (!rendering_join(&scrape->queue->renderings, scrape->kind, &scrape->consumer))
+		return false;
+	scrape->queue->counters->scrapes_shared++;
+	scrape->has_begun = true;
+	return true;
+}
+
+/* @return whether the scrape has its rendering; else one is not due yet */
+static bool
+begin(struct scrape *scrape)
+{
+	if (join_rendering(scrape))
+		return true;
+	if (renderings_wait_us(&scrape->queue->renderings) > 0)
+		return false;
+	scrape->has_begun = true;
+	begin_rendering(scrape);
+	return true;
 }
 
 static void
 fill(void *ctx, struct buf *out)
 {
 	struct scrape *scrape = ctx;
-	if (!scrape->has_begun) {
-		scrape->has_begun = true;
-		if (rendering_join(scrape->renderings, scrape->kind, &scrape->consumer))
-			scrape->counters->scrapes_shared++;
-		else
-			begin_rendering(scrape);
-	}
 	rendering_take(&scrape->consumer, out);
 }
 
@@ -45,36 +64,127 @@ static void
 done(void *ctx, bool complete)
 {
 	struct scrape *scrape = ctx;
+	struct control_counters *counters = scrape->queue->counters;
 	if (!complete) {
-		scrape->counters->scrapes_aborted++;
+		counters->scrapes_aborted++;
 	} else if (scrape->has_begun) {
-		scrape->counters->last_scrape_bytes = rendering_text_bytes(&scrape->consumer);
-		scrape->counters->last_scrape_us = clock_mono().us - scrape->start.us;
+		counters->last_scrape_bytes = rendering_text_bytes(&scrape->consumer);
+		counters->last_scrape_us = clock_mono().us - scrape->start.us;
 	}
 	rendering_leave(&scrape->consumer);
 	free(scrape);
 }
 
-void
-scrape_begin(const struct telemetry_sources *sources, struct control_counters *counters,
-	     struct renderings *renderings, const struct http_request *request,
-	     struct http_reply *reply)
+static void
+fill_reply(struct scrape *scrape, struct http_reply *reply)
 {
-	struct scrape *scrape = xcalloc(1, sizeof(*scrape));
-	counters->scrapes++;
-	scrape->sources = sources;
-	scrape->counters = counters;
-	scrape->renderings = renderings;
-	scrape->start = clock_mono();
-	struct exposition_choice choice = exposition_negotiate(
-	    http_request_header(request, "Accept"), sources->options->web_openmetrics);
-	scrape->kind.format = choice.format;
-	scrape->kind.has_dots = choice.escaping == EXPOSITION_DOTS;
-	scrape->kind.is_gzip =
-	    exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding"));
 	if (scrape->kind.is_gzip)
 		reply->content_encoding = "gzip";
-	reply->content_type = exposition_content_type(choice);
+	reply->content_type = exposition_content_type(scrape->choice);
 	reply->vary = "Accept, Accept-Encoding";
 	reply->stream = (struct http_stream){.fill = fill, .done = done, .ctx = scrape};
+}
+
+/* ---- Waiting. ---- */
+
+static void
+start_timer(struct scrape_queue *queue)
+{
+	ev_timer_stop(queue->loop, &queue->turn);
+	if (TAILQ_EMPTY(&queue->waiting))
+		return;
+	ev_now_update(queue->loop);
+	ev_timer_set(&queue->turn, (double)renderings_wait_us(&queue->renderings) / 1e6, 0.);
+	ev_timer_start(queue->loop, &queue->turn);
+}
+
+/* The reply is dropped where the client is gone, and the scrape with it. */
+static void
+answer(struct scrape *scrape)
+{
+	struct http_later *later = scrape->later;
+	struct http_reply reply = http_reply_new();
+	TAILQ_REMOVE(&scrape->queue->waiting, scrape, link);
+	fill_reply(scrape, &reply);
+	http_later_answer(&later, &reply);
+}
+
+static void
+on_left(void *ctx)
+{
+	struct scrape *scrape = ctx;
+	struct scrape_queue *queue = scrape->queue;
+	answer(scrape);
+	start_timer(queue);
+}
+
+/* The one that waits longest has its turn, and all that can share its rendering. */
+static void
+on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)loop, (void)events;
+	struct scrape_queue *queue = watcher->data;
+	struct scrape *scrape = TAILQ_FIRST(&queue->waiting), *next;
+	if (begin(scrape))
+		answer(scrape);
+	for (scrape = TAILQ_FIRST(&queue->waiting); scrape; scrape = next) {
+		next = TAILQ_NEXT(scrape, link);
+		if (join_rendering(scrape))
+			answer(scrape);
+	}
+	start_timer(queue);
+}
+
+static void
+wait_for_turn(struct scrape *scrape, const struct http_request *request)
+{
+	struct scrape_queue *queue = scrape->queue;
+	scrape->later = http_request_defer(request);
+	http_later_watch(scrape->later, on_left, scrape);
+	TAILQ_INSERT_TAIL(&queue->waiting, scrape, link);
+	start_timer(queue);
+}
+
+/* ---- From outside. ---- */
+
+void
+scrape_queue_init(struct scrape_queue *queue, struct ev_loop *loop,
+		  const struct telemetry_sources *sources, struct control_counters *counters)
+{
+	*queue = (struct scrape_queue){.loop = loop, .sources = sources, .counters = counters};
+	TAILQ_INIT(&queue->waiting);
+	ev_timer_init(&queue->turn, on_turn, 0., 0.);
+	queue->turn.data = queue;
+}
+
+void
+scrape_queue_fini(struct scrape_queue *queue)
+{
+	if (!queue->loop)
+		return;
+	while (!TAILQ_EMPTY(&queue->waiting))
+		answer(TAILQ_FIRST(&queue->waiting));
+	ev_timer_stop(queue->loop, &queue->turn);
+	CHECK(LIST_EMPTY(&queue->renderings.list));
+}
+
+void
+scrape_answer(struct scrape_queue *queue, const struct http_request *request,
+	      struct http_reply *reply)
+{
+	struct scrape *scrape = xcalloc(1, sizeof(*scrape));
+	queue->counters->scrapes++;
+	scrape->queue = queue;
+	scrape->start = clock_mono();
+	scrape->choice = exposition_negotiate(http_request_header(request, "Accept"),
+					      queue->sources->options->web_openmetrics);
+	scrape->kind = (struct rendering_kind){
+	    .format = scrape->choice.format,
+	    .has_dots = scrape->choice.escaping == EXPOSITION_DOTS,
+	    .is_gzip = exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding")),
+	};
+	if (http_request_is_head(request) || begin(scrape))
+		fill_reply(scrape, reply);
+	else
+		wait_for_turn(scrape, request);
 }

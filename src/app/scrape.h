@@ -1,7 +1,12 @@
 /*
- * app/scrape - answers one scrape: own metrics and the registry as one reader, rendered piece by
- * piece while the client takes it. A scrape that comes while another of its format and encoding has
- * just begun shares that one's rendering.
+ * app/scrape - answers scrapes: own metrics and the registry as one reader, rendered piece by piece
+ * while the client takes it. A scrape that comes while another of its format and encoding has just
+ * begun shares that one's rendering.
+ *
+ * Rendering gets half of the control thread's time at most. A scrape that comes before it is due
+ * again waits, and shares one rendering with all of its kind that wait: so a crowd of scrapers
+ * costs as much as a few, keeps no one waiting for long, and is never shown values older than its
+ * requests.
  */
 #ifndef APP_SCRAPE_H
 #define APP_SCRAPE_H
@@ -10,13 +15,30 @@
 #include "app/telemetry.h"
 #include "http/server.h"
 
+#include <ev.h>
+
+struct scrape;
+
+struct scrape_queue {
+	struct ev_loop *loop;
+	const struct telemetry_sources *sources;
+	struct control_counters *counters;
+	struct renderings renderings; /* empty when the HTTP server is freed */
+	TAILQ_HEAD(, scrape) waiting;
+	ev_timer turn; /* runs while there are any */
+};
+
+/** @loop, @sources, @counters borrowed until scrape_queue_fini() */
+void scrape_queue_init(struct scrape_queue *queue, struct ev_loop *loop,
+		       const struct telemetry_sources *sources, struct control_counters *counters);
+/** Gives up on all that wait. To be called once the HTTP server is freed; also when never begun. */
+void scrape_queue_fini(struct scrape_queue *queue);
+
 /**
- * Fills the reply with a stream of all families, in the format and encoding the request asks for.
- *
- * @sources, @counters, @renderings borrowed for the life of the scrape
+ * Fills the reply with a stream of all families, in the format and encoding the request asks for,
+ * or puts it off until rendering is due again.
  */
-void scrape_begin(const struct telemetry_sources *sources, struct control_counters *counters,
-		  struct renderings *renderings, const struct http_request *request,
-		  struct http_reply *reply);
+void scrape_answer(struct scrape_queue *queue, const struct http_request *request,
+		   struct http_reply *reply);
 
 #endif

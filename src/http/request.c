@@ -32,6 +32,12 @@ http_request_method(const struct http_request *request)
 	return request->method;
 }
 
+bool
+http_request_is_head(const struct http_request *request)
+{
+	return request->is_head;
+}
+
 struct span
 http_request_path(const struct http_request *request)
 {

@@ -43,6 +43,8 @@ struct http_request; /* opaque; valid during the handler only, also when the ans
 struct span http_request_header(const struct http_request *request, const char *name);
 /** @return one of the bits above */
 unsigned http_request_method(const struct http_request *request);
+/** @return whether the method is HEAD, so that the body will not be asked for */
+bool http_request_is_head(const struct http_request *request);
 /** @return the path, without query */
 struct span http_request_path(const struct http_request *request);
 /** @return the decoded value of a query argument, empty without "=", or a span with ptr NULL */

@@ -1,17 +1,19 @@
 /*
  * books - sends mixed traffic to a real bridge over every transport, and checks its accounts.
  *
- *	books [--series=N] [--scrape-every=S] [--seed=N] BINARY MAPPING RATE SECONDS
+ *	books [--series=N] [--scrape-every=S] [--hostile=N] [--seed=N] BINARY MAPPING RATE SECONDS
  *
  * RATE is lines a second, or "80%" of what the bridge takes when it gets more than that: found
  * first, with this traffic. --series makes as many series more, before; each is a line that counts.
+ * --hostile has as many HTTP clients do harm meanwhile; then no scrape may take a second.
  *
  * While two threads send, the bridge is scraped every S seconds and its rules are reloaded every
- * second. When the traffic has come to rest, every line that was sent must have been counted, as what
- * it was; both identities of its own metrics must hold; the kernel must have dropped nothing; and it
- * must hold no more memory than it did early on. Exits with 1 when one of these is not so, 2 when it
- * could not run.
+ * second. When the traffic has come to rest, every line that was sent must have been counted, as
+ *what it was; both identities of its own metrics must hold; the kernel must have dropped nothing;
+ *and it must hold no more memory than it did early on. Exits with 1 when one of these is not so, 2
+ *when it could not run.
  */
+#include "hostile.h"
 #include "lines.h"
 #include "load.h"
 #include "server.h"
@@ -38,7 +40,9 @@
 #define SETTLED_S 10      /* memory is compared with what it was after this long */
 #define MEMORY_SLACK_KIB 2048
 #define REST_PATIENCE_S 10
-#define FLOOD 20e6 /* lines a second: more than can be sent */
+#define HOSTILE_MAX 20000
+#define SCRAPE_MAX_US 1000000 /* among hostile clients */
+#define FLOOD 20e6            /* lines a second: more than can be sent */
 #define PROBE_S 2
 #define PROBES 5 /* rates tried above what a flood leaves */
 
@@ -164,6 +168,7 @@ struct plan {
 	unsigned seconds;
 	unsigned scrape_every; /* seconds */
 	size_t series;         /* made before, by one line each */
+	unsigned hostile;      /* HTTP clients */
 	uint64_t seed;
 };
 
@@ -275,16 +280,17 @@ check_packets(const struct buf *text, enum transport transport, uint64_t sent)
 }
 
 static bool
-check_watch(const struct server *server, const struct watch *watch)
+check_watch(const struct server *server, const struct watch *watch, const struct plan *plan)
 {
 	bool ok = check_equal("failed requests", watch->failures, 0);
-	printf("  %-26s %12u   slowest %.1f ms\n", "scrapes", watch->scrapes,
-	       (double)watch->slowest_us / 1000);
+	bool is_slow = plan->hostile && watch->slowest_us > SCRAPE_MAX_US;
+	printf("  %-26s %12u   slowest %.1f ms%s\n", "scrapes", watch->scrapes,
+	       (double)watch->slowest_us / 1000, is_slow ? "   WRONG, too slow" : "");
 	int64_t late_kib = server_memory_kib(server);
 	bool grown = late_kib > watch->early_kib + MEMORY_SLACK_KIB;
 	printf("  %-26s %12" PRId64 "   early, then %" PRId64 "%s\n", "RssAnon KiB",
 	       watch->early_kib, late_kib, grown ? "   WRONG, it grows" : "");
-	return ok && !grown;
+	return ok && !is_slow && !grown;
 }
 
 static void
@@ -403,6 +409,7 @@ run_transport(const struct plan *wish, enum transport transport)
 	start_bridge(&server, &plan);
 	make_series(&server, plan.series, &before);
 	int64_t start_us = clock_mono().us;
+	struct hostile *hostile = plan.hostile ? hostile_start(&server, plan.hostile) : NULL;
 	start_senders(senders, &server, &plan, transport);
 	watch_traffic(&server, &watch, &plan);
 	uint64_t payloads = join_senders(senders, &sent);
@@ -411,12 +418,15 @@ run_transport(const struct plan *wish, enum transport transport)
 	       (double)line_counts_total(&sent) / seconds, plan.lines_per_second, plan.seconds,
 	       plan.series);
 	line_counts_add(&sent, &before);
+	if (hostile)
+		printf("  %-26s %12u   %" PRIu64 " connections\n", "hostile clients", plan.hostile,
+		       hostile_stop(&hostile));
 
 	struct buf text = BUF_INIT;
 	await_rest(&server, line_counts_total(&sent), &text);
 	bool ok = check_books(&text, &sent, &watch);
 	ok &= check_packets(&text, transport, payloads);
-	ok &= check_watch(&server, &watch);
+	ok &= check_watch(&server, &watch, &plan);
 	buf_fini(&text);
 	bool clean = server_stop(&server);
 	if (!clean)
@@ -430,8 +440,8 @@ static _Noreturn void
 refuse(const char *why)
 {
 	fprintf(stderr,
-		"books: %s\nusage: books [--series=N] [--scrape-every=S] [--seed=N] BINARY MAPPING "
-		"RATE SECONDS\n",
+		"books: %s\nusage: books [--series=N] [--scrape-every=S] [--hostile=N] [--seed=N] "
+		"BINARY MAPPING RATE SECONDS\n",
 		why);
 	exit(2);
 }
@@ -442,6 +452,7 @@ read_options(struct plan *plan, int argc, char **argv)
 	static const struct option options[] = {
 	    {"series", required_argument, NULL, 'n'},
 	    {"scrape-every", required_argument, NULL, 'e'},
+	    {"hostile", required_argument, NULL, 'h'},
 	    {"seed", required_argument, NULL, 's'},
 	    {0},
 	};
@@ -451,13 +462,15 @@ read_options(struct plan *plan, int argc, char **argv)
 			plan->series = strtoul(optarg, NULL, 10);
 		else if (option == 'e')
 			plan->scrape_every = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'h')
+			plan->hostile = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 's')
 			plan->seed = strtoull(optarg, NULL, 10);
 		else
 			refuse("no such option");
 	}
-	if (plan->scrape_every == 0 || plan->series > POPULATION_MAX)
-		refuse("a scrape every second at most, and not so many series");
+	if (plan->scrape_every == 0 || plan->series > POPULATION_MAX || plan->hostile > HOSTILE_MAX)
+		refuse("a scrape every second at most, and not so many series or clients");
 }
 
 int

@@ -299,3 +299,46 @@ def test_scrape_during_sigterm(start_bridge):
         answer += response.read()
     bridge.await_exit(0)
     assert len(Scrape(answer.decode()).users()) == WIDE
+
+
+def ask_at_once(bridge, requests):
+    """Sends each request on a connection of its own while the bridge stands still. -> the connections"""
+    bridge.signal(signal.SIGSTOP)
+    connections = []
+    for request in requests:
+        connections.append(socket.create_connection(('127.0.0.1', bridge.web), timeout=PATIENCE))
+        connections[-1].sendall(request)
+    bridge.signal(signal.SIGCONT)
+    return connections
+
+
+def read_answer(connection):
+    with connection, connection.makefile('rb') as answer:
+        head, _, body = answer.read().partition(b'\r\n\r\n')
+    return head, body
+
+
+def test_crowd_of_scrapers(bridge):
+    """A rendering is due again only after a while, so all but the first wait for one, and get it whole."""
+    bridge.send_udp('before:1|c')
+    bridge.await_lines(1)
+    bridge.send_udp('asked:1|c')
+    bridge.await_lines(2)
+    shared = bridge.scrape().own('scrapes_shared_total')
+    get = b'GET /metrics HTTP/1.0\r\n\r\n'
+    connections = ask_at_once(bridge, [get] * 30 + [b'HEAD /metrics HTTP/1.0\r\n\r\n'])
+    head, body = read_answer(connections.pop())
+    assert head.startswith(b'HTTP/1.1 200') and not body
+    for connection in connections:
+        _, body = read_answer(connection)
+        scrape = Scrape(body.decode())
+        assert scrape.series['asked'] == 1
+    assert bridge.scrape().own('scrapes_shared_total') > shared
+
+
+def test_crowd_leaves(bridge):
+    """What waited for its turn, and does not any more, is forgotten."""
+    bridge.scrape()
+    for connection in ask_at_once(bridge, [b'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'] * 30):
+        connection.close()
+    await_condition(lambda: bridge.scrape().own('http_connections') == 1, 'the others to be gone')
