@@ -62,7 +62,7 @@ LIBS_mapping    := -lpcre2-8
 LIBS_exposition := -lz $(if $(wildcard /usr/include/isa-l.h /usr/include/isa-l/igzip_lib.h),-lisal)
 LIBS_push       := -lcurl -lsnappy
 LIBS_targets    := -ljansson
-LIBS_http       := -lmicrohttpd -lev
+LIBS_http       := -lmicrohttpd -lcrypt -lev
 LIBS_app        := -lev
 
 lib  = $(patsubst %,$(BUILD)/lib%.a,$1)

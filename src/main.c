@@ -30,7 +30,7 @@
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
 	  inherited, notify  systemd: sockets that it hands over, and what it wants to hear
- *	  web_config, secure_file  TLS and headers, read again when their files change
+ *	  web_config, secure_file  TLS, users and headers, read again when their files change
 	  daemon, routes  the control thread: HTTP, signals, reload, expiry
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together

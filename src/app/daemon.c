@@ -331,6 +331,7 @@ apply_web_config(void *ctx)
 	struct daemon *daemon = ctx;
 	const struct web_config *config = &daemon->web_file.config;
 	http_server_set_headers(daemon->http, config->headers, config->header_count);
+	http_server_set_users(daemon->http, config->users, config->user_count);
 }
 
 /* Also what --check-config wants to know. */

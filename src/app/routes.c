@@ -164,7 +164,8 @@ daemon_set_routes(struct daemon *daemon)
 	routes[count++] = (struct http_route){TARGET_API_LIST, HTTP_GET, serve_target_list};
 	routes[count++] =
 	    (struct http_route){TARGET_API_GROUP, HTTP_GET | HTTP_PUT | HTTP_DELETE,
-				serve_target_group, .subtree = true};
+				serve_target_group, .subtree = true,
+				.bearer_methods = *options->sd_token_file ? HTTP_PUT | HTTP_DELETE : 0};
 	routes[count++] = (struct http_route){"/api/v1/unmapped", HTTP_GET, serve_unmapped};
 	if (options->web_enable_lifecycle) {
 		routes[count++] =

@@ -488,6 +488,10 @@ add_web(struct gathering *g)
 	add(g, OWN_HTTP_INCOMPLETE, (double)atomic_load(&http->incomplete));
 	add(g, OWN_HTTP_DEADLINES, (double)atomic_load(&http->deadlines));
 	add(g, OWN_HTTP_TLS_FAILURES, (double)atomic_load(&http->tls_failures));
+	begin(g, OWN_HTTP_AUTH_REFUSED);
+	for (unsigned i = 0; i < HTTP_AUTH_REFUSALS; i++)
+		family_list_add_with(g->list, "reason", span_text(http_auth_refusal_text(i)),
+				     (double)atomic_load(&http->auth_refused[i]));
 	begin(g, OWN_HTTP_RESPONSES);
 	static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
 	for (unsigned i = 2; i < 6; i++)

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/near.h"
+#include "http/password.h"
 #include "yaml/scalar.h"
 #include "yaml/ynode.h"
 
@@ -19,15 +20,19 @@
 /* Bytes of a header's value, and names that a client's certificate may have. */
 #define HEADER_VALUE_MAX 4096
 #define SANS_MAX 1000
+/* Users, and bytes of their names. */
+#define USERS_MAX 1000
+#define USER_NAME_MAX 256
 
 /* Where a key may stand. */
-enum section { IN_FILE, IN_TLS, IN_HTTP, IN_HEADERS, SECTIONS };
+enum section { IN_FILE, IN_TLS, IN_HTTP, IN_HEADERS, IN_USERS, SECTIONS };
 
 static const char *const section_names[SECTIONS] = {
     [IN_FILE] = "",
     [IN_TLS] = "tls_server_config",
     [IN_HTTP] = "http_server_config",
     [IN_HEADERS] = "http_server_config.headers",
+    [IN_USERS] = "basic_auth_users",
 };
 
 struct reader {
@@ -280,6 +285,46 @@ take_header(struct reader *reader, const struct key *key, const struct ynode *va
 	return true;
 }
 
+/* @return what is wrong with a user, or NULL */
+static const char *
+find_user_fault(struct span name, const struct ynode *hash)
+{
+	int cost = hash->type == YNODE_SCALAR ? password_hash_cost(hash->text) : -1;
+	if (!name.len || name.len > USER_NAME_MAX || span_find(name, ':'))
+		return "a user's name has 1 to 256 bytes and no colon";
+	if (cost < 0)
+		return "expected a bcrypt hash such as $2y$10$..., as htpasswd -nBC 10 '' makes it";
+	if (cost < PASSWORD_COST_MIN || cost > PASSWORD_COST_MAX)
+		return "the cost of a hash must be 4 to 16; more takes seconds for each password";
+	return NULL;
+}
+
+static bool
+take_users(struct reader *reader, const struct key *key, const struct ynode *value)
+{
+	struct web_config *config = reader->config;
+	if (value->type != YNODE_MAP)
+		return false;
+	if (value->map.count > USERS_MAX) {
+		report(reader, value, key->section, key->name, "more than %d users", USERS_MAX);
+		return true;
+	}
+	config->users = xcalloc(value->map.count + 1, sizeof(*config->users));
+	for (size_t i = 0; i < value->map.count; i++) {
+		const struct ynode *name = value->map.pairs[i].key, *hash = value->map.pairs[i].value;
+		char shown[EXCERPT_SIZE];
+		const char *fault = find_user_fault(name->text, hash);
+		if (fault) {
+			report(reader, hash, IN_USERS, excerpt_quote(name->text, shown), "%s", fault);
+			continue;
+		}
+		config->users[config->user_count++] =
+		    (struct http_user){xmemdup0(name->text.ptr, name->text.len),
+				       xmemdup0(hash->text.ptr, hash->text.len)};
+	}
+	return true;
+}
+
 /* ---- Keys. ---- */
 
 #define AT(field) offsetof(struct web_config, field)
@@ -293,6 +338,7 @@ take_header(struct reader *reader, const struct key *key, const struct ynode *va
 static const struct key keys[] = {
     {IN_FILE, "tls_server_config", A_MAP, take_tls, 0, IN_TLS},
     {IN_FILE, "http_server_config", A_MAP, take_section, 0, IN_HTTP},
+    {IN_FILE, "basic_auth_users", "a mapping of names to bcrypt hashes", take_users, 0, 0},
     {IN_TLS, "cert_file", A_PATH, take_path, AT(tls.certificate.path), 0},
     {IN_TLS, "key_file", A_PATH, take_path, AT(tls.key.path), 0},
     {IN_TLS, "client_ca_file", A_PATH, take_path, AT(tls.client_ca.path), 0},
@@ -446,5 +492,10 @@ web_config_fini(struct web_config *config)
 		free(config->headers[i].value);
 	}
 	free(config->headers);
+	for (size_t i = 0; i < config->user_count; i++) {
+		free(config->users[i].name);
+		free(config->users[i].hash);
+	}
+	free(config->users);
 	*config = (struct web_config){0};
 }

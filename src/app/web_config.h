@@ -24,6 +24,8 @@ struct web_config {
 	struct tls_settings tls;     /* relative paths made relative to the file's folder */
 	struct http_header *headers; /* owned array of owned texts */
 	size_t header_count;
+	struct http_user *users; /* owned array of owned texts */
+	size_t user_count;
 };
 
 /**

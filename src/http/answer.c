@@ -79,10 +79,13 @@ add_refusal(const struct http_request *request, unsigned status, struct buf *out
 	} texts[] = {
 	    {307, ""},
 	    {400, "400 bad request\n"},
+	    {401, "401 unauthorized\n"},
 	    {404, "404 page not found\n"},
 	    {405, "405 method not allowed\n"},
+	    {429, "429 too many wrong passwords\n"},
 	    {500, "500 internal server error\n"},
 	    {501, "501 transfer encoding not implemented\n"},
+	    {503, "503 too many passwords to check\n"},
 	};
 	if (status == 413) {
 		buf_printf(out, "413 request body too large: more than %zu bytes\n",
@@ -115,6 +118,10 @@ request_refuse(struct http_request *request, unsigned status)
 	CHECK(response);
 	if (status == 307)
 		add_header(response, MHD_HTTP_HEADER_LOCATION, buf_text(&request->location));
+	if (status == 401)
+		add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"metrics\"");
+	if (status == 429 || status == 503)
+		add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
 	if (status == 405)
 		add_allow(response, request->route);
 	if (body.len) {
@@ -256,6 +263,7 @@ request_abandon(struct http_request *request)
 {
 	struct http_later *later = request->later;
 	request->is_given_up = true;
+	auth_forget(&request->check);
 	request->later = NULL;
 	if (later) {
 		later->request = NULL;
@@ -264,6 +272,39 @@ request_abandon(struct http_request *request)
 	if (request->has_reply)
 		drop_reply(&request->reply);
 	request->has_reply = false;
+}
+
+static void
+on_password_checked(void *ctx, unsigned status)
+{
+	struct http_request *request = ctx;
+	request->check = NULL;
+	request->needs_check = false;
+	if (status)
+		request->status = status;
+	connection_resume(connection_of(request->mhd));
+}
+
+enum MHD_Result
+request_check_password(struct http_request *request)
+{
+	struct connection *connection = connection_of(request->mhd);
+	if (request->is_given_up)
+		return MHD_NO;
+	if (!request->check) {
+		unsigned status =
+		    auth_begin(request->server->auth,
+			       http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
+			       http_request_peer(request), &request->check, on_password_checked, request);
+		if (!request->check) {
+			request->needs_check = false;
+			request->status = status ? status : request->status;
+			return request->status ? request_refuse(request, request->status)
+					       : request_answer(request);
+		}
+	}
+	connection_suspend(connection);
+	return MHD_YES;
 }
 
 enum MHD_Result

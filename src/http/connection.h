@@ -8,6 +8,7 @@
 #define HTTP_CONNECTION_H
 
 #include "base/log.h"
+#include "http/auth.h"
 #include "http/server.h"
 #include "tls/context.h"
 
@@ -30,6 +31,10 @@ struct http_request {
 	bool is_judged;      /* the headers were looked at */
 	bool is_head;
 	bool is_answered; /* an answer was queued */
+
+	/* Who asks. */
+	bool needs_check;         /* of its password, before anything is answered */
+	struct auth_check *check; /* under way, or NULL */
 
 	/* While the answer is put off. */
 	struct http_later *later; /* the handler's; NULL = the answer was given, or never put off */
@@ -79,6 +84,7 @@ struct http_server {
 	const struct http_route *routes;
 	void *ctx;
 	struct http_limits limits;
+	struct auth *auth;
 	struct tls_source *tls;      /* NULL = none */
 	struct http_header *headers; /* owned array of owned texts */
 	size_t header_count;
@@ -147,6 +153,8 @@ void request_completed(void *cls, struct MHD_Connection *mhd, void **context,
 enum MHD_Result request_answer(struct http_request *request);
 /** Notes that the client has ended its side while its answer is put off. */
 void request_note_left(struct http_request *request);
+/** Checks the password first. @return what libmicrohttpd's access handler is to return */
+enum MHD_Result request_check_password(struct http_request *request);
 /** Gives up on an answer that was put off: lets go of who may give it, or of what was not sent. */
 void request_abandon(struct http_request *request);
 /** Answers with a short text. @status one of those that request_refuse() has a text for */

@@ -201,6 +201,29 @@ expects_continue(const struct http_request *request)
 	return is_named(http_request_header(request, MHD_HTTP_HEADER_EXPECT), SPAN("100-continue"));
 }
 
+/* @return whether the handler itself looks at who asks */
+static bool
+is_for_handler(const struct http_request *request, struct span authorization)
+{
+	static const struct span scheme = SPAN("Bearer ");
+	return request->route && request->route->bearer_methods & request->method &&
+	       authorization.len > scheme.len &&
+	       span_equal_ignoring_case(span_first(authorization, scheme.len), scheme);
+}
+
+/* A password that is not known to be right is checked when the whole request is there. */
+static void
+judge_client(struct http_request *request)
+{
+	struct span authorization = http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+	if (is_for_handler(request, authorization))
+		return;
+	enum auth_verdict verdict = auth_look(request->server->auth, authorization);
+	request->needs_check = verdict == AUTH_UNKNOWN;
+	if (verdict == AUTH_REFUSED)
+		request->status = 401;
+}
+
 /*
  * Decides what becomes of the request, as far as its headers tell.
  *
@@ -226,8 +249,14 @@ judge(struct http_request *request, const char *method, const char *version)
 	size_t limit = request->server->limits.body_bytes;
 	if (!request->status && framing.length > limit)
 		request->status = 413;
-	return request->status &&
-	       (expects_continue(request) || framing.length / REFUSED_BODY_FACTOR > limit);
+	judge_client(request);
+	if (!request->status || !(expects_continue(request) ||
+				  framing.length / REFUSED_BODY_FACTOR > limit))
+		return false;
+	/* Who may not know is told no more than that. */
+	if (request->needs_check)
+		request->status = 401;
+	return true;
 }
 
 /* @return false to give up on the connection */
@@ -255,6 +284,8 @@ request_handle(void *cls, struct MHD_Connection *mhd, const char *url, const cha
 		return judge(request, method, version) ? request_refuse(request, request->status)
 						       : MHD_YES;
 	}
+	if (*upload_len == 0 && request->needs_check)
+		return request_check_password(request);
 	if (*upload_len == 0)
 		return request->status ? request_refuse(request, request->status)
 				       : request_answer(request);

@@ -210,9 +210,11 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	server->tls = tls;
 	LIST_INIT(&server->connections);
 	LIST_INIT(&server->listeners);
+	server->auth = auth_new(loop, &server->stats);
 	server->daemon = start_daemon(server);
 	if (!server->daemon) {
 		log_error("libmicrohttpd did not start");
+		auth_free(&server->auth);
 		free(server);
 		return NULL;
 	}
@@ -241,6 +243,12 @@ close_listeners(struct http_server *server)
 		close(listener->acceptable.fd);
 		free(listener);
 	}
+}
+
+void
+http_server_set_users(struct http_server *server, const struct http_user *users, size_t count)
+{
+	auth_set_users(server->auth, users, count);
 }
 
 static void
@@ -317,6 +325,7 @@ http_server_free(struct http_server **server_ptr)
 	MHD_stop_daemon(server->daemon);
 	CHECK(LIST_EMPTY(&server->connections));
 	free_headers(server);
+	auth_free(&server->auth);
 	free(server);
 }
 

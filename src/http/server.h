@@ -139,6 +139,8 @@ struct http_route {
 	http_handler_fn *handler;
 	/* Also every path below it: a route whose path ends in '/' may serve a subtree. */
 	bool subtree;
+	/* Methods whose handler looks at bearer tokens itself: with one no password is asked for. */
+	unsigned bearer_methods;
 };
 
 struct http_limits {
@@ -150,6 +152,18 @@ struct http_limits {
 	/* None may be 0, except body_bytes, which then refuses all bodies. */
 };
 
+/* Why a request was refused that needs a password. */
+enum http_auth_refusal {
+	HTTP_AUTH_MISSING, /* no password was given that could be read */
+	HTTP_AUTH_WRONG,
+	HTTP_AUTH_LIMITED, /* too many wrong ones from this address; 429 */
+	HTTP_AUTH_BUSY,    /* too many checks at once; 503 */
+	HTTP_AUTH_REFUSALS,
+};
+
+/** @return "missing" and so on */
+const char *http_auth_refusal_text(enum http_auth_refusal refusal);
+
 /* Written by the loop's thread, readable anywhere. */
 struct http_stats {
 	_Atomic uint64_t connections;         /* accepted */
@@ -158,6 +172,7 @@ struct http_stats {
 	_Atomic uint64_t evicted;             /* closed to make room for others */
 	/* Closed inside a request that got no answer, or before the first one. */
 	_Atomic uint64_t incomplete;
+	_Atomic uint64_t auth_refused[HTTP_AUTH_REFUSALS];
 	_Atomic uint64_t tls_failures; /* closed before the handshake was over */
 	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
 	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
@@ -179,6 +194,18 @@ struct http_server *http_server_new(struct ev_loop *loop, const struct http_rout
 
 /** Serves on one more socket. @fd TCP or Unix stream, listening, non-blocking; consumed */
 void http_server_listen(struct http_server *server, int fd);
+
+/* Who may have answers. */
+struct http_user {
+	char *name;
+	char *hash; /* of the password; password_hash_cost() of http/password says which ones are good */
+};
+
+/**
+ * From now on every request needs the name and the password of one of the users, by HTTP's Basic
+ * scheme; of none while there are none. @users copied
+ */
+void http_server_set_users(struct http_server *server, const struct http_user *users, size_t count);
 
 /* A header of every answer that a handler or the server itself gives. */
 struct http_header {

@@ -2,6 +2,7 @@
 
 #include "app/web_config.h"
 
+#define HASH "$2y$10$7EV1O9EjfX0xuxzF7TlYsOsuyJhJs1Sq7Sq7xwWw2Rbl9dSzT6qmO"
 #define PATH "/etc/bridge/web.yml"
 
 static const char *
@@ -30,6 +31,7 @@ test_parse__everything(void **state)
 	    "TLS_AES_256_GCM_SHA384]\n"
 	    "  curve_preferences: [X25519]\n"
 	    "  prefer_server_cipher_suites: false\n"
+	    "basic_auth_users: {a: " HASH ", b: " HASH "}\n"
 	    "http_server_config:\n"
 	    "  http2: true\n"
 	    "  headers:\n"
@@ -49,6 +51,9 @@ test_parse__everything(void **state)
 	assert_string_equal(config.tls.allowed_sans[1], "10.0.0.1");
 	assert_int_equal(config.header_count, 2);
 	assert_string_equal(config.headers[1].name, "Content-Security-Policy");
+	assert_int_equal(config.user_count, 2);
+	assert_string_equal(config.users[1].name, "b");
+	assert_string_equal(config.users[1].hash, HASH);
 	struct buf priorities = BUF_INIT;
 	tls_settings_add_priorities(&config.tls, &priorities);
 	assert_string_equal(buf_text(&priorities),
@@ -138,6 +143,20 @@ test_parse__errors(void **state)
 	     PATH
 	     ":1:50: http_server_config.headers.X-XSS-Protection: expected a text of at most 4096 "
 	     "printable characters, got the text \"a\\x0ab\""},
+	    {"basic_auth_users: {a: plain}", 0,
+	     PATH ":1:23: basic_auth_users.\"a\": expected a bcrypt hash such as $2y$10$..., as "
+		  "htpasswd "
+		  "-nBC 10 '' makes it"},
+	    {"basic_auth_users: {a: $2y$31$7EV1O9EjfX0xuxzF7TlYsOsuyJhJs1Sq7Sq7xwWw2Rbl9dSzT6qmO}",
+	     0,
+	     PATH ":1:23: basic_auth_users.\"a\": the cost of a hash must be 4 to 16; more takes "
+		  "seconds "
+		  "for each password"},
+	    {"basic_auth_users: {'a:b': " HASH "}", 0,
+	     PATH ":1:27: basic_auth_users.\"a:b\": a user's name has 1 to 256 bytes and no colon"},
+	    {"basic_auth_users: [a]", 0,
+	     PATH
+	     ":1:19: basic_auth_users: expected a mapping of names to bcrypt hashes, got a list"},
 	    {"- a", 0, PATH ":1:1: expected a mapping"},
 	    {TLS "http_server_config: {}", WEB_CONFIG_TLS_ONLY,
 	     PATH ":4:1: http_server_config: only --web.config.file takes this"},

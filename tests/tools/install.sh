@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-BUILD_PACKAGES="gcc libc6-dev make pkgconf libev-dev libpcre2-dev libyaml-dev libmicrohttpd-dev libgnutls28-dev
+BUILD_PACKAGES="gcc libc6-dev make pkgconf libev-dev libpcre2-dev libyaml-dev libmicrohttpd-dev libgnutls28-dev libcrypt-dev
 	libxxhash-dev libjansson-dev zlib1g-dev libcurl4-gnutls-dev libsnappy-dev"
 # Used where the architecture has it.
 BUILD_OPTIONAL="libisal-dev"

@@ -1,0 +1,199 @@
+"""HTTP with basic_auth_users in --web.config.file."""
+import base64
+import concurrent.futures
+import contextlib
+import http.client
+import socket
+import subprocess
+
+import pytest
+
+from bridge import PATIENCE, Bridge, await_condition, await_equal
+
+USER = 'prometheus'
+
+
+def basic(user, password):
+    return {'Authorization': 'Basic ' + base64.b64encode(('%s:%s' % (user, password)).encode()).decode()}
+
+
+GOOD = basic(USER, 'right')
+
+
+class GuardedBridge(Bridge):
+    credentials = GOOD
+
+    def request(self, method, path, headers=None, body=None):
+        return super().request(method, path, {**self.credentials, **(headers or {})}, body)
+
+
+def hash_of(password, cost):
+    """Perl's crypt() is the one of libxcrypt."""
+    salt = '$2b$%02d$abcdefghijklmnopqrstuu' % cost
+    done = subprocess.run(['perl', '-e', 'print crypt($ARGV[0], $ARGV[1])', password, salt], check=True, capture_output=True,
+                          text=True)
+    assert len(done.stdout) == 60
+    return done.stdout
+
+
+@pytest.fixture
+def start_guarded(tmp_path):
+    bridges = []
+
+    def start(*flags, cost=4, users=None):
+        file = tmp_path / 'web.yml'
+        users = users or {USER: hash_of('right', cost)}
+        file.write_text('basic_auth_users:\n' + ''.join('  %s: %s\n' % pair for pair in users.items()))
+        directory = tmp_path / str(len(bridges))
+        directory.mkdir()
+        bridge = GuardedBridge(directory, ['--web.config.file=%s' % file, *flags])
+        bridge.file = file
+        bridges.append(bridge)
+        bridge.await_ready()
+        return bridge
+
+    yield start
+    for bridge in bridges:
+        bridge.stop()
+
+
+def plain(bridge, path='/metrics', headers=None, method='GET', body=None):
+    return Bridge.request(bridge, method, path, headers, body)
+
+
+def refused(bridge, reason):
+    return bridge.scrape().own('http_auth_refused_total', reason=reason)
+
+
+def test_right_and_wrong(start_guarded):
+    bridge = start_guarded()
+    assert plain(bridge, headers=GOOD).status == 200
+    for headers in ({}, basic(USER, 'wrong'), basic('nobody', 'right'), basic(USER, ''), basic('', '')):
+        response = plain(bridge, headers=headers)
+        assert response.status == 401
+        assert response.headers['WWW-Authenticate'].startswith('Basic realm=')
+    assert refused(bridge, 'missing') == 1
+    assert refused(bridge, 'wrong') == 4
+
+
+@pytest.mark.parametrize('value', [
+    'Basic', 'Basic ', 'Basic !!!!', 'Basic cHJvbWV0aGV1cw==', 'Bearer right', 'Basic cHJvbWV0aGV1czpyaWdodA',
+    'Basic ' + base64.b64encode(b'prometheus:right\0x').decode(), 'Basic ' + 'QUFB' * 2000,
+])
+def test_unreadable(start_guarded, value):
+    bridge = start_guarded()
+    assert plain(bridge, headers={'Authorization': value}).status == 401
+    assert refused(bridge, 'missing') == 1
+
+
+def test_nothing_is_told_to_strangers(start_guarded):
+    """Neither what exists, nor what is too large, nor what may be sent."""
+    bridge = start_guarded('--web.enable-lifecycle')
+    for method, path in (('GET', '/'), ('GET', '/not-there'), ('POST', '/metrics'), ('GET', '//'), ('HEAD', '/-/healthy'),
+                         ('POST', '/-/quit'), ('PUT', '/api/v1/targets/x')):
+        assert plain(bridge, path, method=method).status == 401, path
+        assert plain(bridge, path, basic('nobody', 'x'), method=method).status == 401, path
+        plain(bridge, path, GOOD)
+    assert bridge.is_running()
+
+
+def test_wrong_password_in_a_large_request(start_guarded):
+    bridge = start_guarded()
+    assert plain(bridge, '/metrics', basic('nobody', 'x'), 'POST', b'x' * (1 << 19)).status == 401
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
+        head = 'POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\nAuthorization: %s\r\n\r\n'
+        client.sendall((head % basic('nobody', 'x')['Authorization']).encode())
+        assert client.recv(65536).startswith(b'HTTP/1.1 401')
+
+
+def test_byte_by_byte(start_guarded):
+    bridge = start_guarded()
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in ('GET /-/healthy HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n' % GOOD['Authorization']).encode():
+            client.sendall(bytes([byte]))
+        assert client.recv(65536).startswith(b'HTTP/1.1 200')
+
+
+def test_keep_alive(start_guarded):
+    """Each request is asked again, whatever the one before had."""
+    bridge = start_guarded()
+    connection = http.client.HTTPConnection('127.0.0.1', bridge.web, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        for headers, status in ((GOOD, 200), ({}, 401), (GOOD, 200), (basic(USER, 'wrong'), 401), (GOOD, 200)):
+            connection.request('GET', '/-/healthy', headers=headers)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status
+
+
+def test_limit_of_wrong_passwords(start_guarded):
+    bridge = start_guarded()
+    statuses = [plain(bridge, headers=basic(USER, 'wrong %d' % i)).status for i in range(40)]
+    assert statuses[:10] == [401] * 10
+    assert 429 in statuses
+    # Who has shown the right one before is let in all the same.
+    assert plain(bridge, headers=GOOD).status == 200
+    assert refused(bridge, 'limited') == statuses.count(429)
+
+
+def test_flood_disturbs_nobody(start_guarded):
+    bridge = start_guarded(cost=12)
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        flood = [pool.submit(plain, bridge, '/metrics', basic('nobody %d' % i, 'x')) for i in range(200)]
+        for _ in range(10):
+            bridge.send_udp('a:1|c')
+            assert plain(bridge, headers=GOOD).status == 200
+        statuses = {each.result().status for each in flood}
+    assert statuses <= {401, 429, 503}
+    bridge.await_users({'a': 10})
+
+
+def test_client_leaves_before_its_password_is_checked(start_guarded):
+    bridge = start_guarded(cost=12)
+    for i in range(5):
+        with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
+            client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n'
+                            % basic('nobody', str(i))['Authorization']).encode())
+    await_equal(lambda: bridge.scrape().own('http_connections'), 1)
+
+
+def test_end_with_passwords_under_way(start_guarded):
+    bridge = start_guarded(cost=13)
+    clients = [socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) for _ in range(5)]
+    for i, client in enumerate(clients):
+        client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n' % basic('x', str(i))['Authorization']).encode())
+    bridge.stop()
+    for client in clients:
+        client.close()
+
+
+def test_users_change(start_guarded):
+    bridge = start_guarded()
+    bridge.file.write_text('basic_auth_users: {other: %s}\n' % hash_of('right', 5))
+    bridge.credentials = basic('other', 'right')
+    await_condition(lambda: plain(bridge, headers=GOOD).status in (401, 429), 'the old user to be gone')
+    await_condition(lambda: bridge.request('GET', '/-/healthy').status == 200, 'the new user to be let in')
+    bridge.file.write_text('')
+    await_condition(lambda: plain(bridge, '/-/healthy').status == 200, 'everybody to be let in')
+
+
+def test_tokens_of_targets_go_on(start_guarded, tmp_path):
+    """A request has one Authorization header: with a token it needs no password where tokens are asked for."""
+    tokens = tmp_path / 'tokens'
+    tokens.write_text('0123456789abcdef\n')
+    bridge = start_guarded('--web.enable-target-api', '--sd.token-file=%s' % tokens)
+    bearer = {'Authorization': 'Bearer 0123456789abcdef'}
+    body = b'[{"targets": ["a:1"]}]'
+    assert plain(bridge, '/api/v1/targets/a', bearer, 'PUT', body).status in (200, 201, 204)
+    assert plain(bridge, '/api/v1/targets/a', {'Authorization': 'Bearer wrong-wrong-wrong'}, 'PUT', body).status == 401
+    assert plain(bridge, '/api/v1/targets/a', bearer).status == 401
+    assert plain(bridge, '/metrics', bearer).status == 401
+    assert plain(bridge, '/sd', GOOD).status == 200
+
+
+def test_curl(start_guarded):
+    bridge = start_guarded()
+    done = subprocess.run(['curl', '-sS', '-u', '%s:right' % USER, 'http://127.0.0.1:%d/-/healthy' % bridge.web],
+                          capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == 'Statsd Exporter is Healthy.\n', done.stderr
