@@ -96,7 +96,8 @@ void rendering_begin(struct renderings *all, struct rendering_kind kind,
 		     struct exposition_writer **writer, struct rendering_consumer *consumer);
 
 /**
- * Takes the next piece: about 64 KiB before compression.
+ * Takes the next piece: about 64 KiB before compression, or one message of up to
+ * EXPOSITION_MESSAGE_BYTES and a little.
  *
  * @out empty and without a cap; nothing is appended at the end. Fails when the consumer was so slow
  *      that it was ended

@@ -39,10 +39,11 @@ struct exposition_choice {
 const char *exposition_content_type(struct exposition_choice choice);
 
 /*
- * A format of messages can only send a family whole, so it is held in memory meanwhile. One that
- * gets larger than this goes on in another message of the same name: Prometheus adds them up.
+ * A format of messages can only send a family whole, so it is held in memory meanwhile, for every
+ * connection that reads slowly. One that gets larger than this goes on in another message of the
+ * same name: Prometheus adds them up.
  */
-#define EXPOSITION_MESSAGE_BYTES (8u << 20)
+#define EXPOSITION_MESSAGE_BYTES (1u << 20)
 
 struct exposition_writer;
 

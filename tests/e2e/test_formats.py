@@ -54,7 +54,8 @@ def clients(samples):
 
 
 def is_own(name):
-    return name.startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))
+    """Whether a family or sample is the bridge's own, escaped or not."""
+    return name.replace('__', '_').startswith((PREFIX, 'process_', 'statsd_metric_mapper_cache_'))
 
 
 def is_shown_in_openmetrics(sample, text):
@@ -105,6 +106,9 @@ def test_random_traffic(start_bridge, seed):
     metrics = read_openmetrics(body)
     assert clients(metrics) == {sample: value for sample, value in clients(text).items()
                                 if is_shown_in_openmetrics(sample, text)}
+    escaped = read_openmetrics(fetch(bridge, OPENMETRICS + ';escaping=dots')[1])
+    assert len(clients(escaped)) == len(clients(metrics))
+
     for name, kind in text.types.items():
         if kind == 'counter':
             shown = name.removesuffix('_total') if metrics.types.get(name) != 'unknown' else name

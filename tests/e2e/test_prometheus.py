@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from bridge import PREFIX, await_condition, await_equal
+from formats import PROTOBUF, fetch, split_messages
 from promql import Prometheus
 
 MAPPING = '''
@@ -79,6 +80,20 @@ def test_answers(scrape, name):
     assert kinds['room_temperature'] == 'gauge'
     assert kinds['http_time_seconds'] == 'histogram'
     assert kinds['query_time_seconds'] == 'summary'
+
+
+def test_large_families_in_protobuf(scrape):
+    """A family that is too large for one message comes as several, which Prometheus adds up."""
+    bridge, prometheus = scrape(*FORMATS['protobuf'][:2])
+    count = 20000
+    bridge.send_tcp('\n'.join('large:%d|c|#number:%d,%s' % (i, i, ','.join('label_%d:some_value' % n for n in range(4)))
+                              for i in range(count)) + '\n')
+    bridge.await_lines(count)
+    _, body = fetch(bridge, PROTOBUF)
+    messages = [message for message in split_messages(body) if b'large' in message[:10]]
+    assert len(messages) > 1 and max(map(len, messages)) < 2 << 20
+    await_equal(lambda: prometheus.query('count(large)'), {(): count})
+    assert prometheus.query('sum(large)') == {(): sum(range(count))}
 
 
 def test_rate(scrape):
