@@ -78,10 +78,16 @@ dots_free(struct reader *base)
 	free(dots);
 }
 
+static void
+want_native(struct reader *base)
+{
+	reader_want_native(((struct dots *)base)->inner);
+}
+
 struct reader *
 exposition_dots_reader(struct reader **reader)
 {
-	static const struct reader_ops ops = {next_family, next_batch, dots_free};
+	static const struct reader_ops ops = {next_family, next_batch, dots_free, want_native};
 	struct dots *dots = xcalloc(1, sizeof(*dots));
 	dots->reader.ops = &ops;
 	dots->inner = *reader;

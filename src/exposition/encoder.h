@@ -9,6 +9,8 @@
 #include "metrics/reader.h"
 
 struct exposition_encoder {
+	bool wants_native; /* it shows native histograms */
+
 	/** @return what one scrape remembers, handed to all others; NULL here = nothing, and NULL
 	 * is handed. @with_created see exposition_writer_new() */
 	void *(*new_state)(bool with_created);

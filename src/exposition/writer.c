@@ -65,6 +65,8 @@ exposition_writer_new(enum exposition_format format, bool with_created, struct r
 	if (writer->encoder->new_state)
 		writer->state = writer->encoder->new_state(with_created);
 	writer->reader = *reader;
+	if (writer->encoder->wants_native)
+		reader_want_native(writer->reader);
 	*reader = NULL;
 	return writer;
 }

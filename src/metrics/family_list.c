@@ -228,7 +228,16 @@ merged_free(struct reader *reader)
 	free(merged);
 }
 
-static const struct reader_ops merged_ops = {merged_next_family, merged_next_batch, merged_free};
+static void
+merged_want_native(struct reader *reader)
+{
+	struct merged *merged = (struct merged *)reader;
+	reader_want_native(merged->sources[0].reader);
+	reader_want_native(merged->sources[1].reader);
+}
+
+static const struct reader_ops merged_ops = {merged_next_family, merged_next_batch, merged_free,
+					     merged_want_native};
 
 struct reader *
 reader_merge(struct reader **first, struct reader **second)

@@ -61,8 +61,8 @@ struct series_view {
 	const double *bounds;
 	const struct span *bound_texts; /* the bounds as text 0.0.4 spells them */
 	const uint64_t *buckets;
-	/* The same as a native histogram, which counts no more than `count`. NULL when the reader's
-	 * wants_native is not set or none is kept. */
+	/* The same as a native histogram, which counts no more than `count`. NULL when nobody asked
+	 * for it, see reader_want_native(), or none is kept. */
 	const struct native_view *native;
 
 	/* Summaries. */
@@ -89,12 +89,13 @@ struct reader_ops {
 	size_t (*next_batch)(struct reader *reader, struct series_view *out, size_t max);
 	/** Frees the reader. */
 	void (*free)(struct reader *reader);
+	/** See reader_want_native(); NULL = it has none. */
+	void (*want_native)(struct reader *reader);
 };
 
 /* Implementations embed this first. */
 struct reader {
 	const struct reader_ops *ops;
-	bool wants_native; /* set by who shows native histograms: they cost time */
 };
 
 static inline bool
@@ -114,6 +115,14 @@ static inline bool
 reader_next_series(struct reader *reader, struct series_view *out)
 {
 	return reader_next_batch(reader, out, 1) == 1;
+}
+
+/** Asks for native histograms, which cost time; before the first family. */
+static inline void
+reader_want_native(struct reader *reader)
+{
+	if (reader->ops->want_native)
+		reader->ops->want_native(reader);
 }
 
 static inline void

@@ -32,6 +32,7 @@ struct registry_reader {
 	size_t bucket_capacity;
 	double quantile_values[QUANTILES_MAX];
 	struct weighted_list observations;
+	bool wants_native;
 	struct native_sum native_sum;
 	struct native_view native;
 	struct distinct_union members;
@@ -254,7 +255,7 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	}
 	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
 	/* First, so that the classic buckets have all that it has. */
-	bool keeps_native = reader->reader.wants_native && layout->native_buckets_max;
+	bool keeps_native = reader->wants_native && layout->native_buckets_max;
 	bool has_native = keeps_native && read_native(reader, series, layout);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
@@ -476,7 +477,14 @@ reader_close(struct reader *base)
 	free(reader);
 }
 
-static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close};
+static void
+want_native(struct reader *base)
+{
+	((struct registry_reader *)base)->wants_native = true;
+}
+
+static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close,
+						      want_native};
 
 struct reader *
 registry_reader_new(struct registry *registry, int64_t now_us)

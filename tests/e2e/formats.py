@@ -25,11 +25,11 @@ PROTO_LETTERS = {b'n': b'\n', b'r': b'\r', b't': b'\t'}
 
 
 class Samples:
-    """`values` by sample; `types` and `helps` by family; `created`, when a series was born in seconds since 1970, by family
-    and labels."""
+    """`values` by sample; `types` and `helps` by family; `created`, when a series was born in seconds since 1970, and
+    `natives`, the native histograms, by family and labels."""
 
     def __init__(self):
-        self.values, self.types, self.helps, self.created = {}, {}, {}, {}
+        self.values, self.types, self.helps, self.created, self.natives = {}, {}, {}, {}, {}
 
     def add(self, name, labels, value):
         labels = {key: float(text) if key in ('le', 'quantile') and name_has(name, key, self.types) else text
@@ -121,6 +121,36 @@ def proto_text(text):
     return PROTO_ESCAPE.sub(replace, text.encode('utf-8')).decode('utf-8')
 
 
+class Native:
+    """A native histogram: `positive` and `negative` are {index: count} of the buckets that are not empty."""
+
+    def __init__(self, message):
+        self.schema = int(message['schema'][0])
+        self.zero_threshold = float(message['zero_threshold'][0])
+        self.zero_count = int(message['zero_count'][0])
+        self.positive, self.negative = native_side(message, 'positive'), native_side(message, 'negative')
+
+    def count(self):
+        return self.zero_count + sum(self.positive.values()) + sum(self.negative.values())
+
+
+def native_side(message, side):
+    deltas = [int(delta) for delta in message.get(side + '_delta', [])]
+    out, index, count = {}, 0, 0
+    for number, span in enumerate(message.get(side + '_span', [])):
+        offset = int(span['offset'][0])
+        assert offset >= 0 or number == 0
+        index += offset
+        for _ in range(int(span['length'][0])):
+            count += deltas.pop(0)
+            assert count >= 0
+            if count:
+                out[index] = count
+            index += 1
+    assert not deltas
+    return out
+
+
 def parse_proto(text):
     """protoc's output -> {field: list of values or messages}"""
     stack = [{}]
@@ -174,3 +204,5 @@ def add_proto_metric(out, name, kind, labels, value):
         for bucket in value.get('bucket', []):
             out.add(name + '_bucket', {**labels, 'le': bucket['upper_bound'][0]}, bucket['cumulative_count'][0])
         out.add(name + '_bucket', {**labels, 'le': 'inf'}, count)
+        if 'schema' in value:
+            out.natives[name, tuple(sorted(labels.items()))] = Native(value)

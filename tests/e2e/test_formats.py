@@ -100,6 +100,10 @@ def test_random_traffic(start_bridge, seed):
     assert all(started - 0.1 <= when <= time.time() for when in proto.created.values())
     assert {name for name, _ in proto.created} == {name for name, kind in text.types.items() if kind != 'gauge'
                                                    and not is_own(name)}
+    assert proto.natives.keys() == {(name.removesuffix('_bucket'), tuple(pair for pair in labels if pair != ('le', math.inf)))
+                                    for name, labels in proto.values if ('le', math.inf) in labels}
+    for (name, labels), native in proto.natives.items():
+        assert native.count() == proto.values[name + '_count', labels]
 
     content_type, body = fetch(bridge, OPENMETRICS, packed=seed % 2 == 1)
     assert content_type == 'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'

@@ -8,13 +8,14 @@ from bridge import PREFIX, await_condition, await_equal
 from formats import PROTOBUF, fetch, split_messages
 from promql import Prometheus
 
+# Where there were a native histogram, a Prometheus that takes them would show that and no buckets.
 MAPPING = '''
 mappings:
 - match: http.*.time
   name: http_time_seconds
   labels: {method: $1}
   observer_type: histogram
-  histogram_options: {buckets: [0.1, 0.2, 1]}
+  histogram_options: {buckets: [0.1, 0.2, 1], native_histogram_bucket_factor: 1}
 - match: query.time
   name: query_time_seconds
   observer_type: summary

@@ -44,6 +44,19 @@ test_dots__names_of_families_and_labels(void **state)
 	assert_int_equal(frees, 1);
 }
 
+static void
+test_dots__native_histograms_are_asked_for(void **state)
+{
+	(void)state;
+	unsigned frees = 0;
+	struct reader *inner = fake_reader_new(families, 2, &frees), *same = inner;
+	struct reader *reader = exposition_dots_reader(&inner);
+	assert_false(((struct fake_reader *)same)->wants_native);
+	reader_want_native(reader);
+	assert_true(((struct fake_reader *)same)->wants_native);
+	reader_free(&reader);
+}
+
 /* Different names stay different, in their order. */
 static void
 test_dots__order(void **state)
@@ -77,6 +90,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_dots__native_histograms_are_asked_for),
 	    cmocka_unit_test(test_dots__names_of_families_and_labels),
 	    cmocka_unit_test(test_dots__order),
 	};

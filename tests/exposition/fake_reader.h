@@ -18,6 +18,7 @@ struct fake_reader {
 	const struct fake_family *families;
 	size_t family_count, next_family, next_series;
 	unsigned *frees; /* counts calls of free */
+	bool wants_native;
 };
 
 static bool
@@ -56,11 +57,18 @@ fake_free(struct reader *reader)
 	free(fake);
 }
 
+static void
+fake_want_native(struct reader *reader)
+{
+	((struct fake_reader *)reader)->wants_native = true;
+}
+
 /* @frees grows by one when the reader is freed */
 static struct reader *
 fake_reader_new(const struct fake_family *families, size_t count, unsigned *frees)
 {
-	static const struct reader_ops ops = {fake_next_family, fake_next_batch, fake_free};
+	static const struct reader_ops ops = {fake_next_family, fake_next_batch, fake_free,
+					      fake_want_native};
 	struct fake_reader *fake = xcalloc(1, sizeof(*fake));
 	fake->reader.ops = &ops;
 	fake->families = families;

@@ -93,6 +93,76 @@ test_family__histogram(void **state)
 				      "\x1a\x0b\x08\x03\x11" DOUBLE_1));
 }
 
+/* A family of one histogram without classic bounds, which `fields` follow that say 300 and 2. */
+static void
+assert_native(const struct native_view *native, const char *head, struct span fields)
+{
+	static const uint64_t buckets[] = {300};
+	struct series_view series = {
+	    .labels = SPAN(""), .sum = 2, .count = 300, .buckets = buckets, .native = native};
+	struct fake_family family = {{SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, &series, 1};
+	struct buf want = BUF_INIT;
+	buf_add(&want, head, 1);
+	buf_add_span(&want, SPAN("\x0a\x01h\x12\0\x18\x04\x22"));
+	buf_add(&want, head + 1, 1);
+	buf_add_byte(&want, '\x3a');
+	buf_add(&want, head + 2, 1);
+	buf_add_span(&want, SPAN("\x08\xac\x02"
+				 "\x11" DOUBLE_2));
+	buf_add_span(&want, fields);
+	assert_rendered(&family, buf_span(&want));
+	buf_fini(&want);
+}
+
+static void
+test_family__native_histogram(void **state)
+{
+	(void)state;
+	static const struct native_span positive_spans[] = {{-2, 3}, {5, 1}};
+	static const uint64_t positive[] = {1, 0, 3, 200}, negative[] = {70};
+	static const struct native_span negative_spans[] = {{4, 1}};
+	static const struct native_view native = {.schema = -1,
+						  .zero_threshold = 0.5,
+						  .zero_count = 26,
+						  .positive = {2, positive_spans, 4, positive},
+						  .negative = {1, negative_spans, 1, negative}};
+	assert_native(&native, "\x41\x38\x36",
+		      SPAN("\x28\x01"
+			   "\x31" DOUBLE_HALF "\x38\x1a"
+			   "\x4a\x04\x08\x08\x10\x01"
+			   "\x52\x02\x8c\x01"
+			   "\x62\x04\x08\x03\x10\x03"
+			   "\x62\x04\x08\x0a\x10\x01"
+			   "\x6a\x05\x02\x01\x06\x8a\x03"));
+}
+
+static void
+test_family__native_histogram_without_buckets(void **state)
+{
+	(void)state;
+	static const struct native_view native = {.schema = 3, .zero_threshold = 0.5};
+	assert_native(&native, "\x2a\x21\x1f",
+		      SPAN("\x28\x06"
+			   "\x31" DOUBLE_HALF "\x38\0"
+			   "\x62\x04\x08\0\x10\0"));
+}
+
+/* Only who shows native histograms has the reader take the time. */
+static void
+test_reader__is_told_of_native_histograms(void **state)
+{
+	(void)state;
+	for (int format = 0; format < EXPOSITION_FORMATS; format++) {
+		unsigned frees = 0;
+		struct reader *reader = fake_reader_new(NULL, 0, &frees), *same = reader;
+		struct exposition_writer *writer =
+		    exposition_writer_new((enum exposition_format)format, false, &reader);
+		assert_int_equal(((struct fake_reader *)same)->wants_native,
+				 format == EXPOSITION_PROTOBUF);
+		exposition_writer_free(&writer);
+	}
+}
+
 static void
 test_family__summary(void **state)
 {
@@ -153,9 +223,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_family__counter),          cmocka_unit_test(test_family__gauge),
-	    cmocka_unit_test(test_family__histogram),        cmocka_unit_test(test_family__summary),
-	    cmocka_unit_test(test_family__start_timestamps), cmocka_unit_test(test_scrape__nothing),
+	    cmocka_unit_test(test_family__counter),
+	    cmocka_unit_test(test_family__gauge),
+	    cmocka_unit_test(test_family__histogram),
+	    cmocka_unit_test(test_family__summary),
+	    cmocka_unit_test(test_family__native_histogram),
+	    cmocka_unit_test(test_family__native_histogram_without_buckets),
+	    cmocka_unit_test(test_reader__is_told_of_native_histograms),
+	    cmocka_unit_test(test_family__start_timestamps),
+	    cmocka_unit_test(test_scrape__nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

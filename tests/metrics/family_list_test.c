@@ -186,6 +186,30 @@ test_merge__with_the_registry(void **state)
 }
 
 static void
+test_merge__native_histograms_are_asked_for(void **state)
+{
+	(void)state;
+	static const struct histogram_options options = {3, fixture_bounds, 1.1, 256};
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture.histogram = &options;
+	fixture_send(&fixture, METRIC_HISTOGRAM, "client", "", 0, 3);
+	for (int wants = 0; wants < 2; wants++) {
+		struct reader *own = families((const char *const[]){"own", NULL}, 1);
+		struct reader *clients = registry_reader_new(fixture.registry, 0);
+		struct reader *merged = reader_merge(&own, &clients);
+		struct family_view family;
+		struct series_view series;
+		if (wants)
+			reader_want_native(merged);
+		assert_true(reader_next_family(merged, &family));
+		assert_true(reader_next_series(merged, &series));
+		assert_int_equal(series.native != NULL, wants);
+		reader_free(&merged);
+	}
+	fixture_close(&fixture);
+}
+
+static void
 test_merge__freed_early(void **state)
 {
 	(void)state;
@@ -212,6 +236,7 @@ main(void)
 	    cmocka_unit_test(test_merge__one_sequence),
 	    cmocka_unit_test(test_merge__skipping_series_keeps_both_in_step),
 	    cmocka_unit_test(test_merge__with_the_registry),
+	    cmocka_unit_test(test_merge__native_histograms_are_asked_for),
 	    cmocka_unit_test(test_merge__freed_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,7 +311,8 @@ read_native(struct fixture *fixture, bool wants, struct reader **reader, struct 
 	struct family_view family;
 	struct series_view series;
 	*reader = registry_reader_new(fixture->registry, 0);
-	(*reader)->wants_native = wants;
+	if (wants)
+		reader_want_native(*reader);
 	assert_true(reader_next_family(*reader, &family));
 	assert_true(reader_next_series(*reader, &series));
 	assert_int_equal(series.native != NULL, wants);
