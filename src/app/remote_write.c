@@ -135,14 +135,6 @@ take(void *ctx, uint64_t group, const struct push_message *message)
 	push_sender_add(remote->sender, group, message);
 }
 
-/* Also when the clock was set back: samples of a series must not go back in time. */
-static int64_t
-next_timestamp_ms(const struct remote_write *remote)
-{
-	int64_t now_ms = clock_wall().us / 1000;
-	return now_ms >= remote->last_ms + 2 ? now_ms : remote->last_ms + 2;
-}
-
 static bool
 is_metadata_due(struct remote_write *remote)
 {
@@ -159,7 +151,7 @@ begin_pass(struct remote_write *remote)
 {
 	struct reader *reader = telemetry_reader_new(remote->sources);
 	remote->pass_begun = clock_mono();
-	remote->last_ms = next_timestamp_ms(remote);
+	remote->last_ms = push_next_timestamp(remote->last_ms, clock_wall().us / 1000);
 	struct push_pass_settings settings = {
 	    .protocol = push_sender_protocol(remote->sender),
 	    .external = &remote->external,

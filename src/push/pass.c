@@ -24,6 +24,14 @@ take(void *ctx, const struct push_message *message)
 	pass->settings.take(pass->settings.ctx, pass->group, message);
 }
 
+int64_t
+push_next_timestamp(int64_t last_ms, int64_t now_ms)
+{
+	/* Between two passes there is room for the markers of the second. */
+	bool goes_on = now_ms >= last_ms + 2 || now_ms <= last_ms - PUSH_CLOCK_SET_BACK_MS;
+	return goes_on ? now_ms : last_ms + 2;
+}
+
 struct push_pass *
 push_pass_new(const struct push_pass_settings *settings, struct push_ended **ended,
 	      struct reader **reader)

@@ -22,12 +22,24 @@ typedef void push_group_fn(void *ctx, uint64_t group, const struct push_message 
 struct push_pass_settings {
 	enum push_protocol protocol;
 	const struct labels *external; /* as push_writer_new() wants them; borrowed */
-	int64_t timestamp_ms;          /* at least two more than that of the pass before */
+	int64_t timestamp_ms;          /* as push_next_timestamp() chose it */
 	uint64_t group;                /* the first one; the pass uses this one and the next */
 	bool with_metadata;            /* 1.0: types and help texts are sent, too */
 	push_group_fn *take;
 	void *ctx;
 };
+
+/* Clocks that are set right slowly never go back so far. */
+#define PUSH_CLOCK_SET_BACK_MS 60000
+
+/**
+ * Chooses the timestamp of a pass. Samples of a series must not go back in time; but where the
+ * clock was set back by a minute or more, it was wrong before, and its new time holds.
+ *
+ * @last_ms that of the pass before
+ * @return  milliseconds since 1970
+ */
+int64_t push_next_timestamp(int64_t last_ms, int64_t now_ms);
 
 struct push_pass;
 

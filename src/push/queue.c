@@ -196,10 +196,10 @@ push_queue_settle(struct push_queue *queue, struct push_request **request, size_
 	queue->in_flight--;
 	queue->stats.sent += sent;
 	queue->stats.refused += ended->samples - sent;
-	if (sent && ended->timestamp_ms > queue->stats.newest_sent_ms)
+	if (sent) {
 		queue->stats.newest_sent_ms = ended->timestamp_ms;
-	if (sent)
 		queue->stats.last_success = clock_wall();
+	}
 	end_request(queue, request);
 	pthread_mutex_unlock(&queue->lock);
 }

@@ -45,7 +45,7 @@ struct push_stats {
 	uint64_t retried;                      /* samples sent again, each time */
 	uint64_t requests, bytes;              /* sent, failed ones and those sent again, too */
 	uint64_t queued_samples, queued_bytes; /* those being sent, too */
-	int64_t newest_sent_ms;   /* timestamp of the newest sample sent; 0 = none yet */
+	int64_t newest_sent_ms;   /* timestamp of the samples sent last; 0 = none yet */
 	struct wall last_success; /* 0 = none yet */
 };
 

@@ -44,6 +44,7 @@ struct push_sender {
 	struct transfer transfers[PUSH_CONNECTIONS];
 	struct push_backoff backoff;
 	bool is_confirmed; /* the receiver has taken 2.0 */
+	bool is_ending;    /* the end was asked for */
 	bool has_failed;   /* since the last success */
 	struct log_gate gate;
 };
@@ -441,6 +442,16 @@ sleep_ms(const struct push_sender *sender)
 	return until_us > now_us ? (int)((until_us - now_us) / 1000 + 1) : 0;
 }
 
+/* Who is to end soon waits no longer: what failed is tried at once. */
+static void
+hurry_at_end(struct push_sender *sender)
+{
+	if (sender->is_ending || sender->end_us == INT64_MAX)
+		return;
+	sender->is_ending = true;
+	push_backoff_succeed(&sender->backoff);
+}
+
 static bool
 must_end(const struct push_sender *sender)
 {
@@ -454,6 +465,7 @@ run(void *arg)
 	struct push_sender *sender = arg;
 	while (!must_end(sender)) {
 		int running;
+		hurry_at_end(sender);
 		begin_what_may(sender);
 		curl_multi_perform(sender->multi, &running);
 		finish_what_has_ended(sender);

@@ -111,6 +111,19 @@ def test_the_end_sends_what_came_last(start_bridge, start_receiver):
     assert clients(receiver.newest()) == {'jobs': 7}
 
 
+def test_the_end_does_not_wait_for_its_turn(start_bridge, start_receiver):
+    """The receiver asked for a long wait; when the bridge ends, it is asked once more."""
+    receiver = start_receiver(lambda request: Answer(503, {'Retry-After': '200'}) if is_down else Answer())
+    is_down = True
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    bridge.send_udp('jobs:7|c')
+    bridge.await_lines(1)
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
+    is_down = False
+    bridge.stop()
+    assert receiver.newest()['jobs'] == 7
+
+
 def test_a_series_that_ends_is_told_of(start_bridge, start_receiver):
     receiver = start_receiver()
     bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, mapping=MAPPING)

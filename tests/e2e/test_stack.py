@@ -432,7 +432,8 @@ def stack(tmp_path_factory):
         lines += CONDUIT.format(component).strip().split('\n')
     lines.append('everything_sent:1|c')
     bridge = Bridge(directory, ['--no-web.process-metrics', '--web.enable-target-api', *(pack.flag for pack in packs),
-                                '--sd.state-file=%s' % (directory / 'targets')])
+                                '--sd.state-file=%s' % (directory / 'targets'),
+                                '--remote-write.url=http://127.0.0.1:%d/' % free_port()])
     prometheus = None
     try:
         bridge.await_ready()

@@ -125,6 +125,21 @@ test_pass__may_be_left(void **state)
 }
 
 static void
+test_next_timestamp(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t last_ms, now_ms, want_ms;
+	} table[] = {
+	    {100000, 115000, 115000}, {100000, 100002, 100002}, {100000, 100001, 100002},
+	    {100000, 100000, 100002}, {100000, 40001, 100002},  {100000, 40000, 40000},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		assert_int_equal(push_next_timestamp(table[i].last_ms, table[i].now_ms),
+				 table[i].want_ms);
+}
+
+static void
 test_ended__has_a_limit(void **state)
 {
 	(void)state;
@@ -155,6 +170,7 @@ main(void)
 	    cmocka_unit_test(test_pass__ended_series_first),
 	    cmocka_unit_test(test_pass__goes_in_slices),
 	    cmocka_unit_test(test_pass__may_be_left),
+	    cmocka_unit_test(test_next_timestamp),
 	    cmocka_unit_test(test_ended__has_a_limit),
 	};
 	return cmocka_run_group_tests_name("push/pass", tests, NULL, NULL);
