@@ -103,11 +103,12 @@ bool
 daemon_reload(struct daemon *daemon, struct diag *diag)
 {
 	const struct options *options = daemon->options;
-	bool has_secure = *options->web_config_file;
+	bool has_secure = *options->web_config_file || *options->statsd_tls_config_file;
 	if (!options->mapping_config.count && !has_secure)
 		log_warn("nothing to reload: no --statsd.mapping-config was given");
 	notify_reloading(&daemon->notify);
-	bool ok = secure_file_reload(&daemon->web_file, diag);
+	bool ok = secure_file_reload(&daemon->web_file, diag) &
+		  secure_file_reload(&daemon->statsd_file, diag);
 	diag_log("web configuration", diag);
 	if (options->mapping_config.count)
 		ok &= reload_mapping(daemon, diag);
@@ -165,6 +166,7 @@ second_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 		start_grace(daemon);
 	listeners_poll_drops(&daemon->listeners);
 	secure_file_poll(&daemon->web_file);
+	secure_file_poll(&daemon->statsd_file);
 }
 
 static void
@@ -344,7 +346,11 @@ open_secure_files(struct daemon *daemon)
 						.use = WEB_CONFIG_HTTP,
 						.changed = apply_web_config,
 						.ctx = daemon};
-	bool ok = secure_file_open(&daemon->web_file, &diag);
+	daemon->statsd_file = (struct secure_file){.name = "statsd",
+						   .path = daemon->options->statsd_tls_config_file,
+						   .use = WEB_CONFIG_TLS_ONLY};
+	bool ok = secure_file_open(&daemon->web_file, &diag) &
+		  secure_file_open(&daemon->statsd_file, &diag);
 	diag_log("web configuration", &diag);
 	diag_fini(&diag);
 	return ok;
@@ -440,8 +446,10 @@ start(struct daemon *daemon)
 	CHECK(daemon->loop);
 	daemon->streams = stream_limit_new(connection_limit(options));
 	daemon->workers = xcalloc(daemon->worker_count, sizeof(struct worker *));
-	for (unsigned i = 0; i < daemon->worker_count; i++)
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
 		daemon->workers[i] = worker_new(daemon->bridge, daemon->streams, options, i);
+		worker_secure_tcp(daemon->workers[i], daemon->statsd_file.tls);
+	}
 	if (!add_relays(daemon) ||
 	    !inherited_take(&daemon->inherited, options->web_systemd_socket) ||
 	    !listeners_open(&daemon->listeners, options, &daemon->inherited, daemon->workers,
@@ -465,7 +473,7 @@ start(struct daemon *daemon)
 	    .listeners = &daemon->listeners,
 	    .streams = daemon->streams,
 	    .http = http_server_stats(daemon->http),
-	    .secure_files = {&daemon->web_file},
+	    .secure_files = {&daemon->web_file, &daemon->statsd_file},
 	    .control = &daemon->counters,
 	    .targets = &daemon->target_api,
 	    .remote_write = daemon->remote_write,
@@ -515,6 +523,7 @@ daemon_fini(struct daemon *daemon)
 	inherited_fini(&daemon->inherited);
 	notify_fini(&daemon->notify);
 	secure_file_fini(&daemon->web_file);
+	secure_file_fini(&daemon->statsd_file);
 	stream_limit_free(&daemon->streams);
 	bridge_free(&daemon->bridge);
 	telemetry_names_fini(&daemon->names);

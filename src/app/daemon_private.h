@@ -31,7 +31,7 @@ struct daemon {
 	struct inherited inherited;
 	struct listeners listeners;
 	struct notify notify;
-	struct secure_file web_file;
+	struct secure_file web_file, statsd_file;
 
 	struct ev_loop *loop;
 	struct http_route routes[ROUTES_MAX];

@@ -28,6 +28,7 @@ struct options {
 	int64_t read_buffer; /* bytes asked for; 0 = as much as is sensible */
 	uint64_t max_connections;
 	int64_t max_wake_up_delay_ns; /* 0 = datagrams never wait for others */
+	const char *statsd_tls_config_file; /* path, "" = none */
 	bool null_receiver;	      /* receive and discard */
 
 	/* Lines. */

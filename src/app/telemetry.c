@@ -249,6 +249,7 @@ add_transports(struct gathering *g)
 	add_net(g, OWN_UNIXGRAM_PACKETS, NET_UNIXGRAM, COUNTER(packets));
 	add_net(g, OWN_TCP_CONNECTIONS, NET_TCP, COUNTER(connections));
 	add_net(g, OWN_TCP_CONNECTION_ERRORS, NET_TCP, COUNTER(connection_errors));
+	add_net(g, OWN_TCP_TLS_FAILURES, NET_TCP, COUNTER(tls_failures));
 	add_net(g, OWN_TCP_TOO_LONG_LINES, NET_TCP, COUNTER(too_long_lines));
 	add_net(g, OWN_UNIXSTREAM_CONNECTIONS, NET_UNIXSTREAM, COUNTER(connections));
 	add_net(g, OWN_UNIXSTREAM_CONNECTION_ERRORS, NET_UNIXSTREAM, COUNTER(connection_errors));

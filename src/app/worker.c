@@ -38,6 +38,7 @@ struct worker {
 	_Atomic int64_t delay_us;
 	struct datagram_buffers *buffers;
 	struct stream_pool *pool;
+	struct tls_source *tls; /* of TCP listeners; NULL = none */
 	struct datagram_listener **datagrams;
 	size_t datagram_count, datagram_capacity;
 	struct stream_listener **listeners;
@@ -208,8 +209,17 @@ worker_add_listener(struct worker *worker, int fd, bool owns_fd, enum net_transp
 {
 	worker->listeners = xgrow(worker->listeners, worker->listener_count,
 				  &worker->listener_capacity, sizeof(*worker->listeners));
-	worker->listeners[worker->listener_count++] =
+	struct stream_listener *listener =
 	    stream_listener_new(worker->pool, fd, owns_fd, transport);
+	if (transport == NET_TCP && worker->tls)
+		stream_listener_secure(listener, worker->tls);
+	worker->listeners[worker->listener_count++] = listener;
+}
+
+void
+worker_secure_tcp(struct worker *worker, struct tls_source *tls)
+{
+	worker->tls = tls;
 }
 
 bool

@@ -27,6 +27,8 @@ void worker_add_datagrams(struct worker *worker, int fd, enum net_transport tran
 /** @owns_fd false when several workers accept from one socket and another one owns it */
 void worker_add_listener(struct worker *worker, int fd, bool owns_fd,
 			 enum net_transport transport);
+/** TCP listeners that are added from now on are secured. @tls outlives the worker; may be NULL */
+void worker_secure_tcp(struct worker *worker, struct tls_source *tls);
 /** @return false when the relay cannot be opened (logged) */
 bool worker_add_relay(struct worker *worker, const struct address *target,
 		      size_t packet_length) MUST_CHECK;

@@ -25,6 +25,7 @@ struct net_counters {
 				     * rests lost to a reset */
 	_Atomic uint64_t connections;             /* accepted */
 	_Atomic uint64_t connection_errors;       /* ended by an error */
+	_Atomic uint64_t tls_failures;            /* ended before the handshake was over */
 	_Atomic uint64_t connections_closed_idle; /* closed to make room at the limit */
 	_Atomic uint64_t too_long_lines;
 	_Atomic uint64_t bad_frames;    /* length over the limit, or neither frame nor text */

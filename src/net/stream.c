@@ -11,6 +11,7 @@
 #include "net/framer.h"
 #include "net/limit.h"
 #include "net/turn.h"
+#include "tls/stream.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -31,6 +32,9 @@
 
 #define ACCEPTS_PER_WAKE_UP 64
 
+/* From accepting a connection to the end of its handshake. */
+#define HANDSHAKE_S 10.
+
 /* Out of descriptors or memory: how long others have time to give some back. */
 #define ACCEPT_PAUSE_S 1.
 
@@ -39,12 +43,19 @@
 #define KEEPALIVE_INTERVAL_S 60
 #define KEEPALIVE_PROBES 4
 
+/* What a connection has besides where its listener is secured. */
+struct secured {
+	struct tls_stream *stream; /* owned */
+	ev_timer deadline;         /* of the handshake */
+};
+
 struct connection {
 	ev_io readable;
 	struct stream_pool *pool;
 	struct limit_slot *slot;
 	enum net_transport transport;
 	struct framer framer;
+	struct secured *secured; /* owned; NULL = no TLS */
 	struct connection *next, *previous;
 	bool is_put_off; /* in the pool's queue */
 	struct connection *next_put_off;
@@ -73,6 +84,7 @@ struct stream_listener {
 	ev_timer pause;
 	struct stream_pool *pool;
 	enum net_transport transport;
+	struct tls_source *tls; /* NULL = none */
 	bool owns_fd;
 	bool is_alive;
 	struct stream_listener *next;
@@ -160,11 +172,26 @@ remove_put_off(struct connection *connection)
 		ev_check_stop(pool->loop, &pool->after_waiting);
 }
 
+static void
+free_secured(struct connection *connection)
+{
+	struct secured *secured = connection->secured;
+	if (!secured)
+		return;
+	if (!tls_stream_is_established(secured->stream))
+		net_count(&counters_of(connection)->tls_failures, 1);
+	ev_timer_stop(connection->pool->loop, &secured->deadline);
+	tls_stream_free(&secured->stream);
+	free(secured);
+	connection->secured = NULL;
+}
+
 /* @orderly whether an unfinished last line is to be processed */
 static void
 close_connection(struct connection *connection, bool orderly)
 {
 	struct stream_pool *pool = connection->pool;
+	free_secured(connection);
 	framer_end(&connection->framer, connection->transport, pool->sink, orderly);
 	framer_fini(&connection->framer);
 	ev_io_stop(pool->loop, &connection->readable);
@@ -191,16 +218,47 @@ end_after_error(struct connection *connection, int error)
 	return READ_CLOSED;
 }
 
+static ssize_t
+read_plain(const struct connection *connection)
+{
+	ssize_t len;
+	do
+		len = recv(connection->readable.fd, connection->pool->bytes, READ_SIZE, MSG_DONTWAIT);
+	while (len < 0 && errno == EINTR);
+	return len;
+}
+
+/* As read_plain(). The handshake may have to wait until the peer takes what it was sent. */
+static ssize_t
+read_secured(struct connection *connection)
+{
+	struct secured *secured = connection->secured;
+	struct ev_loop *loop = connection->pool->loop;
+	ssize_t len = tls_stream_read(secured->stream, connection->pool->bytes, READ_SIZE);
+	int error = errno, events = tls_stream_wants_write(secured->stream) ? EV_WRITE : EV_READ;
+	if (tls_stream_is_established(secured->stream))
+		ev_timer_stop(loop, &secured->deadline);
+	if (!(connection->readable.events & events)) {
+		ev_io_stop(loop, &connection->readable);
+		ev_io_set(&connection->readable, connection->readable.fd, events);
+		ev_io_start(loop, &connection->readable);
+	}
+	errno = error;
+	return len;
+}
+
 static enum read_outcome
 read_once(struct connection *connection)
 {
 	struct stream_pool *pool = connection->pool;
-	ssize_t len;
-	do
-		len = recv(connection->readable.fd, pool->bytes, READ_SIZE, MSG_DONTWAIT);
-	while (len < 0 && errno == EINTR);
+	ssize_t len = connection->secured ? read_secured(connection) : read_plain(connection);
 	if (len < 0 && errno == EAGAIN)
 		return READ_NOTHING;
+	/* The peer, or who is between, has cut the connection: no error, but no orderly end of TLS. */
+	if (len < 0 && errno == EPIPE) {
+		close_connection(connection, false);
+		return READ_CLOSED;
+	}
 	if (len < 0)
 		return end_after_error(connection, errno);
 	if (len == 0) {
@@ -214,7 +272,11 @@ read_once(struct connection *connection)
 		close_connection(connection, false);
 		return READ_CLOSED;
 	}
-	return len == READ_SIZE ? READ_FULL : READ_SOME;
+	/* Once: the end is told without reading. */
+	if (connection->secured && tls_stream_has_ended(connection->secured->stream))
+		return read_once(connection);
+	size_t full = connection->secured ? READ_SIZE - TLS_RECORD_MAX + 1 : READ_SIZE;
+	return (size_t)len >= full ? READ_FULL : READ_SOME;
 }
 
 static void
@@ -288,6 +350,24 @@ keep_alive(int fd)
 }
 
 static void
+on_handshake_late(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	close_connection(timer->data, false);
+}
+
+static void
+secure(struct connection *connection, struct tls_source *tls, int fd)
+{
+	struct secured *secured = xcalloc(1, sizeof(*secured));
+	secured->stream = tls_stream_new(tls, fd);
+	ev_timer_init(&secured->deadline, on_handshake_late, HANDSHAKE_S, 0.);
+	secured->deadline.data = connection;
+	ev_timer_start(connection->pool->loop, &secured->deadline);
+	connection->secured = secured;
+}
+
+static void
 start_connection(struct stream_listener *listener, int fd, struct limit_slot *slot)
 {
 	struct stream_pool *pool = listener->pool;
@@ -301,6 +381,8 @@ start_connection(struct stream_listener *listener, int fd, struct limit_slot *sl
 	framer_init(&connection->framer,
 		    listener->transport == NET_TCP ? FRAMER_LINES : FRAMER_UNDECIDED);
 	link_connection(connection);
+	if (listener->tls)
+		secure(connection, listener->tls, fd);
 	ev_io_init(&connection->readable, on_readable, fd, EV_READ);
 	connection->readable.data = connection;
 	ev_io_start(pool->loop, &connection->readable);
@@ -526,6 +608,12 @@ stream_listener_new(struct stream_pool *pool, int fd, bool owns_fd, enum net_tra
 	pool->listeners = listener;
 	update_listener(listener);
 	return listener;
+}
+
+void
+stream_listener_secure(struct stream_listener *listener, struct tls_source *tls)
+{
+	listener->tls = tls;
 }
 
 bool

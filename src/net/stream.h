@@ -1,7 +1,10 @@
 /*
  * net/stream - accepts TCP and Unix stream connections and cuts them into payloads of whole lines.
  *
- * Nothing is ever written to a peer. An idle connection costs a fixed small amount of memory and is
+ * Nothing is ever written to a peer, but for TLS's own messages where a listener is secured. There a
+ * handshake must be over ten seconds after its connection was accepted, and a last line without its end
+ * counts only when TLS's own end came behind it.
+ * An idle connection costs a fixed small amount of memory and is
  * left alone, since its next write would be lost silently; only when all connections of the process
  * are in use is the one that was idle longest closed for a new one. Running out of descriptors
  * pauses accepting for a second and closes the one that was idle longest, since others need
@@ -22,6 +25,7 @@
 #include "net/sink.h"
 
 struct ev_loop;
+struct tls_source;
 
 /* Longest line, and largest frame, in bytes. */
 #define STREAM_LINE_MAX 65536
@@ -64,6 +68,8 @@ struct stream_listener;
  */
 struct stream_listener *stream_listener_new(struct stream_pool *pool, int fd, bool owns_fd,
 					    enum net_transport transport);
+/** Connections accepted from now on must speak TLS. @tls borrowed; outlives the listener */
+void stream_listener_secure(struct stream_listener *listener, struct tls_source *tls);
 bool stream_listener_is_alive(const struct stream_listener *listener);
 void stream_listener_free(struct stream_listener **listener);
 
