@@ -263,6 +263,7 @@ remote_write_finish(struct remote_write *remote, int64_t deadline_us)
 	if (!remote)
 		return;
 	stop_timers(remote);
+	registry_end_zeros(remote->registry);
 	/* One that is under way has old values of what it has been to. */
 	for (bool is_last = !remote->pass;; is_last = true) {
 		if (is_last)

@@ -230,6 +230,7 @@ make_request(const struct ingest *ingest, const struct meaning *meaning, const s
 	return (struct series_request){
 	    .type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind],
 	    .is_set = shape->type == STATSD_TYPE_SET,
+	    .totals = rule ? rule->totals : defaults->totals,
 	    .histogram = rule ? &rule->histogram : &defaults->histogram,
 	    .summary = rule ? &rule->summary : &defaults->summary,
 	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,

@@ -240,6 +240,34 @@ resolve_ttl(struct reader *reader, const struct draft_path *path, const struct d
 	return draft->ttl.duration_ns > 0 ? microseconds(draft->ttl.duration_ns) : inherited_us;
 }
 
+/* A series that ends first would never be seen to grow. */
+static void
+check_zero_first(struct reader *reader, const struct draft_path *path, const struct draft *draft,
+		 const struct total_options *totals, int64_t ttl_us)
+{
+	if (!ttl_us || totals->zero_first_us < ttl_us)
+		return;
+	if (draft->zero_first.value)
+		report_setting(reader, path, &draft->zero_first, "must be shorter than ttl");
+	else if (draft->ttl.value)
+		report_setting(reader, path, &draft->ttl, "must be longer than zero_first");
+}
+
+static void
+resolve_totals(struct reader *reader, const struct draft_path *path, const struct draft *draft,
+	       const struct total_options *inherited, struct total_options *out)
+{
+	const struct draft_setting *zero_first = &draft->zero_first;
+	*out = *inherited;
+	if (!zero_first->value)
+		return;
+	out->zero_first_us = microseconds(zero_first->duration_ns);
+	if (zero_first->duration_ns < 0)
+		report_setting(reader, path, zero_first, "must not be negative");
+	else if (out->zero_first_us > ZERO_FIRST_US_MAX)
+		report_setting(reader, path, zero_first, "must be 1h at most");
+}
+
 static bool
 is_word_byte(char c)
 {
@@ -461,6 +489,9 @@ read_rule(struct reader *reader, const struct draft_path *path, const struct yno
 	resolve_name(reader, path, node, &draft, rule);
 	resolve_labels(reader, path, &draft, rule);
 	rule->ttl_us = resolve_ttl(reader, path, &draft, set->ttl_us);
+	resolve_totals(reader, path, &draft, &set->totals, &rule->totals);
+	if (rule->kinds != KIND_BIT(EVENT_GAUGE))
+		check_zero_first(reader, path, &draft, &rule->totals, rule->ttl_us);
 	resolve_scale(reader, path, &draft, rule);
 	resolve_observer(reader, path, &draft, rule);
 }
@@ -478,6 +509,8 @@ read_defaults(struct reader *reader, const struct draft_setting *defaults)
 	if (draft->observer_type.value)
 		set->observer_type = (enum metric_type)draft->observer_type.word;
 	set->ttl_us = resolve_ttl(reader, &path, draft, 0);
+	resolve_totals(reader, &path, draft, &set->totals, &set->totals);
+	check_zero_first(reader, &path, draft, &set->totals, set->ttl_us);
 	double *buckets = set->histogram.buckets;
 	struct quantile *quantiles = set->summary.quantiles;
 	resolve_histogram(reader, &path, draft, &set->histogram);

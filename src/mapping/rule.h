@@ -41,6 +41,7 @@ struct mapping_rule {
 	enum rule_action action;
 	enum metric_type observer_type; /* METRIC_HISTOGRAM or METRIC_SUMMARY */
 	int64_t ttl_us;                 /* 0 = never expires */
+	struct total_options totals;
 	bool has_scale;
 	double scale;
 	enum signed_gauges signed_gauges;
@@ -71,9 +72,10 @@ struct value_limit {
 struct rule_set {
 	char *path; /* owned; as given to mapping_config_load(), "" for the built-in defaults */
 	bool glob_disable_ordering;
-	/* For observers that no rule maps, and for their life. */
+	/* For what no rule maps. */
 	enum metric_type observer_type;
 	int64_t ttl_us;
+	struct total_options totals;
 	struct histogram_options histogram;
 	struct summary_options summary;
 	struct mapping_rule *rules; /* in file order; owned */

@@ -92,8 +92,34 @@ native_buckets_of(const struct histogram_options *options)
 	return wanted && wanted < NATIVE_BUCKETS_MAX ? wanted : NATIVE_BUCKETS_MAX;
 }
 
+static bool
+same_totals(const struct layout *layout, const struct total_options *totals)
+{
+	return layout->totals.zero_first_us == totals->zero_first_us;
+}
+
 const struct layout *
-layouts_histogram(struct layouts *layouts, const struct histogram_options *options)
+layouts_counter(struct layouts *layouts, const struct total_options *totals)
+{
+	if (same_totals(layouts_get(layouts, POOL_COUNTERS), totals))
+		return layouts_get(layouts, POOL_COUNTERS);
+	unsigned count = layouts_count(layouts);
+	for (unsigned i = POOLS_FIXED; i < count; i++) {
+		const struct layout *have = layouts_get(layouts, i);
+		if (have->type == METRIC_COUNTER && same_totals(have, totals))
+			return have;
+	}
+	if (count == POOLS_MAX)
+		return NULL;
+	struct layout *layout = xcalloc(1, sizeof(*layout));
+	layout->type = METRIC_COUNTER;
+	layout->totals = *totals;
+	return add(layouts, layout);
+}
+
+const struct layout *
+layouts_histogram(struct layouts *layouts, const struct histogram_options *options,
+		  const struct total_options *totals)
 {
 	uint32_t native_buckets = native_buckets_of(options);
 	int schema = native_buckets ? native_schema(options->native_bucket_factor) : 0;
@@ -101,7 +127,7 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 	for (unsigned i = POOLS_FIXED; i < count; i++) {
 		const struct layout *have = layouts_get(layouts, i);
 		if (have->type == METRIC_HISTOGRAM && have->native_schema == schema &&
-		    have->native_buckets_max == native_buckets &&
+		    have->native_buckets_max == native_buckets && same_totals(have, totals) &&
 		    same_numbers(have->bounds, have->bound_count, options->buckets,
 				 options->bucket_count))
 			return have;
@@ -110,6 +136,7 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 		return NULL;
 	struct layout *layout = xcalloc(1, sizeof(*layout));
 	layout->type = METRIC_HISTOGRAM;
+	layout->totals = *totals;
 	layout->native_schema = schema;
 	layout->native_buckets_max = native_buckets;
 	layout->bound_count = options->bucket_count;

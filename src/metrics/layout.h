@@ -15,7 +15,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The first pools are the counters, gauges and sets; each layout of an observer is one more. */
+/*
+ * The first pools are the counters without options, the gauges and the sets; each layout of an
+ * observer, and of counters with options, is one more.
+ */
 #define POOL_COUNTERS 0
 #define POOL_GAUGES 1
 #define POOL_SETS 2
@@ -26,6 +29,7 @@ struct layout {
 	unsigned pool; /* index, below POOLS_MAX */
 	enum metric_type type;
 	bool is_set; /* a gauge that shows how many different members it was given */
+	struct total_options totals; /* of counters and histograms */
 
 	/* Histograms. */
 	size_t bound_count;
@@ -77,12 +81,15 @@ struct layouts *layouts_new(void);
 void layouts_free(struct layouts **layouts);
 
 /**
- * Finds or makes the layout for a histogram. Not thread safe: callers hold the registry's lock.
+ * Finds or makes the layout for a counter. Not thread safe: callers hold the registry's lock.
  *
  * @return the layout, valid as long as `layouts`; NULL when POOLS_MAX layouts exist
  */
+const struct layout *layouts_counter(struct layouts *layouts, const struct total_options *totals);
+/** The same for a histogram. */
 const struct layout *layouts_histogram(struct layouts *layouts,
-				       const struct histogram_options *options);
+				       const struct histogram_options *options,
+				       const struct total_options *totals);
 /** The same for a summary, whose max_age_us is at least age_buckets. */
 const struct layout *layouts_summary(struct layouts *layouts,
 				     const struct summary_options *options);

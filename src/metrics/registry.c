@@ -321,11 +321,11 @@ layout_of(struct registry *registry, const struct series_request *request)
 {
 	switch (request->type) {
 	case METRIC_HISTOGRAM:
-		return layouts_histogram(registry->layouts, request->histogram);
+		return layouts_histogram(registry->layouts, request->histogram, &request->totals);
 	case METRIC_SUMMARY:
 		return layouts_summary(registry->layouts, request->summary);
 	case METRIC_COUNTER:
-		return layouts_get(registry->layouts, POOL_COUNTERS);
+		return layouts_counter(registry->layouts, &request->totals);
 	default:
 		return layouts_get(registry->layouts, request->is_set ? POOL_SETS : POOL_GAUGES);
 	}

@@ -71,6 +71,7 @@ struct series_request {
 	uint64_t name_hash, series_hash, label_names_hash;
 	enum metric_type type;
 	bool is_set; /* a METRIC_GAUGE that shows how many different members it was given */
+	struct total_options totals;               /* of counters and histograms */
 	const struct histogram_options *histogram; /* when type says so */
 	const struct summary_options *summary;	   /* when type says so */
 	int64_t ttl_us;				   /* 0 = never expires */
@@ -144,6 +145,12 @@ bool registry_expire(struct registry *registry, uint32_t tick);
  *        bounds and quantiles; no help and no values
  */
 void registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void *ctx);
+
+/**
+ * Has series that are still shown at zero shown with what they have, by readers opened before, too:
+ * before the last look at them.
+ */
+void registry_end_zeros(struct registry *registry);
 
 /** Frees memory that only a scrape could still have read; call between scrapes' slices at will. */
 void registry_free_retired(struct registry *registry);

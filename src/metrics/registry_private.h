@@ -150,6 +150,7 @@ struct registry {
 	size_t dying_count, dying_capacity;
 	struct grace_moment *dying_since;
 	uint32_t tick;
+	bool has_ended_zeros;      /* see registry_end_zeros() */
 	size_t listed, unarranged; /* of all listed families together */
 	uint64_t pass; /* the one under way, or the last */
 	bool is_arranging; /* a pass is under way... */

@@ -174,6 +174,32 @@ shards_of(const struct registry *registry, unsigned pool)
 	return (struct shard_range){0, registry->threads};
 }
 
+/* Whether a series is too young to be shown with what it has: it was born in its tick, at the end
+ * at latest. */
+static bool
+is_zero_yet(const struct registry_reader *reader, const struct series *series,
+	    const struct layout *layout)
+{
+	return !reader->registry->has_ended_zeros &&
+	       reader->now_us < (int64_t)series->birth * TICK_US + layout->totals.zero_first_us;
+}
+
+void
+registry_end_zeros(struct registry *registry)
+{
+	registry->has_ended_zeros = true;
+}
+
+/* The shards to add up: none while a series is shown at zero. */
+static struct shard_range
+shards_shown(const struct registry_reader *reader, const struct series *series,
+	     const struct layout *layout)
+{
+	if (layout->totals.zero_first_us && is_zero_yet(reader, series, layout))
+		return (struct shard_range){0, 0};
+	return shards_of(reader->registry, series->pool);
+}
+
 /*
  * Cells lie in memory in the order of births, and so do the records of new series, so in output
  * order each costs cache misses that nobody can foresee. This goes ahead of the work on a batch and
@@ -226,11 +252,11 @@ read_scalar(const struct registry *registry, struct shard_range range, const str
 /* Puts a series' native histogram into the reader's view. @return whether any thread has one */
 static bool
 read_native(struct registry_reader *reader, const struct series *series,
-	    const struct layout *layout)
+	    const struct layout *layout, struct shard_range range)
 {
 	bool any = false;
 	native_sum_reset(&reader->native_sum, layout->native_schema);
-	for (unsigned i = 0; i < reader->registry->threads; i++) {
+	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
 		    reader->registry->shards[i], series->pool, series->id);
 		const struct native *native =
@@ -249,6 +275,7 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	       const struct layout *layout, struct series_view *out)
 {
 	size_t buckets = layout->bound_count + 1;
+	struct shard_range range = shards_shown(reader, series, layout);
 	if (buckets > reader->bucket_capacity) {
 		reader->buckets = xreallocarray(reader->buckets, buckets, sizeof(uint64_t));
 		reader->bucket_capacity = buckets;
@@ -256,8 +283,8 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
 	/* First, so that the classic buckets have all that it has. */
 	bool keeps_native = reader->wants_native && layout->native_buckets_max;
-	bool has_native = keeps_native && read_native(reader, series, layout);
-	for (unsigned i = 0; i < reader->registry->threads; i++) {
+	bool has_native = keeps_native && read_native(reader, series, layout, range);
+	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
 		    reader->registry->shards[i], series->pool, series->id);
 		if (!cell)
@@ -360,11 +387,12 @@ read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct s
 {
 	const struct registry *registry = reader->registry;
 	struct series *const *items = reader->list->items;
-	struct shard_range range = shards_of(registry, pool);
+	const struct layout *layout = layouts_get(registry->layouts, pool);
 	size_t at = reader->next_series, count = 0, bytes = 0;
 	for (; at < end && items[at]->pool == pool && bytes < READER_BATCH_BYTES; at++) {
 		if (UNLIKELY(is_dead(items[at])))
 			continue;
+		struct shard_range range = shards_shown(reader, items[at], layout);
 		double value = read_scalar(registry, range, items[at]);
 		out[count].labels = series_text(items[at]);
 		out[count].created_ms = created_ms(registry, items[at]);
@@ -450,7 +478,8 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 	while (list && reader->next_series < list->count && !count) {
 		size_t at = reader->next_series, left = list->count - at;
 		const struct series *series = list->items[at];
-		if (series->pool == POOL_COUNTERS || series->pool == POOL_GAUGES) {
+		const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
+		if (layout->type == METRIC_COUNTER || series->pool == POOL_GAUGES) {
 			left = left < max ? left : max;
 			prefetch_batch(reader->registry, list->items + at, left);
 			count = read_scalars(reader, series->pool, at + left, out);

@@ -1,5 +1,5 @@
 /*
- * model/options - what a mapping rule can say about how an observer is kept.
+ * model/options - what a mapping rule can say about how a series is kept.
  */
 #ifndef MODEL_OPTIONS_H
 #define MODEL_OPTIONS_H
@@ -11,6 +11,15 @@
 #define BUCKETS_MAX 1000
 #define QUANTILES_MAX 100
 #define AGE_BUCKETS_MAX 1000
+
+/* A scrape interval is a minute or two at most: longer would only hide values. */
+#define ZERO_FIRST_US_MAX (INT64_C(3600) * 1000000)
+
+/* Of what only grows: counters and histograms. */
+struct total_options {
+	/* For so long from its birth a series is shown at zero; 0 to ZERO_FIRST_US_MAX. */
+	int64_t zero_first_us;
+};
 
 struct histogram_options {
 	size_t bucket_count;

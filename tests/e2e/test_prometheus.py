@@ -20,6 +20,11 @@ mappings:
   name: query_time_seconds
   observer_type: summary
   summary_options: {quantiles: [{quantile: 0.5, error: 0.01}, {quantile: 0.9, error: 0.01}]}
+- match: born.*
+  name: born_$1
+  zero_first: 3s
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 1]}
 '''
 
 
@@ -73,7 +78,7 @@ def test_answers(scrape, name):
     await_equal(lambda: prometheus.query('query_time_seconds'),
                 {(('quantile', '0.5'),): pytest.approx(0.05), (('quantile', '0.9'),): pytest.approx(0.09)})
     await_equal(lambda: prometheus.query(PREFIX + 'samples_total'), {(): 107})
-    await_equal(lambda: prometheus.query(PREFIX + 'loaded_mappings'), {(): 2})
+    await_equal(lambda: prometheus.query(PREFIX + 'loaded_mappings'), {(): 3})
     await_equal(lambda: prometheus.query('count(%sbuild_info)' % PREFIX), {(): 1})
 
     kinds = {name: entries[0]['type'] for name, entries in prometheus.get('metadata').items()}
@@ -121,6 +126,27 @@ def test_rate(scrape):
     assert increase == pytest.approx(50, rel=0.01)
     assert rate == pytest.approx(50 / (last - first), rel=0.01)
     assert prometheus.query('resets(ticks[1h])') == {(): 0}
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_the_first_increment_is_seen(scrape, name):
+    bridge_flags, prometheus_flags, bound, _ = FORMATS[name]
+    bridge, prometheus = scrape(bridge_flags, prometheus_flags)
+    await_equal(lambda: prometheus.query('up'), {(): 1})
+    bridge.send_udp('\n'.join(['born.count:7|c', 'late:7|c'] + ['born.time:500|ms'] * 4))
+    bridge.await_lines(6)
+    grown = {'born_count': 7, 'born_time_count': 4, 'born_time_sum': 2, 'born_time_bucket{le="%s"}' % bound: 4,
+             'born_time_bucket{le="+Inf"}': 4}
+    for series, amount in grown.items():
+        await_equal(lambda: list(prometheus.query(series).values()), [amount])
+        (samples,) = prometheus.get('query', query=series + '[1h]')['result']
+        values = [float(value) for _, value in samples['values']]
+        assert values[0] == 0 and set(values) == {0, amount}
+        # Before the first sample it was 0, too; behind the last one of the window nothing is assumed.
+        (increase,) = prometheus.query('increase(%s[1h])' % series, time=samples['values'][-1][0]).values()
+        assert increase == pytest.approx(amount, rel=0.1)
+    # Without the option it is lost.
+    assert prometheus.query('increase(late[1h])') == {(): 0}
 
 
 def test_own_metrics_pass_the_linter(start_bridge):

@@ -124,6 +124,27 @@ def test_the_end_does_not_wait_for_its_turn(start_bridge, start_receiver):
     assert receiver.newest()['jobs'] == 7
 
 
+def test_the_first_increment_is_seen(start_bridge, start_receiver):
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, mapping='defaults: {zero_first: 1s}\n')
+
+    def values(name):
+        return [sample.value for sample in receiver.taken() if sample.name == name]
+
+    bridge.send_udp('jobs:7|c')
+    await_condition(lambda: 7 in values('jobs'))
+    assert values('jobs')[0] == 0 and set(values('jobs')) == {0, 7}
+
+
+def test_the_end_sends_what_is_at_zero_yet(start_bridge, start_receiver):
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, mapping='defaults: {zero_first: 1h}\n')
+    bridge.send_udp('jobs:7|c')
+    await_equal(lambda: clients(receiver.newest()), {'jobs': 0})
+    bridge.stop()
+    assert clients(receiver.newest()) == {'jobs': 7}
+
+
 def test_a_series_that_ends_is_told_of(start_bridge, start_receiver):
     receiver = start_receiver()
     bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, mapping=MAPPING)

@@ -147,6 +147,8 @@ test_parse__types(void **state)
 				      "1h30m, got \"true\""},
 	    {SPAN(RULE("ttl: 300000000000s")), "f:2:30: mappings[0].ttl: expected a duration such "
 					       "as 10s or 1h30m, got \"300000000000s\""},
+	    {SPAN(RULE("zero_first: soon")), "f:2:37: mappings[0].zero_first: expected a duration "
+					     "such as 10s or 1h30m, got \"soon\""},
 	    {SPAN(RULE("labels: [a]")), "f:2:33: mappings[0].labels: expected a mapping of label "
 					"names to texts, got a list"},
 	    {SPAN(RULE("labels: {a: [b], c: {}}")),
@@ -402,6 +404,19 @@ test_parse__ranges(void **state)
 	     "below 1ms"},
 	    {SPAN(RULE("ttl: -1s")), "f:2:30: mappings[0].ttl: must not be negative"},
 	    {SPAN("defaults: {ttl: -1s}"), "f:1:17: defaults.ttl: must not be negative"},
+	    {SPAN(RULE("zero_first: -1s")), "f:2:37: mappings[0].zero_first: must not be negative"},
+	    {SPAN(RULE("zero_first: 1h1ns")), "f:2:37: mappings[0].zero_first: must be 1h at most"},
+	    {SPAN("defaults: {zero_first: 61m}"),
+	     "f:1:24: defaults.zero_first: must be 1h at most"},
+	    {SPAN(RULE("zero_first: 10s, ttl: 10s")),
+	     "f:2:37: mappings[0].zero_first: must be shorter than ttl"},
+	    {SPAN("defaults: {zero_first: 10s}\n" RULE("ttl: 9s")),
+	     "f:3:30: mappings[0].ttl: must be longer than zero_first"},
+	    {SPAN("defaults: {zero_first: 10s}\n" RULE("ttl: 9s, match_metric_type: gauge")), ""},
+	    {SPAN("defaults: {zero_first: 10s}\n" RULE("ttl: 9s, zero_first: 0s")), ""},
+	    {SPAN("defaults: {zero_first: 10s, ttl: 1s}"),
+	     "f:1:24: defaults.zero_first: must be shorter than ttl"},
+	    {SPAN(RULE("zero_first: 1h")), ""},
 	    {SPAN(RULE("scale: .inf")), "f:2:32: mappings[0].scale: must be finite"},
 	    {SPAN(RULE("scale: .nan")), "f:2:32: mappings[0].scale: must be finite"},
 	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: 1}")), ""},
@@ -655,6 +670,22 @@ test_resolve__every_key_of_a_rule(void **state)
 	assert_int_equal(rule->summary.max_age_us, INT64_C(604800000000));
 	assert_int_equal(rule->summary.age_buckets, 1000);
 	assert_int_equal(rule->summary.buf_cap, 7);
+	rule_set_free(&set);
+}
+
+static void
+test_resolve__zero_first(void **state)
+{
+	(void)state;
+	struct rule_set *set = parse_valid("defaults: {zero_first: 30s}\n"
+					   "mappings:\n"
+					   "- {match: a, name: x}\n"
+					   "- {match: b, name: x, zero_first: 1500ms}\n"
+					   "- {match: c, name: x, zero_first: 0s}\n");
+	assert_int_equal(set->totals.zero_first_us, 30000000);
+	assert_int_equal(set->rules[0].totals.zero_first_us, 30000000);
+	assert_int_equal(set->rules[1].totals.zero_first_us, 1500000);
+	assert_int_equal(set->rules[2].totals.zero_first_us, 0);
 	rule_set_free(&set);
 }
 
@@ -1306,6 +1337,7 @@ main(void)
 	    cmocka_unit_test(test_new_default),
 	    cmocka_unit_test(test_resolve__built_in),
 	    cmocka_unit_test(test_resolve__every_key_of_a_rule),
+	    cmocka_unit_test(test_resolve__zero_first),
 	    cmocka_unit_test(test_resolve__defaults),
 	    cmocka_unit_test(test_resolve__no_observer_type_named),
 	    cmocka_unit_test(test_resolve__legacy),

@@ -25,6 +25,7 @@ struct fixture {
 	const char *help;
 	const struct histogram_options *histogram;
 	const struct summary_options *summary;
+	struct total_options totals;
 	uint16_t scope;
 	struct buf left; /* what the registry said of series that left a scope, "1:a="b" " each */
 };
@@ -125,6 +126,7 @@ fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, con
 	struct series_request request = {
 	    .name = span_text(name),
 	    .type = type,
+	    .totals = fixture->totals,
 	    .histogram = fixture->histogram,
 	    .summary = fixture->summary,
 	    .ttl_us = ttl_us,

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+static const struct total_options no_totals;
+
 static double bounds[] = {0.005, 1, 100000, 1e6};
 static struct quantile quantiles[] = {{0, 0}, {0.5, 0.05}, {1, 0}};
 
@@ -32,7 +34,7 @@ test_histogram__texts(void **state)
 	(void)state;
 	struct layouts *layouts = layouts_new();
 	struct histogram_options options = {4, bounds, 0, 0};
-	const struct layout *layout = layouts_histogram(layouts, &options);
+	const struct layout *layout = layouts_histogram(layouts, &options, &no_totals);
 	assert_int_equal(layout->type, METRIC_HISTOGRAM);
 	assert_int_equal(layout->bound_count, 4);
 	static const char *const texts[] = {"0.005", "1", "100000", "1e+06"};
@@ -51,13 +53,14 @@ test_histogram__equal_options_give_the_same(void **state)
 	struct layouts *layouts = layouts_new();
 	double same[] = {0.005, 1, 100000, 1e6}, other[] = {0.005, 1, 100000, 2e6};
 	const struct layout *first =
-	    layouts_histogram(layouts, &(struct histogram_options){4, bounds, 0, 0});
-	assert_ptr_equal(layouts_histogram(layouts, &(struct histogram_options){4, same, 0, 0}),
-			 first);
+	    layouts_histogram(layouts, &(struct histogram_options){4, bounds, 0, 0}, &no_totals);
+	assert_ptr_equal(
+	    layouts_histogram(layouts, &(struct histogram_options){4, same, 0, 0}, &no_totals),
+	    first);
 	const struct layout *second =
-	    layouts_histogram(layouts, &(struct histogram_options){4, other, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){4, other, 0, 0}, &no_totals);
 	const struct layout *shorter =
-	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0}, &no_totals);
 	assert_ptr_not_equal(second, first);
 	assert_ptr_not_equal(shorter, first);
 	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 3);
@@ -71,9 +74,9 @@ test_histogram__no_bounds(void **state)
 	(void)state;
 	struct layouts *layouts = layouts_new();
 	struct histogram_options none = {0, NULL, 0, 0};
-	const struct layout *layout = layouts_histogram(layouts, &none);
+	const struct layout *layout = layouts_histogram(layouts, &none, &no_totals);
 	assert_int_equal(layout->bound_count, 0);
-	assert_ptr_equal(layouts_histogram(layouts, &none), layout);
+	assert_ptr_equal(layouts_histogram(layouts, &none, &no_totals), layout);
 	layouts_free(&layouts);
 }
 
@@ -128,13 +131,15 @@ test_histogram__all_pools_in_use(void **state)
 	struct layouts *layouts = layouts_new();
 	for (unsigned i = POOLS_FIXED; i < POOLS_MAX; i++) {
 		double bound = i;
-		assert_non_null(
-		    layouts_histogram(layouts, &(struct histogram_options){1, &bound, 0, 0}));
+		assert_non_null(layouts_histogram(
+		    layouts, &(struct histogram_options){1, &bound, 0, 0}, &no_totals));
 	}
 	double another = 0.5, known = POOLS_FIXED;
-	assert_null(layouts_histogram(layouts, &(struct histogram_options){1, &another, 0, 0}));
+	assert_null(
+	    layouts_histogram(layouts, &(struct histogram_options){1, &another, 0, 0}, &no_totals));
 	assert_null(layouts_summary(layouts, &(struct summary_options){0, NULL, 1000000, 1, 0}));
-	assert_non_null(layouts_histogram(layouts, &(struct histogram_options){1, &known, 0, 0}));
+	assert_non_null(
+	    layouts_histogram(layouts, &(struct histogram_options){1, &known, 0, 0}, &no_totals));
 	assert_int_equal(layouts_count(layouts), POOLS_MAX);
 	layouts_free(&layouts);
 }
@@ -162,13 +167,34 @@ test_histogram__native_options(void **state)
 	struct layouts *layouts = layouts_new();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct histogram_options options = {0, NULL, cases[i].factor, cases[i].max_buckets};
-		const struct layout *layout = layouts_histogram(layouts, &options);
+		const struct layout *layout = layouts_histogram(layouts, &options, &no_totals);
 		assert_int_equal(layout->native_buckets_max, cases[i].buckets_max);
 		assert_int_equal(layout->native_schema, cases[i].schema);
-		assert_ptr_equal(layouts_histogram(layouts, &options), layout);
+		assert_ptr_equal(layouts_histogram(layouts, &options, &no_totals), layout);
 	}
 	/* Those without a native histogram are alike. */
 	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 7);
+	layouts_free(&layouts);
+}
+
+/* Counters without options stay in their own pool; those with equal ones share another. */
+static void
+test_totals__are_part_of_the_layout(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	const struct total_options second = {1000000}, minute = {60000000};
+	const struct histogram_options none = {0};
+	assert_int_equal(layouts_counter(layouts, &no_totals)->pool, POOL_COUNTERS);
+	const struct layout *counter = layouts_counter(layouts, &second);
+	assert_int_equal(counter->type, METRIC_COUNTER);
+	assert_true(counter->pool >= POOLS_FIXED);
+	assert_ptr_equal(layouts_counter(layouts, &second), counter);
+	assert_ptr_not_equal(layouts_counter(layouts, &minute), counter);
+	const struct layout *histogram = layouts_histogram(layouts, &none, &second);
+	assert_ptr_equal(layouts_histogram(layouts, &none, &second), histogram);
+	assert_ptr_not_equal(layouts_histogram(layouts, &none, &no_totals), histogram);
+	assert_ptr_not_equal(layouts_histogram(layouts, &none, &minute), histogram);
 	layouts_free(&layouts);
 }
 
@@ -184,6 +210,7 @@ main(void)
 	    cmocka_unit_test(test_summary__texts_and_slots),
 	    cmocka_unit_test(test_summary__each_option_tells_layouts_apart),
 	    cmocka_unit_test(test_histogram__all_pools_in_use),
+	    cmocka_unit_test(test_totals__are_part_of_the_layout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,120 @@ test_created__as_long_as_it_lives(void **state)
 	}
 }
 
+/* The native part of the only series, which is the only one of its family. */
+static void
+read_native(struct fixture *fixture, bool wants, struct reader **reader, struct native_view *out)
+{
+	struct family_view family;
+	struct series_view series;
+	*reader = registry_reader_new(fixture->registry, 0);
+	if (wants)
+		reader_want_native(*reader);
+	assert_true(reader_next_family(*reader, &family));
+	assert_true(reader_next_series(*reader, &series));
+	assert_int_equal(series.native != NULL, wants);
+	if (wants)
+		*out = *series.native;
+}
+
+/* ---- Newborn series at zero. ---- */
+
+static const struct total_options three_seconds = {3 * SECOND_US};
+
+/* A birth at the end of its tick is the latest: so long is every series shown at zero at least. */
+enum { UNTIL_US = TICK_US + 3 * SECOND_US };
+
+static void
+test_zero_first__totals_alone(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture.totals = three_seconds;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=a", 0, 5);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=b", 0, 7);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "", 0, 5);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, 1.5);
+	fixture_send(&fixture, METRIC_SUMMARY, "s", "", 0, 5);
+	assert_shown(&fixture, UNTIL_US - 1,
+		     "c counter help\n{k=\"a\"} 0\n{k=\"b\"} 0\ng gauge help\n{} 5\n"
+		     "h histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n"
+		     "s summary help\n{} sum 5 count 1 0.5:5 0.99:5\n");
+	assert_shown(&fixture, UNTIL_US,
+		     "c counter help\n{k=\"a\"} 5\n{k=\"b\"} 7\ng gauge help\n{} 5\n"
+		     "h histogram help\n{} sum 1.5 count 1 1:0 2:1 5:0 +Inf:0\n"
+		     "s summary help\n{} sum 5 count 1 0.5:5 0.99:5\n");
+	fixture_close(&fixture);
+}
+
+/* Other options than those of its birth change nothing; several may meet in one family. */
+static void
+test_zero_first__as_it_was_at_birth(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=a", 0, 1);
+	fixture.totals = three_seconds;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=a", 0, 1);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=b", 0, 4);
+	fixture.totals = (struct total_options){0};
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=b", 0, 4);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=c", 0, 16);
+	assert_shown(&fixture, UNTIL_US - 1,
+		     "c counter help\n{k=\"a\"} 2\n{k=\"b\"} 0\n{k=\"c\"} 16\n");
+	assert_shown(&fixture, UNTIL_US,
+		     "c counter help\n{k=\"a\"} 2\n{k=\"b\"} 8\n{k=\"c\"} 16\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_zero_first__again_when_born_anew(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture.totals = three_seconds;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 10 * SECOND_US, 5);
+	fixture_expire_at(&fixture, 100);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 10 * SECOND_US, 6);
+	assert_shown(&fixture, 103 * SECOND_US - 1, "c counter help\n{} 0\n");
+	assert_shown(&fixture, 103 * SECOND_US, "c counter help\n{} 6\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_zero_first__ends_with_the_bridge(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture.totals = three_seconds;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 5);
+	assert_shown(&fixture, 0, "c counter help\n{} 0\n");
+	registry_end_zeros(fixture.registry);
+	assert_shown(&fixture, 0, "c counter help\n{} 5\n");
+	fixture_close(&fixture);
+}
+
+static void
+test_zero_first__native_histogram(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct histogram_options options = {3, fixture_bounds, 1.1, 256};
+	fixture.histogram = &options;
+	fixture.totals = three_seconds;
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, 3);
+	struct reader *reader;
+	struct native_view native;
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.schema, 3);
+	assert_int_equal(native.positive.span_count + native.zero_count, 0);
+	reader_free(&reader);
+	registry_end_zeros(fixture.registry);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native.positive.bucket_count, 1);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
 /* ---- Order. ---- */
 
 static void
@@ -302,22 +416,6 @@ test_values__sums_of_shards_stay_finite(void **state)
 	}
 	reader_free(&reader);
 	fixture_close(&fixture);
-}
-
-/* The native part of the only series, which is the only one of its family. */
-static void
-read_native(struct fixture *fixture, bool wants, struct reader **reader, struct native_view *out)
-{
-	struct family_view family;
-	struct series_view series;
-	*reader = registry_reader_new(fixture->registry, 0);
-	if (wants)
-		reader_want_native(*reader);
-	assert_true(reader_next_family(*reader, &family));
-	assert_true(reader_next_series(*reader, &series));
-	assert_int_equal(series.native != NULL, wants);
-	if (wants)
-		*out = *series.native;
 }
 
 static void
@@ -678,6 +776,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reader__empty),
 	    cmocka_unit_test(test_created__as_long_as_it_lives),
+	    cmocka_unit_test(test_zero_first__totals_alone),
+	    cmocka_unit_test(test_zero_first__as_it_was_at_birth),
+	    cmocka_unit_test(test_zero_first__again_when_born_anew),
+	    cmocka_unit_test(test_zero_first__ends_with_the_bridge),
+	    cmocka_unit_test(test_zero_first__native_histogram),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
 	    cmocka_unit_test(test_order__random_values),
 	    cmocka_unit_test(test_order__families_bytewise),

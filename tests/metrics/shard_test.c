@@ -10,6 +10,8 @@
 
 /* ---- Cells. ---- */
 
+static const struct total_options no_totals;
+
 static void
 test_find__only_what_was_touched(void **state)
 {
@@ -39,7 +41,7 @@ test_touch__cells_do_not_overlap(void **state)
 	struct layouts *layouts = layouts_new();
 	double bounds[] = {1, 2, 3};
 	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0}, &no_totals);
 	static const uint32_t ids[] = {0, 1, 63, 64, 1023, 1024, 4095, 4096, 4097, 49999};
 	struct shard *shard = shard_new(layouts, 50000);
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
@@ -68,8 +70,8 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	(void)state;
 	struct layouts *layouts = layouts_new();
 	double bounds[] = {1};
-	const struct layout *histogram =
-	    layouts_histogram(layouts, &(struct histogram_options){1, bounds, 1.1, 256});
+	const struct layout *histogram = layouts_histogram(
+	    layouts, &(struct histogram_options){1, bounds, 1.1, 256}, &no_totals);
 	const struct layout *summary = layouts_summary(layouts, &five_seconds);
 	struct shard *shard = shard_new(layouts, 100);
 
@@ -244,7 +246,7 @@ bucket_hit(const double *bounds, size_t count, double value)
 	double copy[64];
 	memcpy(copy, bounds, count * sizeof(*bounds));
 	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0}, &no_totals);
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
 	histogram_observe(shard, cell, layout, histogram_place(layout, value), value, 1);
@@ -303,7 +305,7 @@ test_histogram_observe__sum_stays_finite(void **state)
 	struct layouts *layouts = layouts_new();
 	struct shard *shard = shard_new(layouts, 1);
 	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0});
+	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0}, &no_totals);
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
 	histogram_observe(shard, cell, layout, histogram_place(layout, DBL_MAX), DBL_MAX, 10);
@@ -340,7 +342,7 @@ test_histogram_observe__memory_of_native_is_bounded(void **state)
 	struct layouts *layouts = layouts_new();
 	struct shard *shard = shard_new(layouts, IDS);
 	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256});
+	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256}, &no_totals);
 	uint32_t id = 0;
 	struct histogram_cell *cell = NULL;
 	while (!shard_native_left_out(shard) && id < IDS) {
@@ -415,7 +417,7 @@ test_rotate__reaches_every_cell_in_parts(void **state)
 	struct shard *shard = shard_new(layouts, 5000);
 	const struct layout *first = layouts_summary(layouts, &five_seconds);
 	double bounds[] = {1};
-	layouts_histogram(layouts, &(struct histogram_options){1, bounds, 0, 0});
+	layouts_histogram(layouts, &(struct histogram_options){1, bounds, 0, 0}, &no_totals);
 	struct summary_options other = five_seconds;
 	other.age_buckets = 1;
 	const struct layout *second = layouts_summary(layouts, &other);
@@ -559,8 +561,8 @@ test_free_retired__beside_a_reader_of_native(void **state)
 	(void)state;
 	struct layouts *layouts = layouts_new();
 	struct shard *shard = shard_new(layouts, 10);
-	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.001, 100});
+	const struct layout *layout = layouts_histogram(
+	    layouts, &(struct histogram_options){0, NULL, 1.001, 100}, &no_totals);
 	struct histogram_cell *cell =
 	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
 	struct native_race race = {.shard = shard, .cell = cell, .layout = layout};
