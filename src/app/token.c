@@ -7,22 +7,6 @@
 
 #define SCHEME SPAN("Bearer ")
 
-static bool
-is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t' || byte == '\r';
-}
-
-static struct span
-trim(struct span text)
-{
-	while (text.len && is_blank(text.ptr[0]))
-		text = span_from(text, 1);
-	while (text.len && is_blank(text.ptr[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* Cuts the next line off that is not blank. @return false at the end */
 static bool
 next_token(struct span *rest, struct span *token)
@@ -31,7 +15,7 @@ next_token(struct span *rest, struct span *token)
 	while (!token->len && rest->len) {
 		const char *end = span_find(*rest, '\n');
 		size_t len = end ? (size_t)(end - rest->ptr) : rest->len;
-		*token = trim(span_first(*rest, len));
+		*token = span_trim(span_first(*rest, len));
 		*rest = span_from(*rest, len + (end ? 1 : 0));
 	}
 	return token->len > 0;
@@ -116,7 +100,7 @@ token_check(const char *path, struct span authorization, struct buf *error)
 	if (!read_tokens(path, &tokens, error))
 		verdict = TOKEN_NO_FILE;
 	else if (is_bearer)
-		verdict = holds(buf_span(&tokens), trim(span_from(authorization, SCHEME.len)))
+		verdict = holds(buf_span(&tokens), span_trim(span_from(authorization, SCHEME.len)))
 			      ? TOKEN_GOOD
 			      : TOKEN_WRONG;
 	buf_fini(&tokens);

@@ -110,4 +110,21 @@ span_first(struct span s, size_t len)
 	return (struct span){s.ptr, len};
 }
 
+static inline bool
+byte_is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+/** The bytes of `s` without blanks, tabs and line ends around them. */
+static inline struct span
+span_trim(struct span s)
+{
+	while (s.len && byte_is_blank(s.ptr[0]))
+		s = span_from(s, 1);
+	while (s.len && byte_is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
+}
+
 #endif

@@ -47,22 +47,6 @@ struct clause {
 	int weight; /* 0 to WEIGHT_ONE; 0 also for an illegal one */
 };
 
-static bool
-is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-static struct span
-trim(struct span s)
-{
-	while (s.len && is_blank(s.ptr[0]))
-		s = span_from(s, 1);
-	while (s.len && is_blank(s.ptr[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* Cuts what stands before the first `separator` outside quotes off `rest`, trimmed. */
 static struct span
 cut(struct span *rest, char separator)
@@ -80,7 +64,7 @@ cut(struct span *rest, char separator)
 	}
 	struct span piece = span_first(*rest, len);
 	*rest = span_from(*rest, len < rest->len ? len + 1 : len);
-	return trim(piece);
+	return span_trim(piece);
 }
 
 /* "0.5" in millionths, further digits cut off; 0 for what is no number from 0 to 1. */
@@ -148,7 +132,7 @@ next_clause(struct span *header, struct clause *clause)
 		while (element.len) {
 			struct span parameter = cut(&element, ';');
 			struct span name = cut(&parameter, '=');
-			take_parameter(clause, name, trim(parameter));
+			take_parameter(clause, name, span_trim(parameter));
 		}
 		if (clause->weight == WEIGHT_ABSENT)
 			clause->weight = WEIGHT_ONE;

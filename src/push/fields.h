@@ -15,6 +15,7 @@ enum { METADATA_TYPE = 1, METADATA_FAMILY_NAME = 2, METADATA_HELP = 4 };
 /* 2.0: io.prometheus.write.v2.Request and what is in it. */
 enum { REQUEST2_SYMBOLS = 4, REQUEST2_TIMESERIES = 5 };
 enum { TIMESERIES2_LABELS = 1, TIMESERIES2_SAMPLES = 2, TIMESERIES2_METADATA = 5 };
+enum { SAMPLE2_START = 3 };
 enum { METADATA2_TYPE = 1, METADATA2_HELP = 3 };
 
 #endif

@@ -150,22 +150,12 @@ push_header_check(const char *header)
 	return *value ? NULL : "has no value";
 }
 
-static struct span
-trim(struct span text)
-{
-	while (text.len && strchr(" \t\r\n", text.ptr[0]))
-		text = span_from(text, 1);
-	while (text.len && strchr(" \t\r\n", text.ptr[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 bool
 push_secret_read(const char *path, struct buf *secret, struct buf *error)
 {
 	struct buf content = BUF_INIT;
 	int fault = file_read(path, O_NONBLOCK, SECRET_BYTES_MAX, &content);
-	struct span text = trim(buf_span(&content));
+	struct span text = span_trim(buf_span(&content));
 	const char *reason = NULL;
 	if (fault)
 		reason = strerror(fault);
@@ -189,7 +179,7 @@ static void
 read_written(struct push_answer *answer, struct span value)
 {
 	uint64_t written = 0;
-	value = trim(value);
+	value = span_trim(value);
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] < '0' || value.ptr[i] > '9' || written > UINT64_MAX / 100)
 			return;
@@ -231,7 +221,7 @@ static struct span
 excerpt_of(const struct transfer *transfer)
 {
 	size_t len = transfer->body_bytes;
-	return trim(span_of(transfer->excerpt, len < EXCERPT_BYTES ? len : EXCERPT_BYTES));
+	return span_trim(span_of(transfer->excerpt, len < EXCERPT_BYTES ? len : EXCERPT_BYTES));
 }
 
 /* ---- One request. ---- */

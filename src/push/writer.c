@@ -43,7 +43,8 @@ struct push_writer {
 	struct family_view family;
 	struct buf bucket_name, sum_name, count_name; /* the family's with suffixes */
 	int64_t timestamp_ms;
-	bool is_end; /* markers are written in place of values */
+	int64_t created_ms; /* of the series; 0 = not known */
+	bool is_end;        /* markers are written in place of values */
 
 	struct buf unescaped; /* values of the series' labels */
 	struct sample_labels labels;
@@ -154,13 +155,24 @@ shown_value(const struct push_writer *writer, double value)
 	return value;
 }
 
-/* @field of the sample in its series */
+/* @return when what a sample counts began, in milliseconds since 1970; 0 = nothing to tell */
+static int64_t
+start_of(const struct push_writer *writer)
+{
+	bool counts = writer->family.type != METRIC_GAUGE && !writer->is_end;
+	/* A clock that was set back makes times of birth that are yet to come. */
+	return counts && writer->created_ms < writer->timestamp_ms ? writer->created_ms : 0;
+}
+
+/* @field of the sample in its series. @start_ms 0 = not told */
 static void
-add_sample_field(struct push_writer *writer, uint32_t field, double value)
+add_sample_field(struct push_writer *writer, uint32_t field, double value, int64_t start_ms)
 {
 	size_t sample = protobuf_begin(&writer->out, field);
 	protobuf_add_double(&writer->out, SAMPLE_VALUE, value);
 	protobuf_add_uint(&writer->out, SAMPLE_TIMESTAMP, (uint64_t)writer->timestamp_ms);
+	if (start_ms)
+		protobuf_add_uint(&writer->out, SAMPLE2_START, (uint64_t)start_ms);
 	protobuf_end(&writer->out, sample);
 }
 
@@ -178,7 +190,7 @@ add_sample_1(struct push_writer *writer, const struct sample_labels *labels, boo
 		protobuf_add_bytes(out, LABEL_VALUE, labels->item[i].value);
 		protobuf_end(out, label);
 	}
-	add_sample_field(writer, TIMESERIES_SAMPLES, value);
+	add_sample_field(writer, TIMESERIES_SAMPLES, value, 0);
 	protobuf_end(out, series);
 }
 
@@ -209,7 +221,7 @@ add_sample_2(struct push_writer *writer, const struct sample_labels *labels, boo
 	}
 	size_t series = protobuf_begin(out, REQUEST2_TIMESERIES);
 	protobuf_add_bytes(out, TIMESERIES2_LABELS, buf_span(references));
-	add_sample_field(writer, TIMESERIES2_SAMPLES, value);
+	add_sample_field(writer, TIMESERIES2_SAMPLES, value, start_of(writer));
 	size_t metadata = protobuf_begin(out, TIMESERIES2_METADATA);
 	protobuf_add_uint(out, METADATA2_TYPE, type_numbers[writer->family.type]);
 	protobuf_add_uint(out, METADATA2_HELP, symbols_add(&writer->symbols, writer->family.help));
@@ -291,6 +303,7 @@ add_summary(struct push_writer *writer, const struct series_view *series)
 static void
 add_one(struct push_writer *writer, const struct series_view *series)
 {
+	writer->created_ms = series->created_ms;
 	switch (writer->family.type) {
 	case METRIC_HISTOGRAM:
 		add_histogram(writer, series);

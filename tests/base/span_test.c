@@ -80,6 +80,17 @@ test_find_and_cut(void **state)
 	assert_int_equal(SPAN("a\0b").len, 3);
 }
 
+static void
+test_trim(void **state)
+{
+	(void)state;
+	assert_span_equal(span_trim(SPAN(" \t a b\r\n")), "a b");
+	assert_span_equal(span_trim(SPAN("a")), "a");
+	assert_span_equal(span_trim(SPAN(" \n ")), "");
+	assert_span_equal(span_trim(SPAN("")), "");
+	assert_int_equal(span_trim(SPAN(" \0 ")).len, 1);
+}
+
 int
 main(void)
 {
@@ -88,6 +99,7 @@ main(void)
 	    cmocka_unit_test(test_starts_and_ends),
 	    cmocka_unit_test(test_equal_ignoring_case),
 	    cmocka_unit_test(test_find_and_cut),
+	    cmocka_unit_test(test_trim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ def fields(data):
 
 
 class Sample:
-    """`name` as a Scrape spells a series, `value` None for a marker of its end, `at` in milliseconds."""
+    """`name` as a Scrape spells a series, `value` None for a marker of its end, `at` and `start` (0: not told) in milliseconds."""
 
     def __init__(self, labels, sample, metadata=None):
         assert labels == sorted(labels) and len({name for name, _ in labels}) == len(labels)
@@ -80,7 +80,7 @@ class Sample:
         inner = ','.join('%s="%s"' % pair for pair in labels if pair[0] != '__name__')
         self.name = dict(labels)['__name__'] + ('{%s}' % inner if inner else '')
         parts = dict(fields(sample))
-        self.at = parts[2]
+        self.at, self.start = parts[2], parts.get(3, 0)
         bits, = struct.unpack('<Q', parts[1])
         self.value, = struct.unpack('<d', parts[1])
         if bits == STALE:

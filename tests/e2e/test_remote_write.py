@@ -74,6 +74,9 @@ def test_everything_arrives(start_bridge, start_receiver, protocol, version):
         metadata = {name: kind for request in requests for name, (kind, _) in request.metadata.items()}
     else:
         metadata = {re.sub(r'\{.*', '', sample.name): sample.metadata[0] for sample in receiver.taken()}
+    starts = {sample.start for sample in receiver.taken() if sample.name.startswith('jobs')}
+    assert len(starts) == 1 and (starts == {0}) == (version == V1)
+    assert all(sample.start <= sample.at for sample in receiver.taken())
     assert metadata[PREFIX + 'samples_total'] == 1 and metadata[PREFIX + 'series'] == 2
     await_condition(lambda: bridge.scrape().own('remote_write_samples_sent_total') > 0)
     scrape = bridge.scrape()

@@ -62,11 +62,14 @@ static void
 decode_sample(struct span message, struct buf *out)
 {
 	struct decoded_field field;
-	uint64_t bits = 0, timestamp = 0;
+	uint64_t bits = 0, timestamp = 0, start = 0;
 	double value;
 	char text[NUMBER_TEXT_MAX];
-	while (decode_next(&message, &field))
-		*(field.number == SAMPLE_VALUE ? &bits : &timestamp) = field.integer;
+	while (decode_next(&message, &field)) {
+		uint64_t *const into[] = {NULL, &bits, &timestamp, &start};
+		assert_in_range(field.number, SAMPLE_VALUE, SAMPLE2_START);
+		*into[field.number] = field.integer;
+	}
 	memcpy(&value, &bits, sizeof(value));
 	if (bits == UINT64_C(0x7ff0000000000002))
 		buf_add_text(out, "stale");
@@ -75,6 +78,8 @@ decode_sample(struct span message, struct buf *out)
 	else
 		buf_add(out, text, number_format(value, text));
 	buf_printf(out, " @ %lld", (long long)timestamp);
+	if (start)
+		buf_printf(out, " from %lld", (long long)start);
 }
 
 /* Checks the order, and shows the name in front. */

@@ -175,6 +175,33 @@ test_writer__ends(void **state)
 	       "s_count stale @ 6\n");
 }
 
+/* In 2.0, and of what counts. */
+static void
+test_writer__start_timestamps(void **state)
+{
+	(void)state;
+	static const struct family_view gauge = {SPAN("g"), SPAN(""), METRIC_GAUGE};
+	static const struct series_view born = {.labels = SPAN(""), .created_ms = 3};
+	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
+		struct taken taken = {.text = BUF_INIT};
+		struct push_writer *writer = push_writer_new(protocol, &no_labels, take, &taken);
+		push_writer_begin_family(writer, &counter, false);
+		push_writer_add_series(writer, &born, 1, 5);
+		push_writer_add_series(writer, &born, 1, 3);
+		push_writer_add_end(writer, &born, 5);
+		push_writer_begin_family(writer, &gauge, false);
+		push_writer_add_series(writer, &born, 1, 5);
+		expect(&taken, &writer,
+		       protocol == PUSH_PROTOCOL_1
+			   ? "a_total 0 @ 5\n--\na_total 0 @ 3\n--\n"
+			     "a_total stale @ 5\ng 0 @ 5\n"
+			   : "a_total 0 @ 5 from 3 # counter Help \\ a.\n--\n"
+			     "a_total 0 @ 3 # counter Help \\ a.\n--\n"
+			     "a_total stale @ 5 # counter Help \\ a.\n"
+			     "g 0 @ 5 # gauge \n");
+	}
+}
+
 static void
 test_writer__messages_are_bounded(void **state)
 {
@@ -219,6 +246,7 @@ main(void)
 	    cmocka_unit_test(test_writer__every_type),
 	    cmocka_unit_test(test_writer__external_labels),
 	    cmocka_unit_test(test_writer__ends),
+	    cmocka_unit_test(test_writer__start_timestamps),
 	    cmocka_unit_test(test_writer__messages_are_bounded),
 	    cmocka_unit_test(test_sample_count),
 	};
