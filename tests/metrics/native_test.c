@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "metrics/native.h"
+#include "native_total.h"
 
 #include <float.h>
 #include <math.h>
@@ -66,17 +67,6 @@ show_side(const struct native_side *side, char *out)
 	}
 	*out = '\0';
 	assert_int_equal(bucket, side->bucket_count);
-}
-
-static uint64_t
-total(const struct native_view *view)
-{
-	uint64_t sum = view->zero_count;
-	for (size_t i = 0; i < view->positive.bucket_count; i++)
-		sum += view->positive.buckets[i];
-	for (size_t i = 0; i < view->negative.bucket_count; i++)
-		sum += view->negative.buckets[i];
-	return sum;
 }
 
 /* ---- Schemas and positions. ---- */
@@ -377,7 +367,7 @@ test_count__beyond_32_bits(void **state)
 		native_sum_reset(&sum, 3);
 		native_sum_add(&sum, native);
 		native_sum_view(&sum, 256, &view);
-		assert_int_equal(total(&view), want);
+		assert_int_equal(native_total(&view), want);
 		free(native);
 	}
 	native_sum_fini(&sum);
@@ -427,7 +417,7 @@ test_view__nothing_is_lost_when_the_resolution_falls(void **state)
 		native_sum_reset(&sum, NATIVE_SCHEMA_MAX);
 		native_sum_add(&sum, native);
 		native_sum_view(&sum, 160, &view);
-		assert_int_equal(total(&view), (uint64_t)i * (i + 1) / 2);
+		assert_int_equal(native_total(&view), (uint64_t)i * (i + 1) / 2);
 		assert_true(view.schema <= before);
 		before = view.schema;
 	}

@@ -174,7 +174,7 @@ ask(struct machine *machine, unsigned thread, unsigned series)
 	static const int64_t ttls[] = {0, 1, 300000, 1000000, 2500000, 20000000};
 	static double bounds[] = {1, 2};
 	static struct quantile median[] = {{0.5, 0.05}};
-	struct histogram_options histogram = {take(machine, 2) + 1, bounds, 0, 0};
+	struct histogram_options histogram = {take(machine, 2) + 1, bounds, 1.1, 256};
 	struct summary_options summary = {1, median, 3000000, 3, 0};
 	struct labels labels = {0};
 	const char *value = label_values[series % LABEL_SETS];

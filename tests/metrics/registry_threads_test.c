@@ -4,6 +4,7 @@
  * freeing.
  */
 #include "fixture.h"
+#include "native_total.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -50,6 +51,8 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	    ref->incarnation ? shard_find(shard, ref->pool, ref->id, ref->incarnation) : NULL;
 	if (cell)
 		return cell;
+	/* Few native buckets of many, so that they are replaced under way. */
+	static const struct histogram_options histogram = {3, fixture_bounds, 1.001, 20};
 	struct labels labels = {0};
 	char number[8];
 	snprintf(number, sizeof(number), "%03u", series);
@@ -57,7 +60,7 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	struct series_request request = {
 	    .name = span_text(family_names[type]),
 	    .type = type,
-	    .histogram = &fixture_histogram,
+	    .histogram = &histogram,
 	    .summary = &fixture_summary,
 	    .ttl_us = is_kept(series) ? 0 : 1 + series % 3 * TICK_US,
 	    .help = SPAN("help"),
@@ -78,6 +81,7 @@ send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, u
 	const struct registry *registry = thread->shared->registry;
 	const struct layout *layout =
 	    layouts_get(registry_layouts(registry), thread->refs[type][series].pool);
+	double value = 1.0 / (1 + tick % 200); /* in the first classic bucket */
 	cell_set_tick(cell, tick);
 	if (type == METRIC_COUNTER)
 		counter_add((struct counter_cell *)cell, 1);
@@ -85,8 +89,8 @@ send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, u
 		gauge_add((struct gauge_cell *)cell, 1);
 	else if (type == METRIC_HISTOGRAM)
 		histogram_observe(registry_shard(thread->shared->registry, thread->index),
-				  (struct histogram_cell *)cell, layout, histogram_place(layout, 1),
-				  1, 1);
+				  (struct histogram_cell *)cell, layout,
+				  histogram_place(layout, value), value, 1);
 	else
 		summary_observe(registry_shard(thread->shared->registry, thread->index),
 				(struct summary_cell *)cell, layout, 1, 1, (int64_t)tick * TICK_US);
@@ -125,6 +129,7 @@ scrape(struct shared *shared)
 	struct reader *reader = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
 	struct family_view family;
 	struct series_view series;
+	reader_want_native(reader);
 	while (reader_next_family(reader, &family)) {
 		char before[16] = "";
 		while (reader_next_series(reader, &series)) {
@@ -136,7 +141,9 @@ scrape(struct shared *shared)
 				assert_true(isnan(series.quantile_values[i]) ||
 					    series.quantile_values[i] == 1);
 			if (family.type == METRIC_HISTOGRAM)
-				assert_true(series.buckets[0] == series.count);
+				assert_true(series.buckets[0] == series.count &&
+					    (!series.native ||
+					     native_total(series.native) <= series.count));
 		}
 	}
 	reader_free(&reader);

@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "metrics/distinct.h"
+#include "native_total.h"
 #include "metrics/shard.h"
 #include "metrics/window.h"
 
@@ -546,15 +547,6 @@ observe_native(void *arg)
 	return NULL;
 }
 
-static uint64_t
-sum_side(const struct native_side *side)
-{
-	uint64_t sum = 0;
-	for (size_t i = 0; i < side->bucket_count; i++)
-		sum += side->buckets[i];
-	return sum;
-}
-
 static void
 test_free_retired__beside_a_reader_of_native(void **state)
 {
@@ -581,8 +573,7 @@ test_free_retired__beside_a_reader_of_native(void **state)
 		native_sum_reset(&sum, layout->native_schema);
 		native_sum_add(&sum, native);
 		native_sum_view(&sum, layout->native_buckets_max, &view);
-		uint64_t seen =
-		    view.zero_count + sum_side(&view.positive) + sum_side(&view.negative);
+		uint64_t seen = native_total(&view);
 		/* Never less than before, and never more than the classic buckets have then. */
 		assert_true(seen >= before);
 		assert_true(seen <= atomic_load_explicit(&cell->buckets[0], memory_order_relaxed));
