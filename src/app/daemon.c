@@ -107,8 +107,8 @@ daemon_reload(struct daemon *daemon, struct diag *diag)
 	if (!options->mapping_config.count && !has_secure)
 		log_warn("nothing to reload: no --statsd.mapping-config was given");
 	notify_reloading(&daemon->notify);
-	bool ok = secure_file_reload(&daemon->web_file, diag) &
-		  secure_file_reload(&daemon->statsd_file, diag);
+	bool ok = secure_file_reload(&daemon->web_file, diag);
+	ok &= secure_file_reload(&daemon->statsd_file, diag);
 	diag_log("web configuration", diag);
 	if (options->mapping_config.count)
 		ok &= reload_mapping(daemon, diag);
@@ -349,8 +349,8 @@ open_secure_files(struct daemon *daemon)
 	daemon->statsd_file = (struct secure_file){.name = "statsd",
 						   .path = daemon->options->statsd_tls_config_file,
 						   .use = WEB_CONFIG_TLS_ONLY};
-	bool ok = secure_file_open(&daemon->web_file, &diag) &
-		  secure_file_open(&daemon->statsd_file, &diag);
+	bool ok = secure_file_open(&daemon->web_file, &diag);
+	ok &= secure_file_open(&daemon->statsd_file, &diag);
 	diag_log("web configuration", &diag);
 	diag_fini(&diag);
 	return ok;

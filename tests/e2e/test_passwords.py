@@ -138,7 +138,7 @@ def test_limit_of_wrong_passwords(start_guarded):
 
 
 def test_flood_disturbs_nobody(start_guarded):
-    bridge = start_guarded(cost=12)
+    bridge = start_guarded(cost=8)
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         flood = [pool.submit(plain, bridge, '/metrics', basic('nobody %d' % i, 'x')) for i in range(200)]
         for _ in range(10):
@@ -150,7 +150,7 @@ def test_flood_disturbs_nobody(start_guarded):
 
 
 def test_client_leaves_before_its_password_is_checked(start_guarded):
-    bridge = start_guarded(cost=12)
+    bridge = start_guarded(cost=8)
     for i in range(5):
         with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
             client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n'
@@ -159,7 +159,7 @@ def test_client_leaves_before_its_password_is_checked(start_guarded):
 
 
 def test_end_with_passwords_under_way(start_guarded):
-    bridge = start_guarded(cost=13)
+    bridge = start_guarded(cost=10)
     clients = [socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) for _ in range(5)]
     for i, client in enumerate(clients):
         client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n' % basic('x', str(i))['Authorization']).encode())
