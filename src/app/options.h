@@ -73,6 +73,7 @@ struct options {
 	int64_t remote_interval_ns, remote_timeout_ns;
 	uint64_t remote_protocol; /* enum push_protocol_choice */
 	uint64_t remote_queue_bytes;
+	bool remote_native_histograms;
 	struct option_list remote_headers; /* "Name: value" */
 	const char *remote_username;	   /* "" = none */
 	const char *remote_bearer_token_file, *remote_password_file, *remote_ca_file; /* "" = none */

@@ -19,6 +19,7 @@ struct remote_write {
 	const struct telemetry_sources *sources;
 	struct registry *registry;
 	struct labels external; /* borrow texts of the options */
+	bool with_native;
 	struct push_sender *sender;
 	struct push_ended *ended;
 	struct push_pass *pass; /* NULL = none under way */
@@ -125,7 +126,7 @@ note_ended(void *ctx, const struct family_view *family, const struct series_view
 	struct remote_write *remote = ctx;
 	if (!push_ended_add(remote->ended, family, series))
 		push_queue_count_drop(push_sender_queue(remote->sender), PUSH_DROP_ENDED_LIMIT,
-				      push_sample_count(family->type, series));
+				      push_sample_count(family->type, series, remote->with_native));
 }
 
 static void
@@ -157,6 +158,7 @@ begin_pass(struct remote_write *remote)
 	    .external = &remote->external,
 	    .timestamp_ms = remote->last_ms,
 	    .group = remote->group + 1,
+	    .with_native = remote->with_native,
 	    .with_metadata = is_metadata_due(remote),
 	    .take = take,
 	    .ctx = remote,
@@ -232,6 +234,7 @@ remote_write_new(struct ev_loop *loop, const struct options *options,
 	registry_on_series_end(registry, note_ended, remote);
 	for (size_t i = 0; i < options->remote_external_labels.count; i++)
 		CHECK(!add_label(&remote->external, options->remote_external_labels.items[i]));
+	remote->with_native = options->remote_native_histograms;
 	remote->sender = make_sender(options);
 	remote->ended = push_ended_new();
 	remote->start_ms = remote->last_ms = clock_wall().us / 1000;

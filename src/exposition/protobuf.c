@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/protobuf.h"
 #include "metrics/label_text.h"
+#include "metrics/native_message.h"
 
 #include <stdlib.h>
 
@@ -17,13 +18,9 @@ enum { QUANTILE_QUANTILE = 1, QUANTILE_VALUE = 2 };
 enum { HISTOGRAM_COUNT = 1, HISTOGRAM_SUM = 2, HISTOGRAM_BUCKET = 3 };
 enum { BUCKET_COUNT = 1, BUCKET_BOUND = 2 };
 enum { NATIVE_SCHEMA = 5, NATIVE_ZERO_THRESHOLD = 6, NATIVE_ZERO_COUNT = 7 };
-enum { SPAN_OFFSET = 1, SPAN_LENGTH = 2 };
 
 /* Of a Histogram, too. */
-struct side_fields {
-	unsigned spans, deltas;
-};
-static const struct side_fields negative_fields = {9, 10}, positive_fields = {12, 13};
+static const struct native_side_fields negative_fields = {9, 10}, positive_fields = {12, 13};
 
 /* How a type is named there: its number in MetricType, its field in Metric, and the field of its
  * start_timestamp, 0 = it has none. */
@@ -80,32 +77,6 @@ add_label(struct buf *out, struct span name, struct span value)
 	protobuf_end(out, label);
 }
 
-static void
-add_native_span(struct buf *out, unsigned field, struct native_span span)
-{
-	size_t begun = protobuf_begin(out, field);
-	protobuf_add_sint(out, SPAN_OFFSET, span.offset);
-	protobuf_add_uint(out, SPAN_LENGTH, span.length);
-	protobuf_end(out, begun);
-}
-
-/* Each bucket's count is told by how much more it is than the one before. */
-static void
-add_native_side(struct buf *out, struct side_fields fields, const struct native_side *side)
-{
-	for (size_t i = 0; i < side->span_count; i++)
-		add_native_span(out, fields.spans, side->spans[i]);
-	if (!side->bucket_count)
-		return;
-	uint64_t before = 0;
-	size_t deltas = protobuf_begin(out, fields.deltas);
-	for (size_t i = 0; i < side->bucket_count; i++) {
-		protobuf_add_packed_sint(out, (int64_t)(side->buckets[i] - before));
-		before = side->buckets[i];
-	}
-	protobuf_end(out, deltas);
-}
-
 /* Prometheus knows one by its threshold or by a span, some of its versions by one of them only; so
  * one without buckets has a span of none, as client libraries write it. */
 static void
@@ -114,10 +85,10 @@ add_native(struct buf *out, const struct native_view *native)
 	protobuf_add_sint(out, NATIVE_SCHEMA, native->schema);
 	protobuf_add_double(out, NATIVE_ZERO_THRESHOLD, native->zero_threshold);
 	protobuf_add_uint(out, NATIVE_ZERO_COUNT, native->zero_count);
-	add_native_side(out, negative_fields, &native->negative);
-	add_native_side(out, positive_fields, &native->positive);
+	native_message_add_side(out, negative_fields, &native->negative);
+	native_message_add_side(out, positive_fields, &native->positive);
 	if (!native->negative.span_count && !native->positive.span_count)
-		add_native_span(out, positive_fields.spans, (struct native_span){0, 0});
+		native_message_add_span(out, positive_fields.spans, (struct native_span){0, 0});
 }
 
 static void

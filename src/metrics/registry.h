@@ -142,7 +142,7 @@ bool registry_expire(struct registry *registry, uint32_t tick);
  * under the registry's lock, where nothing of it may be called. NULL = nobody.
  *
  * @ended its views hold the names and labels and, borrowed for the life of the registry, the texts of
- *        bounds and quantiles; no help and no values
+ *        bounds and quantiles; no help and no values. `native` is there when the layout has one
  */
 void registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void *ctx);
 

@@ -156,6 +156,7 @@ registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void
 static void
 tell_end(const struct registry *registry, const struct family *family, const struct series *series)
 {
+	static const struct native_view native;
 	const struct layout *layout = layouts_get(registry->layouts, series->pool);
 	struct family_view family_view = {
 	    .name = family_name(family), .help = SPAN(""), .type = family->type};
@@ -163,6 +164,7 @@ tell_end(const struct registry *registry, const struct family *family, const str
 					  .bound_count = layout->bound_count,
 					  .bounds = layout->bounds,
 					  .bound_texts = layout->bound_texts,
+					  .native = layout->native_buckets_max ? &native : NULL,
 					  .quantile_count = layout->quantile_count,
 					  .quantiles = layout->quantiles,
 					  .quantile_texts = layout->quantile_texts};

@@ -10,6 +10,7 @@ struct record {
 	enum metric_type type;
 	size_t name_len, labels_len;
 	size_t bound_count, quantile_count;
+	bool has_native;
 	const struct span *bound_texts, *quantile_texts; /* borrowed */
 };
 
@@ -45,6 +46,7 @@ push_ended_add(struct push_ended *ended, const struct family_view *family,
 				.labels_len = series->labels.len,
 				.bound_count = series->bound_count,
 				.quantile_count = series->quantile_count,
+				.has_native = series->native != NULL,
 				.bound_texts = series->bound_texts,
 				.quantile_texts = series->quantile_texts};
 	size_t len = sizeof(record) + record.name_len + record.labels_len;
@@ -57,6 +59,9 @@ push_ended_add(struct push_ended *ended, const struct family_view *family,
 	ended->count++;
 	return true;
 }
+
+/* That there was a native histogram is all that is kept of it. */
+static const struct native_view ended_native;
 
 bool
 push_ended_take(struct push_ended *ended, struct family_view *family, struct series_view *series)
@@ -76,6 +81,7 @@ push_ended_take(struct push_ended *ended, struct family_view *family, struct ser
 	*series = (struct series_view){.labels = span_of(at + record.name_len, record.labels_len),
 				       .bound_count = record.bound_count,
 				       .bound_texts = record.bound_texts,
+				       .native = record.has_native ? &ended_native : NULL,
 				       .quantile_count = record.quantile_count,
 				       .quantile_texts = record.quantile_texts};
 	ended->taken += sizeof(record) + record.name_len + record.labels_len;

@@ -43,7 +43,10 @@ push_pass_new(const struct push_pass_settings *settings, struct push_ended **end
 	pass->reader = *reader;
 	*reader = NULL;
 	pass->group = settings->group;
-	pass->writer = push_writer_new(settings->protocol, settings->external, take, pass);
+	pass->writer = push_writer_new(settings->protocol, settings->external,
+				       settings->with_native, take, pass);
+	if (settings->with_native)
+		reader_want_native(pass->reader);
 	return pass;
 }
 

@@ -24,6 +24,7 @@ struct push_pass_settings {
 	const struct labels *external; /* as push_writer_new() wants them; borrowed */
 	int64_t timestamp_ms;          /* as push_next_timestamp() chose it */
 	uint64_t group;                /* the first one; the pass uses this one and the next */
+	bool with_native;              /* native histograms are sent, too */
 	bool with_metadata;            /* 1.0: types and help texts are sent, too */
 	push_group_fn *take;
 	void *ctx;

@@ -19,7 +19,11 @@
 /* Longest that the thread sleeps; it is woken for whatever there is to do. */
 #define SLEEP_MS_MAX 60000
 
-#define WRITTEN_HEADER SPAN("X-Prometheus-Remote-Write-Samples-Written:")
+/* Native histograms are counted apart from other samples. */
+static const struct span written_headers[] = {
+    SPAN("X-Prometheus-Remote-Write-Samples-Written:"),
+    SPAN("X-Prometheus-Remote-Write-Histograms-Written:"),
+};
 
 /* One request under way, or none. */
 struct transfer {
@@ -185,8 +189,8 @@ read_written(struct push_answer *answer, struct span value)
 			return;
 		written = written * 10 + (unsigned)(value.ptr[i] - '0');
 	}
-	answer->has_written = value.len > 0;
-	answer->written = written;
+	answer->has_written |= value.len > 0;
+	answer->written += written;
 }
 
 static size_t
@@ -198,9 +202,12 @@ header_cb(char *bytes, size_t size, size_t count, void *ctx)
 	/* Of several answers, such as with "100 Continue" before, the last one counts. */
 	if (span_starts(line, SPAN("HTTP/")))
 		transfer->answer = (struct push_answer){0};
-	if (line.len > WRITTEN_HEADER.len &&
-	    span_equal_ignoring_case(span_first(line, WRITTEN_HEADER.len), WRITTEN_HEADER))
-		read_written(&transfer->answer, span_from(line, WRITTEN_HEADER.len));
+	for (size_t i = 0; i < sizeof(written_headers) / sizeof(written_headers[0]); i++) {
+		size_t len = written_headers[i].len;
+		if (line.len > len &&
+		    span_equal_ignoring_case(span_first(line, len), written_headers[i]))
+			read_written(&transfer->answer, span_from(line, len));
+	}
 	return transfer->header_bytes > HEADER_BYTES_MAX ? 0 : line.len;
 }
 

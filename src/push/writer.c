@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/protobuf.h"
 #include "metrics/label_text.h"
+#include "metrics/native_message.h"
 #include "push/fields.h"
 #include "push/symbols.h"
 
@@ -26,10 +27,16 @@ struct sample_labels {
 	size_t name_at, extra_at; /* of the name and of `le` or `quantile`; SIZE_MAX = not there */
 };
 
+/* What a series is at a time: a number, or a native histogram. */
+struct point {
+	double value;                     /* of a native histogram its sum */
+	const struct native_view *native; /* NULL = a number */
+};
+
 struct format {
 	void (*add_metadata)(struct push_writer *writer); /* NULL = each series has its own */
 	void (*add_sample)(struct push_writer *writer, const struct sample_labels *labels,
-			   bool with_extra, double value);
+			   bool with_extra, const struct point *point);
 	void (*finish)(struct push_writer *writer); /* before the message is given away; or NULL */
 };
 
@@ -44,7 +51,8 @@ struct push_writer {
 	struct buf bucket_name, sum_name, count_name; /* the family's with suffixes */
 	int64_t timestamp_ms;
 	int64_t created_ms; /* of the series; 0 = not known */
-	bool is_end;        /* markers are written in place of values */
+	bool with_native;
+	bool is_end; /* markers are written in place of values */
 
 	struct buf unescaped; /* values of the series' labels */
 	struct sample_labels labels;
@@ -164,21 +172,65 @@ start_of(const struct push_writer *writer)
 	return counts && writer->created_ms < writer->timestamp_ms ? writer->created_ms : 0;
 }
 
-/* @field of the sample in its series. @start_ms 0 = not told */
+/* @start_ms 0 = not told */
 static void
-add_sample_field(struct push_writer *writer, uint32_t field, double value, int64_t start_ms)
+add_number(struct push_writer *writer, double value, int64_t start_ms)
 {
-	size_t sample = protobuf_begin(&writer->out, field);
 	protobuf_add_double(&writer->out, SAMPLE_VALUE, value);
 	protobuf_add_uint(&writer->out, SAMPLE_TIMESTAMP, (uint64_t)writer->timestamp_ms);
 	if (start_ms)
 		protobuf_add_uint(&writer->out, SAMPLE2_START, (uint64_t)start_ms);
-	protobuf_end(&writer->out, sample);
+}
+
+static uint64_t
+native_count(const struct native_view *native)
+{
+	const struct native_side *sides[] = {&native->negative, &native->positive};
+	uint64_t count = native->zero_count;
+	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
+		for (size_t b = 0; b < sides[i]->bucket_count; b++)
+			count += sides[i]->buckets[b];
+	}
+	return count;
+}
+
+/* Its count is that of its buckets, or receivers would refuse it. @start_ms 0 = not told */
+static void
+add_native(struct push_writer *writer, const struct point *point, int64_t start_ms)
+{
+	static const struct native_side_fields negative = {HISTOGRAM_NEGATIVE_SPANS,
+							   HISTOGRAM_NEGATIVE_DELTAS};
+	static const struct native_side_fields positive = {HISTOGRAM_POSITIVE_SPANS,
+							   HISTOGRAM_POSITIVE_DELTAS};
+	struct buf *out = &writer->out;
+	protobuf_add_uint(out, HISTOGRAM_COUNT, native_count(point->native));
+	protobuf_add_double(out, HISTOGRAM_SUM, point->value);
+	protobuf_add_sint(out, HISTOGRAM_SCHEMA, point->native->schema);
+	protobuf_add_double(out, HISTOGRAM_ZERO_THRESHOLD, point->native->zero_threshold);
+	protobuf_add_uint(out, HISTOGRAM_ZERO_COUNT, point->native->zero_count);
+	native_message_add_side(out, negative, &point->native->negative);
+	native_message_add_side(out, positive, &point->native->positive);
+	protobuf_add_uint(out, HISTOGRAM_TIMESTAMP, (uint64_t)writer->timestamp_ms);
+	if (start_ms)
+		protobuf_add_uint(out, HISTOGRAM2_START, (uint64_t)start_ms);
+}
+
+/* @sample, @histogram the fields of the series that they are. @start_ms 0 = not told */
+static void
+add_point(struct push_writer *writer, uint32_t sample, uint32_t histogram,
+	  const struct point *point, int64_t start_ms)
+{
+	size_t begun = protobuf_begin(&writer->out, point->native ? histogram : sample);
+	if (point->native)
+		add_native(writer, point, start_ms);
+	else
+		add_number(writer, point->value, start_ms);
+	protobuf_end(&writer->out, begun);
 }
 
 static void
 add_sample_1(struct push_writer *writer, const struct sample_labels *labels, bool with_extra,
-	     double value)
+	     const struct point *point)
 {
 	struct buf *out = &writer->out;
 	size_t series = protobuf_begin(out, WRITE_TIMESERIES);
@@ -190,7 +242,7 @@ add_sample_1(struct push_writer *writer, const struct sample_labels *labels, boo
 		protobuf_add_bytes(out, LABEL_VALUE, labels->item[i].value);
 		protobuf_end(out, label);
 	}
-	add_sample_field(writer, TIMESERIES_SAMPLES, value, 0);
+	add_point(writer, TIMESERIES_SAMPLES, TIMESERIES_HISTOGRAMS, point, 0);
 	protobuf_end(out, series);
 }
 
@@ -207,7 +259,7 @@ add_metadata_1(struct push_writer *writer)
 
 static void
 add_sample_2(struct push_writer *writer, const struct sample_labels *labels, bool with_extra,
-	     double value)
+	     const struct point *point)
 {
 	struct buf *out = &writer->out, *references = &writer->references;
 	buf_reset(references);
@@ -221,7 +273,7 @@ add_sample_2(struct push_writer *writer, const struct sample_labels *labels, boo
 	}
 	size_t series = protobuf_begin(out, REQUEST2_TIMESERIES);
 	protobuf_add_bytes(out, TIMESERIES2_LABELS, buf_span(references));
-	add_sample_field(writer, TIMESERIES2_SAMPLES, value, start_of(writer));
+	add_point(writer, TIMESERIES2_SAMPLES, TIMESERIES2_HISTOGRAMS, point, start_of(writer));
 	size_t metadata = protobuf_begin(out, TIMESERIES2_METADATA);
 	protobuf_add_uint(out, METADATA2_TYPE, type_numbers[writer->family.type]);
 	protobuf_add_uint(out, METADATA2_HELP, symbols_add(&writer->symbols, writer->family.help));
@@ -250,19 +302,27 @@ is_full(const struct push_writer *writer)
 
 /* @name with its suffix. @extra the value of `le` or `quantile`, with ptr NULL there is none */
 static void
-add_sample(struct push_writer *writer, struct span name, struct span extra, double value)
+add_to_message(struct push_writer *writer, struct span name, struct span extra,
+	       const struct point *point)
 {
 	struct sample_labels *labels = &writer->labels;
 	labels->item[labels->name_at].value = name;
 	if (extra.ptr)
 		labels->item[labels->extra_at].value = extra;
 	size_t before = writer->out.len;
-	writer->format->add_sample(writer, labels, extra.ptr != NULL, shown_value(writer, value));
+	writer->format->add_sample(writer, labels, extra.ptr != NULL, point);
 	writer->all_bytes += writer->out.len - before;
 	writer->all_samples++;
 	writer->samples++;
 	if (is_full(writer))
 		push_writer_flush(writer);
+}
+
+static void
+add_sample(struct push_writer *writer, struct span name, struct span extra, double value)
+{
+	struct point point = {.value = shown_value(writer, value)};
+	add_to_message(writer, name, extra, &point);
 }
 
 /* ---- Series. ---- */
@@ -288,6 +348,12 @@ add_histogram(struct push_writer *writer, const struct series_view *series)
 			   (double)below);
 	}
 	add_totals(writer, series);
+	if (!series->native || !writer->with_native)
+		return;
+	/* The marker of a number ends a native histogram, too. */
+	struct point point = {shown_value(writer, series->sum),
+			      writer->is_end ? NULL : series->native};
+	add_to_message(writer, writer->family.name, no_extra, &point);
 }
 
 static void
@@ -387,14 +453,15 @@ push_writer_flush(struct push_writer *writer)
 }
 
 struct push_writer *
-push_writer_new(enum push_protocol protocol, const struct labels *external, push_message_fn *take,
-		void *ctx)
+push_writer_new(enum push_protocol protocol, const struct labels *external, bool with_native,
+		push_message_fn *take, void *ctx)
 {
 	struct push_writer *writer = xcalloc(1, sizeof(*writer));
 	CHECK(external->count <= PUSH_EXTERNAL_LABELS_MAX);
 	writer->protocol = protocol;
 	writer->format = &formats[protocol];
 	writer->external = external;
+	writer->with_native = with_native;
 	writer->take = take;
 	writer->ctx = ctx;
 	writer->bucket_name = writer->sum_name = writer->count_name = BUF_INIT;
@@ -431,9 +498,9 @@ push_writer_bytes(const struct push_writer *writer)
 }
 
 size_t
-push_sample_count(enum metric_type type, const struct series_view *series)
+push_sample_count(enum metric_type type, const struct series_view *series, bool with_native)
 {
 	if (type == METRIC_HISTOGRAM)
-		return series->bound_count + 3;
+		return series->bound_count + 3 + (with_native && series->native);
 	return type == METRIC_SUMMARY ? series->quantile_count + 2 : 1;
 }

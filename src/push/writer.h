@@ -45,9 +45,10 @@ struct push_writer;
  * @external borrowed; sorted by name, at most PUSH_EXTERNAL_LABELS_MAX, none of them empty, none
  *           named `le`, `quantile` or with "__" first. A series that has a label of that name keeps
  *           its own
+ * @with_native also sends the native histograms that the reader shows, under the family's name
  */
 struct push_writer *push_writer_new(enum push_protocol protocol, const struct labels *external,
-				    push_message_fn *take, void *ctx);
+				    bool with_native, push_message_fn *take, void *ctx);
 void push_writer_free(struct push_writer **writer);
 
 /**
@@ -65,7 +66,8 @@ void push_writer_add_series(struct push_writer *writer, const struct series_view
 
 /**
  * Adds the markers by which a receiver knows that a series has ended: the value of each of its
- * samples is the NaN 0x7ff0000000000002. Of `series` only what is not a value is read.
+ * samples is the NaN 0x7ff0000000000002. Of `series` only what is not a value is read;
+ * `native` says by being there that there was one.
  */
 void push_writer_add_end(struct push_writer *writer, const struct series_view *series,
 			 int64_t timestamp_ms);
@@ -80,6 +82,6 @@ uint64_t push_writer_samples(const struct push_writer *writer);
 uint64_t push_writer_bytes(const struct push_writer *writer);
 
 /** @return how many samples a series of this type has */
-size_t push_sample_count(enum metric_type type, const struct series_view *series);
+size_t push_sample_count(enum metric_type type, const struct series_view *series, bool with_native);
 
 #endif

@@ -184,6 +184,7 @@ test_parse__defaults(void **state)
 	    {{NULL}, FIELD(remote_interval_ns), 15000000000},
 	    {{NULL}, FIELD(remote_timeout_ns), 30000000000},
 	    {{NULL}, FIELD(remote_protocol), 0},
+	    {{NULL}, FIELD(remote_native_histograms), false},
 	    {{NULL}, FIELD(remote_queue_bytes), 64 << 20},
 	    {{NULL}, FIELD(log_level), LOG_LEVEL_INFO},
 	    {{NULL}, FIELD(log_format), LOG_FORMAT_LOGFMT},

@@ -91,8 +91,8 @@ class Sample:
 
 
 def decode_1(message):
-    """-> (samples, {family: (type, help)})"""
-    samples, metadata = [], {}
+    """-> (samples, {family: (type, help)}, how many native histograms)"""
+    samples, metadata, histograms = [], {}, 0
     for number, value in fields(message):
         parts = list(fields(value))
         if number == 3:
@@ -101,21 +101,27 @@ def decode_1(message):
             continue
         assert number == 1
         labels = [dict(fields(label)) for key, label in parts if key == 1]
+        if any(key == 4 for key, _ in parts):
+            histograms += 1
+            continue
         sample, = [sample for key, sample in parts if key == 2]
         samples.append(Sample([(label[1].decode(), label[2].decode()) for label in labels], sample))
-    return samples, metadata
+    return samples, metadata, histograms
 
 
 def decode_2(message):
-    """-> (samples, {}); each sample has its (type, help)"""
+    """-> (samples, {}, how many native histograms); each sample has its (type, help)"""
     symbols = [value.decode() for number, value in fields(message) if number == 4]
     assert symbols[0] == '' and len(set(symbols)) == len(symbols)
-    samples = []
+    samples, histograms = [], 0
     for number, value in fields(message):
         if number == 4:
             continue
         assert number == 5
         parts = dict(fields(value))
+        if 3 in parts:
+            histograms += 1
+            continue
         references, at = [], 0
         while at < len(parts[1]):
             reference, at = varint(parts[1], at)
@@ -123,7 +129,7 @@ def decode_2(message):
         metadata = dict(fields(parts[5]))
         samples.append(Sample(list(zip(references[::2], references[1::2])), parts[2],
                               (metadata[1], symbols[metadata.get(3, 0)])))
-    return samples, {}
+    return samples, {}, histograms
 
 
 class Request:
@@ -133,7 +139,7 @@ class Request:
         assert headers['Content-Encoding'] == 'snappy'
         assert headers['Content-Type'] == CONTENT_TYPES[self.version]
         message = unsnap(body)
-        self.samples, self.metadata = (decode_1 if self.version == V1 else decode_2)(message)
+        self.samples, self.metadata, self.histograms = (decode_1 if self.version == V1 else decode_2)(message)
         self.status = None
 
 
@@ -188,6 +194,7 @@ class Receiver:
         headers = dict(answer.headers)
         if request.version == V2 and answer.status == 204 and answer.written is None:
             headers['X-Prometheus-Remote-Write-Samples-Written'] = str(len(request.samples))
+            headers['X-Prometheus-Remote-Write-Histograms-Written'] = str(request.histograms)
         for name, value in headers.items():
             handler.send_header(name, value)
         if answer.status != 204:

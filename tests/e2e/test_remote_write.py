@@ -86,6 +86,19 @@ def test_everything_arrives(start_bridge, start_receiver, protocol, version):
     assert scrape.own('remote_write_last_success_timestamp_seconds') > 1e9
 
 
+@pytest.mark.parametrize('protocol', ['1.0', '2.0'])
+def test_native_histograms_are_accounted_for(start_bridge, start_receiver, protocol):
+    """A receiver of 2.0 counts them apart."""
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=' + protocol,
+                          '--remote-write.native-histograms', mapping=MAPPING)
+    bridge.send_udp('latency:150|ms')
+    await_condition(lambda: any(request.histograms == 1 for request in receiver.requests))
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_sent_total') > 0)
+    assert bridge.scrape().own('remote_write_samples_failed_total') == 0
+    assert_accounts(bridge.scrape())
+
+
 def test_one_timestamp_in_a_pass(start_bridge, start_receiver):
     """Also when a pass takes many requests: series are sent once, and time goes on."""
     receiver = start_receiver()

@@ -25,6 +25,12 @@ mappings:
   ttl: 1s
 '''
 
+NATIVE_MAPPING = '''
+mappings:
+- {match: latency, name: latency_seconds, observer_type: histogram}
+- {match: brief, name: brief_seconds, observer_type: histogram, ttl: 1s}
+'''
+
 
 class PrometheusReceiver:
     """What was answered with success is in its log of writes, so that it may be killed at any time."""
@@ -32,7 +38,8 @@ class PrometheusReceiver:
     signal = signal.SIGKILL
 
     def __init__(self, directory, port=None):
-        self._server = Prometheus(directory, 0, 'scrape_configs: []', ['--web.enable-remote-write-receiver'], port)
+        self._server = Prometheus(directory, 0, 'scrape_configs: []',
+                                  ['--web.enable-remote-write-receiver', '--enable-feature=native-histograms'], port)
         self.process, self.api = self._server.process, self._server
 
 
@@ -142,3 +149,21 @@ def test_a_receiver_without_2_0_is_noticed(start_bridge, start_server):
     bridge.send_udp('jobs:7|c')
     await_equal(lambda: server.api.query('jobs'), {(): 7})
     assert bridge.scrape().own('remote_write_samples_dropped_total', reason='protocol') > 0
+
+
+@pytest.mark.parametrize('start_server', [PrometheusReceiver], indirect=True, ids=['prometheus'])
+def test_native_histograms(start_bridge, start_server):
+    """They stand beside the classic ones, and end with them."""
+    server = start_server()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
+                          '--remote-write.interval=200ms', '--remote-write.native-histograms', mapping=NATIVE_MAPPING)
+    for milliseconds in range(1, 101):
+        bridge.send_udp('latency:%d|ms\nbrief:%d|ms' % (milliseconds, milliseconds))
+    await_equal(lambda: server.api.query('histogram_count(latency_seconds)'), {(): 100})
+    assert server.api.query('histogram_sum(latency_seconds)') == {(): pytest.approx(5.05)}
+    (median,) = server.api.query('histogram_quantile(0.5, latency_seconds)').values()
+    assert median == pytest.approx(0.05, rel=0.06)
+    assert server.api.query('latency_seconds_count') == {(): 100}
+    await_equal(lambda: server.api.query('count({__name__=~"brief_seconds.*"})'), {})
+    scrape = bridge.scrape()
+    assert scrape.own('remote_write_samples_failed_total') == scrape.own('remote_write_samples_retried_total') == 0

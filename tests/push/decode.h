@@ -82,6 +82,28 @@ decode_sample(struct span message, struct buf *out)
 		buf_printf(out, " from %lld", (long long)start);
 }
 
+/* The fields by number: varints, the sum, and how many bytes others have. */
+static void
+decode_native(struct span message, struct buf *out)
+{
+	struct decoded_field field;
+	double sum;
+	buf_add_text(out, "native");
+	while (decode_next(&message, &field)) {
+		buf_printf(out, " %u:", field.number);
+		if (field.bytes.ptr) {
+			for (size_t i = 0; i < field.bytes.len; i++)
+				buf_printf(out, "%02x", (unsigned char)field.bytes.ptr[i]);
+		} else if (field.number == HISTOGRAM_SUM ||
+			   field.number == HISTOGRAM_ZERO_THRESHOLD) {
+			memcpy(&sum, &field.integer, sizeof(sum));
+			buf_printf(out, "%g", sum);
+		} else {
+			buf_printf(out, "%llu", (unsigned long long)field.integer);
+		}
+	}
+}
+
 /* Checks the order, and shows the name in front. */
 static void
 decode_labels(const struct span *texts, size_t count, struct buf *out)
@@ -119,17 +141,22 @@ decode_type(uint64_t type)
 static void
 decode_series_1(struct span series, struct buf *out)
 {
-	struct span texts[DECODED_LABELS_MAX], sample = SPAN("");
+	struct span texts[DECODED_LABELS_MAX] = {{NULL, 0}}, sample = SPAN(""), native = {NULL, 0};
 	struct decoded_field field, text;
 	size_t count = 0;
 	while (decode_next(&series, &field)) {
 		if (field.number == TIMESERIES_SAMPLES)
 			sample = field.bytes;
+		if (field.number == TIMESERIES_HISTOGRAMS)
+			native = field.bytes;
 		while (field.number == TIMESERIES_LABELS && decode_next(&field.bytes, &text))
 			texts[count++] = text.bytes;
 	}
 	decode_labels(texts, count, out);
-	decode_sample(sample, out);
+	if (native.ptr)
+		decode_native(native, out);
+	else
+		decode_sample(sample, out);
 	buf_add_byte(out, '\n');
 }
 
@@ -163,13 +190,16 @@ decode_1(struct span message, struct buf *out)
 static void
 decode_series_2(struct span series, const struct span *symbols, struct buf *out)
 {
-	struct span texts[DECODED_LABELS_MAX], sample = SPAN(""), metadata = SPAN("");
+	struct span texts[DECODED_LABELS_MAX] = {{NULL, 0}}, sample = SPAN(""), metadata = SPAN("");
+	struct span native = {NULL, 0};
 	struct decoded_field field;
 	uint64_t type = 0, help = 0;
 	size_t count = 0;
 	while (decode_next(&series, &field)) {
 		if (field.number == TIMESERIES2_SAMPLES)
 			sample = field.bytes;
+		else if (field.number == TIMESERIES2_HISTOGRAMS)
+			native = field.bytes;
 		else if (field.number == TIMESERIES2_METADATA)
 			metadata = field.bytes;
 		while (field.number == TIMESERIES2_LABELS && field.bytes.len)
@@ -178,7 +208,10 @@ decode_series_2(struct span series, const struct span *symbols, struct buf *out)
 	while (decode_next(&metadata, &field))
 		*(field.number == METADATA2_TYPE ? &type : &help) = field.integer;
 	decode_labels(texts, count, out);
-	decode_sample(sample, out);
+	if (native.ptr)
+		decode_native(native, out);
+	else
+		decode_sample(sample, out);
 	buf_printf(out, " # %s %.*s\n", decode_type(type), SPAN_ARGS(symbols[help]));
 }
 

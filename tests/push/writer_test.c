@@ -106,7 +106,7 @@ test_writer__every_type(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct taken taken = {.text = BUF_INIT};
 		struct push_writer *writer =
-		    push_writer_new(table[i].protocol, &no_labels, take, &taken);
+		    push_writer_new(table[i].protocol, &no_labels, false, take, &taken);
 		push_writer_begin_family(writer, &counter, true);
 		push_writer_add_series(writer, &one, 1, 1234567890123);
 		push_writer_begin_family(writer, &histogram, true);
@@ -127,7 +127,8 @@ test_writer__external_labels(void **state)
 	static const char *const pairs[] = {"B", "2", "a", "x", "lf", "y", "zone", "z", NULL};
 	struct labels *external = make_external(pairs);
 	struct taken taken = {.text = BUF_INIT};
-	struct push_writer *writer = push_writer_new(PUSH_PROTOCOL_1, external, take, &taken);
+	struct push_writer *writer =
+	    push_writer_new(PUSH_PROTOCOL_1, external, false, take, &taken);
 	static const struct series_view hollow = {.labels = SPAN("c=\"\",d=\"1\"")};
 	push_writer_begin_family(writer, &counter, false);
 	push_writer_add_series(writer, &one, 1, 5);
@@ -154,7 +155,8 @@ test_writer__ends(void **state)
 	static const struct series_view was_summary = {
 	    .labels = SPAN(""), .quantile_count = 1, .quantile_texts = quantile_texts};
 	struct taken taken = {.text = BUF_INIT};
-	struct push_writer *writer = push_writer_new(PUSH_PROTOCOL_1, &no_labels, take, &taken);
+	struct push_writer *writer =
+	    push_writer_new(PUSH_PROTOCOL_1, &no_labels, false, take, &taken);
 	push_writer_begin_family(writer, &counter, false);
 	push_writer_add_end(writer, &one, 5);
 	push_writer_add_series(writer, &one, 1, 6);
@@ -184,7 +186,8 @@ test_writer__start_timestamps(void **state)
 	static const struct series_view born = {.labels = SPAN(""), .created_ms = 3};
 	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
 		struct taken taken = {.text = BUF_INIT};
-		struct push_writer *writer = push_writer_new(protocol, &no_labels, take, &taken);
+		struct push_writer *writer =
+		    push_writer_new(protocol, &no_labels, false, take, &taken);
 		push_writer_begin_family(writer, &counter, false);
 		push_writer_add_series(writer, &born, 1, 5);
 		push_writer_add_series(writer, &born, 1, 3);
@@ -202,6 +205,54 @@ test_writer__start_timestamps(void **state)
 	}
 }
 
+/* Beside the classic one, where that is asked for. Its count is that of its buckets. */
+static void
+test_writer__native_histograms(void **state)
+{
+	(void)state;
+	static const struct native_span spans[] = {{-1, 2}, {3, 1}};
+	static const uint64_t counts[] = {5, 3, 4};
+	static const struct native_view native = {.schema = -1,
+						  .zero_threshold = 0.25,
+						  .zero_count = 2,
+						  .positive = {2, spans, 3, counts}};
+	struct series_view both = {.labels = SPAN("m=\"1\""),
+				   .created_ms = 4,
+				   .sum = 7,
+				   .count = 15,
+				   .buckets = buckets,
+				   .native = &native};
+	static const char *const lines[PUSH_PROTOCOLS] = {
+	    "h{m=\"1\"} native 1:14 3:7 4:1 5:0.25 6:2 11:08011002 11:08061001 12:0a0302 15:5\n",
+	    "h{m=\"1\"} native 1:14 3:7 4:1 5:0.25 6:2 11:08011002 11:08061001 12:0a0302 15:5 17:4 "
+	    "# "
+	    "histogram Help h.\n",
+	};
+	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
+		struct taken taken = {.text = BUF_INIT};
+		struct push_writer *writer =
+		    push_writer_new(protocol, &no_labels, true, take, &taken);
+		push_writer_begin_family(writer, &histogram, false);
+		push_writer_add_series(writer, &both, 1, 5);
+		push_writer_flush(writer);
+		assert_int_equal(taken.samples, 4);
+		assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &both, true), 4);
+		assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &both, false), 3);
+		if (!strstr(buf_text(&taken.text), lines[protocol]))
+			fail_msg("%s", buf_text(&taken.text));
+		push_writer_free(&writer);
+		buf_fini(&taken.text);
+	}
+	struct taken taken = {.text = BUF_INIT};
+	struct push_writer *writer =
+	    push_writer_new(PUSH_PROTOCOL_1, &no_labels, true, take, &taken);
+	push_writer_begin_family(writer, &histogram, false);
+	push_writer_add_end(writer, &both, 6);
+	expect(&taken, &writer,
+	       "h_bucket{le=\"+Inf\",m=\"1\"} stale @ 6\nh_sum{m=\"1\"} stale @ 6\n"
+	       "h_count{m=\"1\"} stale @ 6\nh{m=\"1\"} stale @ 6\n");
+}
+
 static void
 test_writer__messages_are_bounded(void **state)
 {
@@ -209,7 +260,8 @@ test_writer__messages_are_bounded(void **state)
 	char labels[3000];
 	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
 		struct taken taken = {.text = BUF_INIT, .counts_only = true};
-		struct push_writer *writer = push_writer_new(protocol, &no_labels, take, &taken);
+		struct push_writer *writer =
+		    push_writer_new(protocol, &no_labels, false, take, &taken);
 		push_writer_begin_family(writer, &counter, false);
 		for (size_t i = 0; i < 5 * PUSH_MESSAGE_SAMPLES / 2; i++)
 			push_writer_add_series(writer, &one, 1, 5);
@@ -234,9 +286,9 @@ static void
 test_sample_count(void **state)
 {
 	(void)state;
-	assert_int_equal(push_sample_count(METRIC_GAUGE, &one), 1);
-	assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &seen), 4);
-	assert_int_equal(push_sample_count(METRIC_SUMMARY, &ranked), 3);
+	assert_int_equal(push_sample_count(METRIC_GAUGE, &one, true), 1);
+	assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &seen, true), 4);
+	assert_int_equal(push_sample_count(METRIC_SUMMARY, &ranked, true), 3);
 }
 
 int
@@ -247,6 +299,7 @@ main(void)
 	    cmocka_unit_test(test_writer__external_labels),
 	    cmocka_unit_test(test_writer__ends),
 	    cmocka_unit_test(test_writer__start_timestamps),
+	    cmocka_unit_test(test_writer__native_histograms),
 	    cmocka_unit_test(test_writer__messages_are_bounded),
 	    cmocka_unit_test(test_sample_count),
 	};

@@ -1,0 +1,32 @@
+#include "metrics/native_message.h"
+
+#include "base/protobuf.h"
+
+/* Of a BucketSpan. */
+enum { SPAN_OFFSET = 1, SPAN_LENGTH = 2 };
+
+void
+native_message_add_span(struct buf *out, unsigned field, struct native_span span)
+{
+	size_t begun = protobuf_begin(out, field);
+	protobuf_add_sint(out, SPAN_OFFSET, span.offset);
+	protobuf_add_uint(out, SPAN_LENGTH, span.length);
+	protobuf_end(out, begun);
+}
+
+void
+native_message_add_side(struct buf *out, struct native_side_fields fields,
+			const struct native_side *side)
+{
+	for (size_t i = 0; i < side->span_count; i++)
+		native_message_add_span(out, fields.spans, side->spans[i]);
+	if (!side->bucket_count)
+		return;
+	uint64_t before = 0;
+	size_t deltas = protobuf_begin(out, fields.deltas);
+	for (size_t i = 0; i < side->bucket_count; i++) {
+		protobuf_add_packed_sint(out, (int64_t)(side->buckets[i] - before));
+		before = side->buckets[i];
+	}
+	protobuf_end(out, deltas);
+}

@@ -1,0 +1,23 @@
+/*
+ * metrics/native_message - the buckets of native histograms as Prometheus's Protocol Buffers
+ * messages have them, under other field numbers in each: in those of its exposition format and of
+ * remote write.
+ */
+#ifndef METRICS_NATIVE_MESSAGE_H
+#define METRICS_NATIVE_MESSAGE_H
+
+#include "base/buf.h"
+#include "metrics/reader.h"
+
+struct native_side_fields {
+	unsigned spans, deltas;
+};
+
+/** Appends a span as a field of a message. */
+void native_message_add_span(struct buf *out, unsigned field, struct native_span span);
+
+/** Appends the spans of a side, and of each bucket how much more it counts than the one before. */
+void native_message_add_side(struct buf *out, struct native_side_fields fields,
+			     const struct native_side *side);
+
+#endif
