@@ -10,6 +10,12 @@
 /* printf-style checking: FMT and ARGS are 1-based argument positions. */
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/*
+ * In the place of `inline` for functions that do nothing but prefetch: GCC takes them for functions
+ * without effect and leaves their calls out, unless they are in line early.
+ */
+#define PREFETCHING inline __attribute__((always_inline))
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -14,6 +14,8 @@
 
 #include "metrics/reader.h"
 
+#include "base/check.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -173,10 +175,8 @@ native_count(struct native *native, uint32_t position, uint64_t n)
 
 /*
  * Has the counter of a position fetched from memory, or where the search for it begins.
- *
- * GCC takes a function that only prefetches for one without effect, unless it is in line early.
  */
-static inline __attribute__((always_inline)) void
+static PREFETCHING void
 native_prefetch(const struct native *native, uint32_t position)
 {
 	uint32_t key = native_coarsen(position, native->steps), at = key - native->first;

@@ -40,7 +40,7 @@ move(struct registry *registry, struct series *series, uint64_t hash)
 	return moved;
 }
 
-static void
+static PREFETCHING void
 prefetch_records(struct series *const *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

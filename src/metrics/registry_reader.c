@@ -206,7 +206,7 @@ shards_shown(const struct registry_reader *reader, const struct series *series,
  * touches all that the work will need, in a loop that does nothing else: only the misses of a few
  * hundred instructions overlap.
  */
-static inline void
+static PREFETCHING void
 prefetch_text(const struct series *series)
 {
 	const char *text = series->text;
