@@ -96,7 +96,9 @@ ingest_begin(struct ingest *ingest)
 {
 	CHECK(!ingest->pending_count);
 	read_clock(ingest);
+	/* In this order: what newer rules say may be taken for older rules' word, not the other way. */
 	uint64_t rules = atomic_load_explicit(&ingest->bridge->rules, memory_order_acquire);
+	ingest->mapper = atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
 	uint64_t frees = registry_frees(ingest->bridge->registry);
 	uint64_t places = value_limits_freed(ingest->bridge->limits);
 	bool is_reload = rules != ingest->rules_seen;

@@ -125,6 +125,7 @@ struct ingest {
 
 	/* Entries of another generation are void; each enum shape_validity has its own. */
 	uint64_t rules_seen, frees_seen, places_seen;
+	const struct mapper *mapper; /* of these rules, or newer; until the batch ends */
 	uint32_t generations[SHAPE_VALIDITIES];
 	uint32_t last_generation;
 

@@ -26,7 +26,6 @@ struct rendering {
 	struct buf slice;                 /* before compression */
 	uint64_t text_bytes;              /* made, before compression */
 	uint64_t bytes;                   /* made, as sent */
-	int64_t spent_us;                 /* making it */
 	LIST_HEAD(, rendering_consumer) consumers;
 
 	/* What was made and is still needed; with keeps_start everything. */
@@ -197,9 +196,8 @@ keep(struct rendering *r, struct span bytes, const struct rendering_consumer *ta
 
 /* ---- Making and taking. ---- */
 
-/* Notes that so much time went, or is about to go, into renderings. */
-static void
-spend(struct renderings *all, int64_t us)
+void
+renderings_spend(struct renderings *all, int64_t us)
 {
 	int64_t now_us = clock_mono().us;
 	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + us;
@@ -248,7 +246,6 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 	r->gzip = kind.is_gzip ? gzip_new() : NULL;
 	r->slice = BUF_INIT;
 	r->keeps_start = expected > 0 && expected <= RENDERING_HELD_BYTES / 2;
-	spend(all, history->complete_us);
 	add_consumer(r, consumer);
 }
 
@@ -256,7 +253,7 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 static void
 make_piece(struct rendering *r, struct buf *out)
 {
-	int64_t start_us = clock_mono().us;
+	int64_t start_us = clock_thread_us();
 	while (r->writer && !out->len) {
 		struct buf *slice = r->gzip ? &r->slice : out;
 		bool is_last = exposition_writer_fill(r->writer, slice, SLICE_BYTES);
@@ -269,13 +266,9 @@ make_piece(struct rendering *r, struct buf *out)
 			exposition_writer_free(&r->writer);
 	}
 	r->bytes += out->len;
-	int64_t took_us = clock_mono().us - start_us;
-	r->spent_us += took_us;
-	spend(r->all, took_us);
-	if (!r->writer) {
+	renderings_spend(r->all, clock_thread_us() - start_us);
+	if (!r->writer)
 		r->history->complete_bytes = r->bytes;
-		r->history->complete_us = r->spent_us;
-	}
 }
 
 void

@@ -48,9 +48,7 @@ LIST_HEAD(rendering_list, rendering);
 /* What is known of the renderings of one kind. */
 struct rendering_history {
 	struct rendering *newest; /* NULL = it has ended */
-	/* Of the last that was made whole; 0 = none yet. */
-	uint64_t complete_bytes; /* as sent */
-	int64_t complete_us;     /* that it took to make */
+	uint64_t complete_bytes;  /* as sent, of the last that was made whole; 0 = none yet */
 };
 
 /* All renderings under way. Zero-initialised; holds nothing once every consumer has left. */
@@ -69,12 +67,15 @@ struct rendering_consumer {
 };
 
 /**
- * Making the next one must wait for as long as the last ones took, so that there is time for other
- * things.
+ * The next one must wait for as long as the last ones took, so that there is time for other things.
  *
  * @return microseconds until another rendering should begin, or 0
  */
 int64_t renderings_wait_us(const struct renderings *all);
+
+/** Notes that so much time of the thread went into renderings, besides what rendering_take() needs.
+ */
+void renderings_spend(struct renderings *all, int64_t us);
 
 /**
  * Joins the newest rendering of a kind, from its start.

@@ -325,10 +325,8 @@ map_event(struct ingest *ingest, const struct work *work, struct buf *text,
 	  struct meaning *meaning)
 {
 	struct statsd_head *head = &ingest->head;
-	const struct mapper *mapper =
-	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
 	struct mapping_match match;
-	mapper_find(mapper, ingest->scratch, work->shape.kind, head->name, &match);
+	mapper_find(ingest->mapper, ingest->scratch, work->shape.kind, head->name, &match);
 	meaning->rule = match.rule;
 	meaning->set = match.set;
 	meaning->end = MEANS_DROP;

@@ -402,9 +402,7 @@ foresee(struct ingest *ingest, const struct pending_line *line, struct foreseen 
 static void
 foresee_lines(struct ingest *ingest, unsigned from, unsigned to)
 {
-	const struct mapper *mapper =
-	    atomic_load_explicit(&ingest->bridge->mapper, memory_order_acquire);
-	bool is_possible = !mapper_limits_values(mapper);
+	bool is_possible = !mapper_limits_values(ingest->mapper);
 	buf_reset(&ingest->foreseen_text);
 	ingest->foreseen_from = from;
 	ingest->foreseen_count = to - from;

@@ -1,6 +1,7 @@
 #include "app/scrape.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "exposition/dots.h"
 #include "exposition/negotiate.h"
 
@@ -12,7 +13,8 @@ struct scrape {
 	struct exposition_choice choice;
 	struct rendering_kind kind;
 	struct rendering_consumer consumer;
-	bool has_begun; /* HEAD never does */
+	bool has_begun;	  /* HEAD never does */
+	unsigned address; /* below SCRAPE_ADDRESSES */
 
 	/* While it waits. */
 	TAILQ_ENTRY(scrape) link;
@@ -48,8 +50,11 @@ begin(struct scrape *scrape)
 		return true;
 	if (renderings_wait_us(&scrape->queue->renderings) > 0)
 		return false;
+	int64_t start_us = clock_thread_us();
 	scrape->has_begun = true;
 	begin_rendering(scrape);
+	renderings_spend(&scrape->queue->renderings, clock_thread_us() - start_us);
+	scrape->queue->last_turn[scrape->address] = ++scrape->queue->turns;
 	return true;
 }
 
@@ -87,6 +92,19 @@ fill_reply(struct scrape *scrape, struct http_reply *reply)
 
 /* ---- Waiting. ---- */
 
+static unsigned
+number_address(const struct sockaddr *peer)
+{
+	uint64_t hash = 0;
+	if (peer->sa_family == AF_INET)
+		hash = hash_bytes64(&((const struct sockaddr_in *)peer)->sin_addr,
+				    sizeof(struct in_addr));
+	else if (peer->sa_family == AF_INET6)
+		hash = hash_bytes64(&((const struct sockaddr_in6 *)peer)->sin6_addr,
+				    sizeof(struct in6_addr));
+	return hash % SCRAPE_ADDRESSES;
+}
+
 static void
 start_timer(struct scrape_queue *queue)
 {
@@ -98,33 +116,62 @@ start_timer(struct scrape_queue *queue)
 	ev_timer_start(queue->loop, &queue->turn);
 }
 
+/* Takes a scrape out of the queue, and answers it. @reply consumed */
+static void
+answer_with(struct scrape *scrape, struct http_reply *reply)
+{
+	struct http_later *later = scrape->later;
+	TAILQ_REMOVE(&scrape->queue->waiting, scrape, link);
+	scrape->queue->waiting_from[scrape->address]--;
+	http_later_answer(&later, reply);
+}
+
 /* The reply is dropped where the client is gone, and the scrape with it. */
 static void
 answer(struct scrape *scrape)
 {
-	struct http_later *later = scrape->later;
 	struct http_reply reply = http_reply_new();
-	TAILQ_REMOVE(&scrape->queue->waiting, scrape, link);
 	fill_reply(scrape, &reply);
-	http_later_answer(&later, &reply);
+	answer_with(scrape, &reply);
 }
 
 static void
-on_left(void *ctx)
+fill_refusal(struct scrape *scrape, struct http_reply *reply)
 {
-	struct scrape *scrape = ctx;
-	struct scrape_queue *queue = scrape->queue;
-	answer(scrape);
-	start_timer(queue);
+	scrape->queue->counters->scrapes_aborted++;
+	reply->status = 503;
+	reply->retry_after_s = 1;
+	buf_add_text(&reply->body, "503 too many scrapes\n");
 }
 
-/* The one that waits longest has its turn, and all that can share its rendering. */
+static void
+refuse(struct scrape *scrape)
+{
+	struct http_reply reply = http_reply_new();
+	fill_refusal(scrape, &reply);
+	answer_with(scrape, &reply);
+	free(scrape);
+}
+
+/* @return the first that waits from the address whose last turn was longest ago */
+static struct scrape *
+choose_next(const struct scrape_queue *queue)
+{
+	struct scrape *scrape, *next = NULL;
+	TAILQ_FOREACH(scrape, &queue->waiting, link) {
+		if (!next ||
+		    queue->last_turn[scrape->address] < queue->last_turn[next->address])
+			next = scrape;
+	}
+	return next;
+}
+
 static void
 on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)loop, (void)events;
 	struct scrape_queue *queue = watcher->data;
-	struct scrape *scrape = TAILQ_FIRST(&queue->waiting), *next;
+	struct scrape *scrape = choose_next(queue), *next;
 	if (begin(scrape))
 		answer(scrape);
 	for (scrape = TAILQ_FIRST(&queue->waiting); scrape; scrape = next) {
@@ -135,13 +182,33 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 	start_timer(queue);
 }
 
+/* Where too many wait already. @return whether there is room for one more of this address */
+static bool
+make_room(struct scrape_queue *queue, unsigned address)
+{
+	const unsigned *from = queue->waiting_from;
+	unsigned count = 0;
+	struct scrape *scrape, *last = NULL;
+	TAILQ_FOREACH(scrape, &queue->waiting, link) {
+		count++;
+		if (!last || from[scrape->address] >= from[last->address])
+			last = scrape;
+	}
+	if (count < SCRAPES_WAITING_MAX)
+		return true;
+	if (from[address] >= from[last->address])
+		return false;
+	refuse(last);
+	return true;
+}
+
 static void
 wait_for_turn(struct scrape *scrape, const struct http_request *request)
 {
 	struct scrape_queue *queue = scrape->queue;
 	scrape->later = http_request_defer(request);
-	http_later_watch(scrape->later, on_left, scrape);
 	TAILQ_INSERT_TAIL(&queue->waiting, scrape, link);
+	queue->waiting_from[scrape->address]++;
 	start_timer(queue);
 }
 
@@ -163,7 +230,7 @@ scrape_queue_fini(struct scrape_queue *queue)
 	if (!queue->loop)
 		return;
 	while (!TAILQ_EMPTY(&queue->waiting))
-		answer(TAILQ_FIRST(&queue->waiting));
+		refuse(TAILQ_FIRST(&queue->waiting));
 	ev_timer_stop(queue->loop, &queue->turn);
 	CHECK(LIST_EMPTY(&queue->renderings.list));
 }
@@ -176,6 +243,7 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	queue->counters->scrapes++;
 	scrape->queue = queue;
 	scrape->start = clock_mono();
+	scrape->address = number_address(http_request_peer(request));
 	scrape->choice = exposition_negotiate(http_request_header(request, "Accept"),
 					      queue->sources->options->web_openmetrics);
 	scrape->kind = (struct rendering_kind){
@@ -183,8 +251,14 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	    .has_dots = scrape->choice.escaping == EXPOSITION_DOTS,
 	    .is_gzip = exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding")),
 	};
-	if (http_request_is_head(request) || begin(scrape))
+	/* Nobody goes before those that wait. */
+	bool may_begin = TAILQ_EMPTY(&queue->waiting);
+	if (http_request_is_head(request) || (may_begin ? begin(scrape) : join_rendering(scrape))) {
 		fill_reply(scrape, reply);
-	else
+	} else if (make_room(queue, scrape->address)) {
 		wait_for_turn(scrape, request);
+	} else {
+		fill_refusal(scrape, reply);
+		free(scrape);
+	}
 }

@@ -4,9 +4,9 @@
  * begun shares that one's rendering.
  *
  * Rendering gets half of the control thread's time at most. A scrape that comes before it is due
- * again waits, and shares one rendering with all of its kind that wait: so a crowd of scrapers
- * costs as much as a few, keeps no one waiting for long, and is never shown values older than its
- * requests.
+ * again waits, and those of a kind that wait share one rendering where its size allows that.
+ * Addresses take turns, so that many scrapes from a few keep no other waiting; when too many wait,
+ * who came last from the address with the most is refused.
  */
 #ifndef APP_SCRAPE_H
 #define APP_SCRAPE_H
@@ -17,6 +17,11 @@
 
 #include <ev.h>
 
+/* Scrapes that may wait: few enough to leave connections to others. */
+#define SCRAPES_WAITING_MAX 64
+/* Addresses are told apart as far as their hashes are. */
+#define SCRAPE_ADDRESSES 256
+
 struct scrape;
 
 struct scrape_queue {
@@ -26,6 +31,10 @@ struct scrape_queue {
 	struct renderings renderings; /* empty when the HTTP server is freed */
 	TAILQ_HEAD(, scrape) waiting;
 	ev_timer turn; /* runs while there are any */
+	/* By address. */
+	unsigned waiting_from[SCRAPE_ADDRESSES];
+	uint64_t last_turn[SCRAPE_ADDRESSES]; /* 0 = none yet */
+	uint64_t turns;
 };
 
 /** @loop, @sources, @counters borrowed until scrape_queue_fini() */

@@ -31,6 +31,12 @@ clock_wall(void)
 	return (struct wall){read_clock(CLOCK_REALTIME)};
 }
 
+int64_t
+clock_thread_us(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void
 wall_format(struct wall wall, char out[WALL_TEXT_SIZE])
 {

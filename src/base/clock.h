@@ -22,6 +22,9 @@ struct mono clock_mono(void);
 /** CLOCK_REALTIME, or the fake time. Safe from any thread. */
 struct wall clock_wall(void);
 
+/** @return microseconds of CPU that this thread has used, or the fake time */
+int64_t clock_thread_us(void);
+
 /* Room for a date and its NUL. */
 #define WALL_TEXT_SIZE 48
 

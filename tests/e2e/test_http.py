@@ -301,12 +301,13 @@ def test_scrape_during_sigterm(start_bridge):
     assert len(Scrape(answer.decode()).users()) == WIDE
 
 
-def ask_at_once(bridge, requests):
+def ask_at_once(bridge, requests, addresses=1):
     """Sends each request on a connection of its own while the bridge stands still. -> the connections"""
     bridge.signal(signal.SIGSTOP)
     connections = []
-    for request in requests:
-        connections.append(socket.create_connection(('127.0.0.1', bridge.web), timeout=PATIENCE))
+    for i, request in enumerate(requests):
+        source = '127.0.0.%d' % (1 + i % addresses), 0
+        connections.append(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE, source))
         connections[-1].sendall(request)
     bridge.signal(signal.SIGCONT)
     return connections
@@ -334,6 +335,26 @@ def test_crowd_of_scrapers(bridge):
         scrape = Scrape(body.decode())
         assert scrape.series['asked'] == 1
     assert bridge.scrape().own('scrapes_shared_total') > shared
+
+
+def test_crowd_of_scrapers__too_many(start_bridge):
+    """More than may wait, for an answer too large to be shared: each gets one, or hears that it did not."""
+    bridge = start_bridge()
+    with bridge.connect_tcp() as out:
+        out.sendall(b''.join(b'wide:1|c|#index:%d,padding:%s\n' % (i, b'x' * 500) for i in range(WIDE)))
+    bridge.await_lines(WIDE)
+    get = b'GET /metrics HTTP/1.0\r\n\r\n'
+    outcomes = set()
+    for connection in ask_at_once(bridge, [get] * 130, addresses=3):
+        head, body = read_answer(connection)
+        status = head.split()[1]
+        if status == b'200':
+            assert len(Scrape(body.decode()).users()) == WIDE
+        else:
+            assert status == b'503' and b'Retry-After: 1' in head
+        outcomes.add(status)
+    assert b'200' in outcomes
+    assert len(bridge.scrape().users()) == WIDE
 
 
 def test_crowd_leaves(bridge):
