@@ -38,7 +38,7 @@ ingest_new(struct bridge *bridge, unsigned thread)
 	ingest->account = xcalloc(1, sizeof(*ingest->account));
 	ingest->hits = shape_hits_new();
 	ingest->scratch = mapping_scratch_new();
-	ingest->text = ingest->foreseen_text = BUF_INIT;
+	ingest->text = ingest->foreseen_text = ingest->exemplar_text = BUF_INIT;
 	ingest_begin(ingest);
 	return ingest;
 }
@@ -52,6 +52,7 @@ ingest_free(struct ingest **slot)
 	raw_cache_free(&ingest->cache);
 	mapping_scratch_free(&ingest->scratch);
 	buf_fini(&ingest->text);
+	buf_fini(&ingest->exemplar_text);
 	buf_fini(&ingest->foreseen_text);
 	free(ingest->account);
 	free(ingest->hits);

@@ -47,6 +47,7 @@ struct work {
 	struct span key_suffix; /* the part of cut.suffix that has a meaning */
 	bool is_whole;		/* that is all of it, and the end of the line */
 	struct hash128 key;
+	struct span exemplar; /* its labels; empty = none */
 	/* Of the sample before, so that equal etsy samples are looked up once. */
 	struct span suffix;
 	struct target target;
@@ -69,6 +70,9 @@ struct meaning {
 	const struct rule_set *set;
 	unsigned unmapped; /* counter of its name, where no rule matched */
 	bool had_reserved_tag;
+	/* The tag that makes an exemplar: its value is in the line. */
+	bool had_exemplar_tag;
+	struct label exemplar;
 	/* Of a series. Its name and labels stand in a buffer that may move until it is looked for. */
 	struct series_request request;
 	size_t name_at, labels_at;
@@ -135,6 +139,7 @@ struct ingest {
 	struct line_memory line;
 	struct mapping_scratch *scratch;
 	struct buf text; /* of the meaning in hand */
+	struct buf exemplar_text; /* of the sample in hand */
 	char key_suffix[STATSD_LINE_MAX];
 
 	/* Lines of the batch whose meaning was worked out ahead, from `foreseen_from` on. */

@@ -4,6 +4,8 @@
  */
 #include "app/ingest_private.h"
 
+#include "base/utf8.h"
+#include "metrics/label_text.h"
 #include "model/name.h"
 
 static bool
@@ -196,6 +198,19 @@ drop_reserved_tag(struct statsd_head *head, enum metric_type type)
 	       (type == METRIC_SUMMARY && labels_remove(&head->labels, SPAN("quantile")));
 }
 
+/* Before anything else sees the tags: it is none to the rest. */
+static void
+take_exemplar_tag(struct statsd_head *head, struct meaning *meaning)
+{
+	const char *name = meaning->rule ? meaning->rule->exemplar_tag : meaning->set->exemplar_tag;
+	const struct label *tag = name ? labels_find(&head->labels, span_text(name)) : NULL;
+	meaning->had_exemplar_tag = tag != NULL;
+	if (!tag)
+		return;
+	meaning->exemplar = (struct label){span_text(name), tag->value};
+	labels_remove(&head->labels, span_text(name));
+}
+
 static uint8_t
 op_of(const struct ingest *ingest, const struct series_request *request,
       const struct mapping_rule *rule)
@@ -329,6 +344,7 @@ map_event(struct ingest *ingest, const struct work *work, struct buf *text,
 	mapper_find(ingest->mapper, ingest->scratch, work->shape.kind, head->name, &match);
 	meaning->rule = match.rule;
 	meaning->set = match.set;
+	take_exemplar_tag(head, meaning);
 	meaning->end = MEANS_DROP;
 	if (match.rule && match.rule->action == ACTION_DROP)
 		return;
@@ -387,7 +403,7 @@ read_head(struct ingest *ingest, struct work *work)
 static void
 work_out(struct ingest *ingest, struct work *work, struct buf *text, struct meaning *meaning)
 {
-	meaning->had_reserved_tag = meaning->is_found = false;
+	meaning->had_reserved_tag = meaning->had_exemplar_tag = meaning->is_found = false;
 	map_event(ingest, work, text, meaning);
 	shape_event(&ingest->head, work, meaning);
 }
@@ -429,6 +445,24 @@ is_plain(const struct work *work)
 	return statsd_suffix_is_whole(work->key_suffix);
 }
 
+/* @return the labels of a sample's exemplar, empty where its series keeps none */
+static struct span
+exemplar_of(struct ingest *ingest, const struct meaning *meaning, const struct shape *shape)
+{
+	bool is_kept = (shape->op == SHAPE_COUNTER || shape->op == SHAPE_HISTOGRAM) &&
+		       shape->layout->totals.keeps_exemplars;
+	if (!meaning->had_exemplar_tag || !is_kept || !meaning->exemplar.value.len)
+		return SPAN("");
+	const struct label *label = &meaning->exemplar;
+	if (label->name.len + utf8_count(label->value) > EXEMPLAR_LENGTH_MAX) {
+		account_add(ingest->account, ACCOUNT_EXEMPLARS_TOO_LONG, 1);
+		return SPAN("");
+	}
+	buf_reset(&ingest->exemplar_text);
+	label_text_add(label, &ingest->exemplar_text);
+	return buf_span(&ingest->exemplar_text);
+}
+
 /* Ends the way of a spelling, and remembers where it led. */
 static void
 settle(struct ingest *ingest, struct work *work, const struct meaning *meaning)
@@ -450,7 +484,11 @@ settle(struct ingest *ingest, struct work *work, const struct meaning *meaning)
 	if (shape->op >= SHAPE_COUNTER)
 		target->cell = shard_peek(ingest_shard_of(ingest, shape), ref->pool, ref->id);
 	CHECK((uintptr_t)target->cell >> 48 == 0);
+	work->exemplar = exemplar_of(ingest, meaning, shape);
 	target->shape_id = intern_shape(ingest, shape);
+	/* Such a spelling hardly comes again, and would push out those that do. */
+	if (meaning->had_exemplar_tag)
+		return;
 	if (!target->shape_id) {
 		account_add(ingest->account, ACCOUNT_NOT_REMEMBERED, 1);
 		return;

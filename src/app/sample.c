@@ -5,6 +5,7 @@
  */
 #include "app/apply.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -105,6 +106,7 @@ find_target(struct ingest *ingest, struct work *work)
 		return false;
 	account_add(ingest->account, ACCOUNT_CACHE_HITS, 1);
 	work->target = (struct target){shape, entry->shape, cell};
+	work->exemplar = SPAN("");
 	return true;
 }
 
@@ -123,6 +125,17 @@ refuse_known(struct ingest *ingest, const struct work *work, const struct target
 	}
 }
 
+/* Has a value that was applied be the exemplar of what it counts in. */
+static void
+put_exemplar(struct ingest *ingest, const struct work *work, double value,
+	     struct histogram_place place)
+{
+	const struct target *target = &work->target;
+	struct exemplar_view exemplar = {work->exemplar, value, clock_wall().us / 1000};
+	shard_put_exemplar(ingest->shard, target->cell, target->shape->layout, place.bucket,
+			   &exemplar);
+}
+
 /* One piece of a sample's values. @number whether it parsed */
 static void
 take_value(struct ingest *ingest, const struct work *work, const struct target *target,
@@ -138,11 +151,15 @@ take_value(struct ingest *ingest, const struct work *work, const struct target *
 		refuse_negative(ingest, work, shape);
 	else if (UNLIKELY(shape->op < SHAPE_COUNTER))
 		refuse_known(ingest, work, target);
-	else
-		apply_value(ingest, target, value,
-			    shape->op == SHAPE_HISTOGRAM ? histogram_place(shape->layout, value)
-							 : (struct histogram_place){0},
-			    text.ptr[0] == '+' || text.ptr[0] == '-', 0);
+	else {
+		struct histogram_place place = {0};
+		if (shape->op == SHAPE_HISTOGRAM)
+			place = histogram_place(shape->layout, value);
+		apply_value(ingest, target, value, place, text.ptr[0] == '+' || text.ptr[0] == '-',
+			    0);
+		if (UNLIKELY(work->exemplar.len))
+			put_exemplar(ingest, work, value, place);
+	}
 }
 
 /* ---- Lines. ---- */

@@ -189,14 +189,18 @@ add_registry(struct gathering *g)
 				     (double)registry_series_count(registry, i));
 	add(g, OWN_FAMILIES, (double)registry_families_count(registry));
 	add(g, OWN_SERIES_MAX, (double)g->from->bridge->settings.max_series);
-	uint64_t left_out = 0, native_left_out = 0;
+	uint64_t left_out = 0, native_left_out = 0, exemplars_left_out = 0;
 	for (unsigned i = 0; i < g->from->worker_count; i++) {
 		const struct shard *shard = registry_shard(g->from->bridge->registry, i);
 		left_out += shard_left_out(shard);
 		native_left_out += shard_native_left_out(shard);
+		exemplars_left_out += shard_exemplars_left_out(shard);
 	}
 	add(g, OWN_SUMMARY_LEFT_OUT, (double)left_out);
 	add(g, OWN_NATIVE_LEFT_OUT, (double)native_left_out);
+	begin(g, OWN_EXEMPLARS_DROPPED);
+	add_labelled(g, "reason", "too_long", ACCOUNT_EXEMPLARS_TOO_LONG);
+	family_list_add_with(g->list, "reason", SPAN("memory"), (double)exemplars_left_out);
 	add(g, OWN_THREADS, g->from->worker_count);
 	add(g, OWN_SHAPES, shapes_count(g->from->bridge->shapes));
 	add_account(g, OWN_NOT_REMEMBERED, ACCOUNT_NOT_REMEMBERED);

@@ -87,6 +87,15 @@ utf8_length(struct span s)
 	return len ? len : 1;
 }
 
+size_t
+utf8_count(struct span s)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < s.len; i++)
+		count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+	return count;
+}
+
 struct span
 utf8_first(struct span s, size_t max)
 {

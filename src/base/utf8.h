@@ -12,6 +12,9 @@ bool utf8_is_valid(struct span s);
 /** @return whether all of `s` is below 0x80; the empty span is */
 bool utf8_is_ascii(struct span s);
 
+/** @return code points of `s`, which is valid */
+size_t utf8_count(struct span s);
+
 /** @return as much of `s` as at most `max` bytes hold of its code points */
 struct span utf8_first(struct span s, size_t max);
 

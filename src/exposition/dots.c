@@ -79,15 +79,15 @@ dots_free(struct reader *base)
 }
 
 static void
-want_native(struct reader *base)
+want(struct reader *base, unsigned extras)
 {
-	reader_want_native(((struct dots *)base)->inner);
+	reader_want(((struct dots *)base)->inner, extras);
 }
 
 struct reader *
 exposition_dots_reader(struct reader **reader)
 {
-	static const struct reader_ops ops = {next_family, next_batch, dots_free, want_native};
+	static const struct reader_ops ops = {next_family, next_batch, dots_free, want};
 	struct dots *dots = xcalloc(1, sizeof(*dots));
 	dots->reader.ops = &ops;
 	dots->inner = *reader;

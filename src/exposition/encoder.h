@@ -9,7 +9,7 @@
 #include "metrics/reader.h"
 
 struct exposition_encoder {
-	bool wants_native; /* it shows native histograms */
+	unsigned wants; /* what of enum reader_extra it shows */
 
 	/** @return what one scrape remembers, handed to all others; NULL here = nothing, and NULL
 	 * is handed. @with_created see exposition_writer_new() */

@@ -64,6 +64,39 @@ end_line(struct buf *out, char *to)
 	out->len = (size_t)(to - out->ptr);
 }
 
+/* Seconds with milliseconds; never with an exponent, which is not for times. */
+static size_t
+format_time(int64_t ms, char *out)
+{
+	size_t len = number_format_uint((uint64_t)ms / 1000, out);
+	out[len++] = '.';
+	for (unsigned place = 100; place; place /= 10)
+		out[len++] = (char)('0' + (unsigned)(ms % 1000) / place % 10);
+	return len;
+}
+
+/* @exemplar NULL, or without labels = none */
+static void
+end_line_with(struct buf *out, char *to, const struct lines_dialect *dialect,
+	      const struct exemplar_view *exemplar)
+{
+	if (!exemplar || !exemplar->labels.len) {
+		end_line(out, to);
+		return;
+	}
+	out->len = (size_t)(to - out->ptr);
+	to = buf_reserve(out, exemplar->labels.len + 2 * NUMBER_TEXT_MAX + sizeof(" # {}  \n"));
+	if (!to)
+		return;
+	to = put(to, SPAN(" # {"));
+	to = put(to, exemplar->labels);
+	to = put(to, SPAN("} "));
+	to += dialect->format_value(exemplar->value, to);
+	*to++ = ' ';
+	to += format_time(exemplar->time_ms, to);
+	end_line(out, to);
+}
+
 static void
 add_value(struct buf *out, const struct lines_dialect *dialect, const struct line *line,
 	  double value)
@@ -75,11 +108,11 @@ add_value(struct buf *out, const struct lines_dialect *dialect, const struct lin
 
 static void
 add_count(struct buf *out, const struct lines_dialect *dialect, const struct line *line,
-	  uint64_t count)
+	  uint64_t count, const struct exemplar_view *exemplar)
 {
 	char *to = begin_line(out, line);
 	if (to)
-		end_line(out, to + dialect->format_count(count, to));
+		end_line_with(out, to + dialect->format_count(count, to), dialect, exemplar);
 }
 
 /*
@@ -123,7 +156,7 @@ add_totals(struct buf *out, const struct lines_dialect *dialect, struct line lin
 		add_value(out, dialect, &line, series->sum);
 	line.suffix = SPAN("_count");
 	if (has_count)
-		add_count(out, dialect, &line, series->count);
+		add_count(out, dialect, &line, series->count, NULL);
 	if (dialect->has_created)
 		add_created(out, dialect, line, series);
 }
@@ -150,7 +183,8 @@ add_histogram(struct buf *out, const struct lines_dialect *dialect, struct line 
 		set_extra_value(&line, dialect,
 				i < series->bound_count ? series->bound_texts[i] : SPAN("+Inf"),
 				room);
-		add_count(out, dialect, &line, below);
+		add_count(out, dialect, &line, below,
+			  series->exemplars ? &series->exemplars[i] : NULL);
 	}
 	bool has_totals = is_sum_allowed(dialect, series);
 	add_totals(out, dialect, line, series, has_totals, has_totals);
@@ -246,8 +280,13 @@ lines_add_counters(struct buf *out, const struct lines_dialect *dialect, struct 
 	for (size_t i = 0; i < count; i++) {
 		struct line line = line_of(name, &series[i]);
 		line.suffix = SPAN("_total");
-		add_value(out, dialect, &line, series[i].value);
-		add_created(out, dialect, line, &series[i]);
+		char *to = begin_line(out, &line);
+		if (!to)
+			return;
+		to += dialect->format_value(series[i].value, to);
+		end_line_with(out, to, dialect, series[i].exemplars);
+		if (dialect->has_created)
+			add_created(out, dialect, line, &series[i]);
 	}
 }
 

@@ -19,7 +19,8 @@ struct lines_dialect {
 	/* Sums and quantiles that are negative are left out, and so is the count of such a
 	 * histogram, which OpenMetrics wants only together with its sum. */
 	bool forbids_negatives;
-	/* Histograms and summaries have `_created`, too, where it is known when they were born. */
+	/* Counters, histograms and summaries have `_created`, too, where it is known when they were
+	 * born. */
 	bool has_created;
 };
 
@@ -34,7 +35,8 @@ void lines_add_comment(struct buf *out, struct span word, struct span name, stru
 void lines_add_help(struct buf *out, struct span name, struct span help, bool escapes_quotes);
 
 /**
- * Appends counters with the times they were born: NAME_total and, where it is known, NAME_created.
+ * Appends counters with their exemplars and, where the dialect has them, the times they were born:
+ * NAME_total and NAME_created.
  */
 void lines_add_counters(struct buf *out, const struct lines_dialect *dialect, struct span name,
 			const struct series_view *series, size_t count);

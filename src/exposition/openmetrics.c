@@ -158,7 +158,8 @@ add_series(void *ctx, struct buf *out, const struct family_view *family,
 	const struct state *state = ctx;
 	if (state->is_left_out)
 		return;
-	if (state->is_counter && state->dialect.has_created)
+	/* What has exemplars comes alone. Only a known counter may have them. */
+	if (state->is_counter && (state->dialect.has_created || series->exemplars))
 		lines_add_counters(out, &state->dialect, state->shown_name, series, count);
 	else
 		lines_add_series(out, &state->dialect, family->name, family->type, series, count);
@@ -171,6 +172,7 @@ add_end(struct buf *out)
 }
 
 const struct exposition_encoder exposition_openmetrics = {
+    .wants = READER_EXEMPLARS,
     .new_state = new_state,
     .free_state = free_state,
     .begin_family = begin_family,

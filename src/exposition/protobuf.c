@@ -5,6 +5,7 @@
 #include "metrics/label_text.h"
 #include "metrics/native_message.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Field numbers of metrics.proto. */
@@ -12,12 +13,14 @@ enum { FAMILY_NAME = 1, FAMILY_HELP = 2, FAMILY_TYPE = 3, FAMILY_METRIC = 4 };
 enum { METRIC_LABEL = 1 };
 enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SCALAR_VALUE = 1 }; /* of Counter and of Gauge */
+enum { COUNTER_EXEMPLAR = 2 };
+enum { EXEMPLAR_VALUE = 2, EXEMPLAR_TIMESTAMP = 3 }; /* and labels as a Metric has them */
 enum { TIMESTAMP_SECONDS = 1, TIMESTAMP_NANOS = 2 };
 enum { SUMMARY_COUNT = 1, SUMMARY_SUM = 2, SUMMARY_QUANTILE = 3 };
 enum { QUANTILE_QUANTILE = 1, QUANTILE_VALUE = 2 };
 enum { HISTOGRAM_COUNT = 1, HISTOGRAM_SUM = 2, HISTOGRAM_BUCKET = 3 };
-enum { BUCKET_COUNT = 1, BUCKET_BOUND = 2 };
-enum { NATIVE_SCHEMA = 5, NATIVE_ZERO_THRESHOLD = 6, NATIVE_ZERO_COUNT = 7 };
+enum { BUCKET_COUNT = 1, BUCKET_BOUND = 2, BUCKET_EXEMPLAR = 3 };
+enum { NATIVE_SCHEMA = 5, NATIVE_ZERO_THRESHOLD = 6, NATIVE_ZERO_COUNT = 7, NATIVE_EXEMPLARS = 16 };
 
 /* Of a Histogram, too. */
 static const struct native_side_fields negative_fields = {9, 10}, positive_fields = {12, 13};
@@ -32,6 +35,9 @@ static const struct {
     [METRIC_SUMMARY] = {2, 4, 4},
     [METRIC_HISTOGRAM] = {4, 7, 15},
 };
+
+/* Most exemplars of a native histogram, as client libraries have it. */
+#define NATIVE_EXEMPLARS_MAX 10
 
 struct state {
 	size_t begun; /* the family's message, see protobuf_end() */
@@ -77,6 +83,57 @@ add_label(struct buf *out, struct span name, struct span value)
 	protobuf_end(out, label);
 }
 
+static void
+add_labels(struct buf *out, struct span labels)
+{
+	struct span name, value;
+	while (label_text_next(&labels, &name, &value))
+		add_label(out, name, value);
+}
+
+static void
+add_timestamp(struct buf *out, unsigned field, int64_t ms)
+{
+	size_t timestamp = protobuf_begin(out, field);
+	protobuf_add_uint(out, TIMESTAMP_SECONDS, (uint64_t)(ms / 1000));
+	protobuf_add_uint(out, TIMESTAMP_NANOS, (uint64_t)(ms % 1000 * 1000000));
+	protobuf_end(out, timestamp);
+}
+
+/* @exemplar NULL, or without labels = none */
+static void
+add_exemplar(struct buf *out, unsigned field, const struct exemplar_view *exemplar)
+{
+	if (!exemplar || !exemplar->labels.len)
+		return;
+	size_t begun = protobuf_begin(out, field);
+	add_labels(out, exemplar->labels);
+	protobuf_add_double(out, EXEMPLAR_VALUE, exemplar->value);
+	add_timestamp(out, EXEMPLAR_TIMESTAMP, exemplar->time_ms);
+	protobuf_end(out, begun);
+}
+
+/* The newest ones, and of these the oldest first: Prometheus takes none that is older than one
+ * before. */
+static void
+add_native_exemplars(struct buf *out, const struct series_view *series)
+{
+	const struct exemplar_view *newest[NATIVE_EXEMPLARS_MAX + 1]; /* descending */
+	size_t count = 0;
+	for (size_t i = 0; series->exemplars && i <= series->bound_count; i++) {
+		const struct exemplar_view *exemplar = &series->exemplars[i];
+		if (!exemplar->labels.len)
+			continue;
+		size_t at = count;
+		for (; at && newest[at - 1]->time_ms < exemplar->time_ms; at--)
+			newest[at] = newest[at - 1];
+		newest[at] = exemplar;
+		count += count < NATIVE_EXEMPLARS_MAX;
+	}
+	while (count)
+		add_exemplar(out, NATIVE_EXEMPLARS, newest[--count]);
+}
+
 /* Prometheus knows one by its threshold or by a span, some of its versions by one of them only; so
  * one without buckets has a span of none, as client libraries write it. */
 static void
@@ -97,15 +154,24 @@ add_histogram(struct buf *out, const struct series_view *series)
 	uint64_t below = 0;
 	protobuf_add_uint(out, HISTOGRAM_COUNT, series->count);
 	protobuf_add_double(out, HISTOGRAM_SUM, series->sum);
-	for (size_t i = 0; i < series->bound_count; i++) {
+	for (size_t i = 0; i <= series->bound_count; i++) {
+		const struct exemplar_view *exemplar =
+		    series->exemplars ? &series->exemplars[i] : NULL;
+		/* The last bucket is left out unless it has something else to tell. */
+		if (i == series->bound_count && (!exemplar || !exemplar->labels.len))
+			break;
 		size_t bucket = protobuf_begin(out, HISTOGRAM_BUCKET);
 		below += series->buckets[i];
 		protobuf_add_uint(out, BUCKET_COUNT, below);
-		protobuf_add_double(out, BUCKET_BOUND, series->bounds[i]);
+		protobuf_add_double(out, BUCKET_BOUND,
+				    i < series->bound_count ? series->bounds[i] : INFINITY);
+		add_exemplar(out, BUCKET_EXEMPLAR, exemplar);
 		protobuf_end(out, bucket);
 	}
-	if (series->native)
-		add_native(out, series->native);
+	if (!series->native)
+		return;
+	add_native(out, series->native);
+	add_native_exemplars(out, series);
 }
 
 static void
@@ -122,21 +188,10 @@ add_summary(struct buf *out, const struct series_view *series)
 }
 
 static void
-add_start(struct buf *out, unsigned field, int64_t ms)
-{
-	size_t timestamp = protobuf_begin(out, field);
-	protobuf_add_uint(out, TIMESTAMP_SECONDS, (uint64_t)(ms / 1000));
-	protobuf_add_uint(out, TIMESTAMP_NANOS, (uint64_t)(ms % 1000 * 1000000));
-	protobuf_end(out, timestamp);
-}
-
-static void
 add_one(struct buf *out, enum metric_type type, const struct series_view *series)
 {
-	struct span labels = series->labels, name, value;
 	size_t metric = protobuf_begin(out, FAMILY_METRIC);
-	while (label_text_next(&labels, &name, &value))
-		add_label(out, name, value);
+	add_labels(out, series->labels);
 	size_t begun = protobuf_begin(out, types[type].field);
 	if (type == METRIC_HISTOGRAM)
 		add_histogram(out, series);
@@ -144,8 +199,10 @@ add_one(struct buf *out, enum metric_type type, const struct series_view *series
 		add_summary(out, series);
 	else
 		protobuf_add_double(out, SCALAR_VALUE, series->value);
+	if (type == METRIC_COUNTER)
+		add_exemplar(out, COUNTER_EXEMPLAR, series->exemplars);
 	if (types[type].start && series->created_ms > 0)
-		add_start(out, types[type].start, series->created_ms);
+		add_timestamp(out, types[type].start, series->created_ms);
 	protobuf_end(out, begun);
 	protobuf_end(out, metric);
 }
@@ -160,7 +217,7 @@ add_series(void *ctx, struct buf *out, const struct family_view *family,
 }
 
 const struct exposition_encoder exposition_protobuf = {
-    .wants_native = true,
+    .wants = READER_NATIVE | READER_EXEMPLARS,
     .new_state = new_state,
     .free_state = free,
     .begin_family = begin_family,

@@ -65,8 +65,7 @@ exposition_writer_new(enum exposition_format format, bool with_created, struct r
 	if (writer->encoder->new_state)
 		writer->state = writer->encoder->new_state(with_created);
 	writer->reader = *reader;
-	if (writer->encoder->wants_native)
-		reader_want_native(writer->reader);
+	reader_want(writer->reader, writer->encoder->wants);
 	*reader = NULL;
 	return writer;
 }

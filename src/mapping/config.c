@@ -268,6 +268,24 @@ resolve_totals(struct reader *reader, const struct draft_path *path, const struc
 		report_setting(reader, path, zero_first, "must be 1h at most");
 }
 
+/* @return the name, owned, or NULL; an empty text takes that of the defaults away */
+static char *
+resolve_exemplar_tag(struct reader *reader, const struct draft_path *path,
+		     const struct draft *draft, const char *inherited)
+{
+	const struct draft_setting *tag = &draft->exemplar_tag;
+	if (!tag->value)
+		return inherited ? xstrdup(inherited) : NULL;
+	if (!tag->value->text.len)
+		return NULL;
+	const char *fault = labelling_find_fault(tag->value->text);
+	if (!fault && tag->value->text.len >= EXEMPLAR_LENGTH_MAX)
+		fault = "longer than an exemplar may be";
+	if (fault)
+		report_setting(reader, path, tag, fault);
+	return copy_setting(tag);
+}
+
 static bool
 is_word_byte(char c)
 {
@@ -490,6 +508,8 @@ read_rule(struct reader *reader, const struct draft_path *path, const struct yno
 	resolve_labels(reader, path, &draft, rule);
 	rule->ttl_us = resolve_ttl(reader, path, &draft, set->ttl_us);
 	resolve_totals(reader, path, &draft, &set->totals, &rule->totals);
+	rule->exemplar_tag = resolve_exemplar_tag(reader, path, &draft, set->exemplar_tag);
+	rule->totals.keeps_exemplars = rule->exemplar_tag != NULL;
 	if (rule->kinds != KIND_BIT(EVENT_GAUGE))
 		check_zero_first(reader, path, &draft, &rule->totals, rule->ttl_us);
 	resolve_scale(reader, path, &draft, rule);
@@ -511,6 +531,8 @@ read_defaults(struct reader *reader, const struct draft_setting *defaults)
 	set->ttl_us = resolve_ttl(reader, &path, draft, 0);
 	resolve_totals(reader, &path, draft, &set->totals, &set->totals);
 	check_zero_first(reader, &path, draft, &set->totals, set->ttl_us);
+	set->exemplar_tag = resolve_exemplar_tag(reader, &path, draft, NULL);
+	set->totals.keeps_exemplars = set->exemplar_tag != NULL;
 	double *buckets = set->histogram.buckets;
 	struct quantile *quantiles = set->summary.quantiles;
 	resolve_histogram(reader, &path, draft, &set->histogram);

@@ -270,6 +270,7 @@ static const struct key keys[] = {
     {IN_RULE | IN_DEFAULTS, "observer_type", OBSERVER, AT(observer_type), observer_words},
     {IN_RULE | IN_DEFAULTS, "ttl", DURATION, AT(ttl)},
     {IN_RULE | IN_DEFAULTS, "zero_first", DURATION, AT(zero_first)},
+    {IN_RULE | IN_DEFAULTS, "exemplar_tag", TEXT, AT(exemplar_tag)},
     {IN_RULE, "scale", NUMBER, AT(scale)},
     {IN_RULE, "signed_gauges", "relative or absolute", to_word, AT(signed_gauges), signed_words},
     {IN_RULE | IN_DEFAULTS, "histogram_options", "a mapping of options", to_nested,

@@ -37,7 +37,8 @@ struct draft_setting {
 struct draft {
 	struct draft_setting defaults, mappings;
 	struct draft_setting match, match_type, match_metric_type, name, labels, honor_labels;
-	struct draft_setting help, action, observer_type, ttl, zero_first, scale, signed_gauges;
+	struct draft_setting help, action, observer_type, ttl, zero_first, exemplar_tag, scale,
+	    signed_gauges;
 	struct draft_setting glob_disable_ordering;
 	struct draft_setting histogram_options, buckets, native_bucket_factor, native_max_buckets;
 	struct draft_setting summary_options, quantiles, max_age, age_buckets, buf_cap;

@@ -58,6 +58,7 @@ fini_rule(struct mapping_rule *rule, const struct rule_set *set)
 	free(rule->match);
 	free(rule->name);
 	free(rule->help);
+	free(rule->exemplar_tag);
 	free_labels(rule->labels, rule->label_count);
 	if (rule->histogram.buckets != set->histogram.buckets)
 		free(rule->histogram.buckets);
@@ -81,6 +82,7 @@ rule_set_free(struct rule_set **set)
 	free(old->limits);
 	free(old->histogram.buckets);
 	free(old->summary.quantiles);
+	free(old->exemplar_tag);
 	free(old->path);
 	free(old);
 	*set = NULL;

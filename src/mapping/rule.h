@@ -42,6 +42,7 @@ struct mapping_rule {
 	enum metric_type observer_type; /* METRIC_HISTOGRAM or METRIC_SUMMARY */
 	int64_t ttl_us;                 /* 0 = never expires */
 	struct total_options totals;
+	char *exemplar_tag; /* the tag that makes exemplars, no label; NULL = none; owned */
 	bool has_scale;
 	double scale;
 	enum signed_gauges signed_gauges;
@@ -76,6 +77,7 @@ struct rule_set {
 	enum metric_type observer_type;
 	int64_t ttl_us;
 	struct total_options totals;
+	char *exemplar_tag; /* as a rule's; owned */
 	struct histogram_options histogram;
 	struct summary_options summary;
 	struct mapping_rule *rules; /* in file order; owned */

@@ -134,6 +134,7 @@ next_batch(struct reader *reader, struct series_view *out, size_t max)
 		const struct list_sample *sample = &list->samples[list->next_sample++];
 		out[count].labels = kept(list, sample->text, sample->text_len);
 		out[count].created_ms = 0;
+		out[count].exemplars = NULL;
 		out[count++].value = sample->value;
 	}
 	return count;
@@ -229,15 +230,15 @@ merged_free(struct reader *reader)
 }
 
 static void
-merged_want_native(struct reader *reader)
+merged_want(struct reader *reader, unsigned extras)
 {
 	struct merged *merged = (struct merged *)reader;
-	reader_want_native(merged->sources[0].reader);
-	reader_want_native(merged->sources[1].reader);
+	reader_want(merged->sources[0].reader, extras);
+	reader_want(merged->sources[1].reader, extras);
 }
 
 static const struct reader_ops merged_ops = {merged_next_family, merged_next_batch, merged_free,
-					     merged_want_native};
+					     merged_want};
 
 struct reader *
 reader_merge(struct reader **first, struct reader **second)

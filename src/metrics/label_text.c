@@ -23,27 +23,47 @@ put_escaped(char *to, struct span value)
 	return to;
 }
 
+/* With `=` and the quotes, and every byte of the value escaped. */
+static size_t
+most_bytes(const struct label *label)
+{
+	return label->name.len + 2 * label->value.len + 3;
+}
+
+static char *
+put_label(char *to, const struct label *label)
+{
+	to = put(to, label->name);
+	*to++ = '=';
+	*to++ = '"';
+	to = put_escaped(to, label->value);
+	*to++ = '"';
+	return to;
+}
+
 void
 label_text_format(const struct labels *labels, struct buf *out)
 {
-	/* With `,`, `=` and the quotes, and every byte of the values escaped. */
-	size_t most = 0;
+	size_t most = 0; /* with a `,` each */
 	for (size_t i = 0; i < labels->count; i++)
-		most += labels->item[i].name.len + 2 * labels->item[i].value.len + 4;
+		most += most_bytes(&labels->item[i]) + 1;
 	char *start = buf_reserve(out, most), *to = start;
 	if (!start)
 		return;
 	for (size_t i = 0; i < labels->count; i++) {
-		const struct label *label = &labels->item[i];
 		if (i)
 			*to++ = ',';
-		to = put(to, label->name);
-		*to++ = '=';
-		*to++ = '"';
-		to = put_escaped(to, label->value);
-		*to++ = '"';
+		to = put_label(to, &labels->item[i]);
 	}
 	out->len += (size_t)(to - start);
+}
+
+void
+label_text_add(const struct label *label, struct buf *out)
+{
+	char *start = buf_reserve(out, most_bytes(label));
+	if (start)
+		out->len += (size_t)(put_label(start, label) - start);
 }
 
 /* The quote that ends a value: the first behind an even number of backslashes. */

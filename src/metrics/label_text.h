@@ -12,6 +12,9 @@
 /** Appends the text of a label set. */
 void label_text_format(const struct labels *labels, struct buf *out);
 
+/** Appends the text of one label. */
+void label_text_add(const struct label *label, struct buf *out);
+
 /**
  * Takes the next label from a text that label_text_format() made.
  *

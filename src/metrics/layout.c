@@ -95,7 +95,8 @@ native_buckets_of(const struct histogram_options *options)
 static bool
 same_totals(const struct layout *layout, const struct total_options *totals)
 {
-	return layout->totals.zero_first_us == totals->zero_first_us;
+	return layout->totals.zero_first_us == totals->zero_first_us &&
+	       layout->totals.keeps_exemplars == totals->keeps_exemplars;
 }
 
 const struct layout *

@@ -10,6 +10,7 @@
 
 #include "base/span.h"
 #include "model/kind.h"
+#include "model/options.h"
 
 #include <stdint.h>
 
@@ -44,6 +45,16 @@ struct native_view {
 	struct native_side positive, negative;
 };
 
+/* One of the things that a number counts, and labels that say where to find more about it. */
+struct exemplar_view {
+	struct span labels; /* as those of a series; at most EXEMPLAR_TEXT_MAX bytes */
+	double value;
+	int64_t time_ms; /* since 1970 */
+};
+
+/* Bytes of one label with so many: escapes are shorter than the longest code points. */
+#define EXEMPLAR_TEXT_MAX (EXEMPLAR_LENGTH_MAX * 4 + 3)
+
 struct series_view {
 	struct span labels; /* `a="b",c="d"`: sorted by name, values escaped as in text 0.0.4; may be
 			     * empty */
@@ -62,8 +73,14 @@ struct series_view {
 	const struct span *bound_texts; /* the bounds as text 0.0.4 spells them */
 	const uint64_t *buckets;
 	/* The same as a native histogram, which counts no more than `count`. NULL when nobody asked
-	 * for it, see reader_want_native(), or none is kept. */
+	 * for it, see reader_want(), or none is kept. */
 	const struct native_view *native;
+
+	/*
+	 * Counters: one; histograms: one for each of `buckets`; labels.len 0 = none. NULL when
+	 * nobody asked for them, see reader_want(), or there are none at all.
+	 */
+	const struct exemplar_view *exemplars;
 
 	/* Summaries. */
 	size_t quantile_count;
@@ -80,17 +97,18 @@ struct reader_ops {
 	/** Moves to the next family that has series. @return false at the end */
 	bool (*next_family)(struct reader *reader, struct family_view *out);
 	/**
-	 * Moves over the next series of this family, at most `max` (above 0) of them and no more behind
-	 * READER_BATCH_BYTES of labels, so that long ones make no long steps. Only counters and gauges
-	 * come several at once; of those only `labels`, `created_ms` and `value` are written.
+	 * Moves over the next series of this family, at most `max` (above 0) of them and no more
+	 * behind READER_BATCH_BYTES of labels, so that long ones make no long steps. Only counters
+	 * and gauges come several at once, and none with exemplars; of those only `labels`,
+	 * `created_ms`, `value` and `exemplars` are written.
 	 *
 	 * @return how many were put into `out`, 0 behind the last
 	 */
 	size_t (*next_batch)(struct reader *reader, struct series_view *out, size_t max);
 	/** Frees the reader. */
 	void (*free)(struct reader *reader);
-	/** See reader_want_native(); NULL = it has none. */
-	void (*want_native)(struct reader *reader);
+	/** See reader_want(); NULL = it has none of them. */
+	void (*want)(struct reader *reader, unsigned extras);
 };
 
 /* Implementations embed this first. */
@@ -117,12 +135,15 @@ reader_next_series(struct reader *reader, struct series_view *out)
 	return reader_next_batch(reader, out, 1) == 1;
 }
 
-/** Asks for native histograms, which cost time; before the first family. */
+/* What costs time to read; bits. */
+enum reader_extra { READER_NATIVE = 1, READER_EXEMPLARS = 2 };
+
+/** Asks for extras, and for no others; before the first family. @extras enum reader_extra */
 static inline void
-reader_want_native(struct reader *reader)
+reader_want(struct reader *reader, unsigned extras)
 {
-	if (reader->ops->want_native)
-		reader->ops->want_native(reader);
+	if (reader->ops->want)
+		reader->ops->want(reader, extras);
 }
 
 static inline void

@@ -30,9 +30,12 @@ struct registry_reader {
 	struct buf help;
 	uint64_t *buckets;
 	size_t bucket_capacity;
+	struct exemplar_view *exemplars;
+	char (*exemplar_room)[EXEMPLAR_TEXT_MAX];
+	size_t exemplar_capacity;
 	double quantile_values[QUANTILES_MAX];
 	struct weighted_list observations;
-	bool wants_native;
+	unsigned wants; /* enum reader_extra */
 	struct native_sum native_sum;
 	struct native_view native;
 	struct distinct_union members;
@@ -249,6 +252,43 @@ read_scalar(const struct registry *registry, struct shard_range range, const str
 	return sum;
 }
 
+/* The newest of all threads for each number of a series. @return NULL where there is none */
+static const struct exemplar_view *
+read_exemplars(struct registry_reader *reader, const struct series *series,
+	       const struct layout *layout, struct shard_range range)
+{
+	size_t count = reader->wants & READER_EXEMPLARS ? layout_exemplars(layout) : 0;
+	if (!count)
+		return NULL;
+	if (count > reader->exemplar_capacity) {
+		reader->exemplars =
+		    xreallocarray(reader->exemplars, count, sizeof(*reader->exemplars));
+		reader->exemplar_room =
+		    xreallocarray(reader->exemplar_room, count, sizeof(*reader->exemplar_room));
+		reader->exemplar_capacity = count;
+	}
+	memset(reader->exemplars, 0, count * sizeof(*reader->exemplars));
+	bool any = false;
+	for (unsigned i = range.first; i < range.end; i++) {
+		struct shard *shard = reader->registry->shards[i];
+		struct cell *cell = shard_peek(shard, series->pool, series->id);
+		if (cell && shard_read_exemplars(shard, cell, layout, reader->exemplars,
+						 reader->exemplar_room))
+			any = true;
+	}
+	return any ? reader->exemplars : NULL;
+}
+
+/* A counter with exemplars. */
+static void
+read_counter(struct registry_reader *reader, const struct series *series,
+	     const struct layout *layout, struct series_view *out)
+{
+	struct shard_range range = shards_shown(reader, series, layout);
+	out->exemplars = read_exemplars(reader, series, layout, range);
+	out->value = value_clamp(read_scalar(reader->registry, range, series));
+}
+
 /* Puts a series' native histogram into the reader's view. @return whether any thread has one */
 static bool
 read_native(struct registry_reader *reader, const struct series *series,
@@ -281,8 +321,9 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 		reader->bucket_capacity = buckets;
 	}
 	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
-	/* First, so that the classic buckets have all that it has. */
-	bool keeps_native = reader->wants_native && layout->native_buckets_max;
+	/* Both first, so that the classic buckets have all that they have. */
+	out->exemplars = read_exemplars(reader, series, layout, range);
+	bool keeps_native = reader->wants & READER_NATIVE && layout->native_buckets_max;
 	bool has_native = keeps_native && read_native(reader, series, layout, range);
 	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
@@ -371,6 +412,8 @@ read_series(struct registry_reader *reader, const struct series *series, struct 
 		read_histogram(reader, series, layout, out);
 	else if (layout->type == METRIC_SUMMARY)
 		read_summary(reader, series, layout, out);
+	else if (layout->type == METRIC_COUNTER)
+		read_counter(reader, series, layout, out);
 	else
 		out->value = read_set(reader, series);
 }
@@ -396,6 +439,7 @@ read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct s
 		double value = read_scalar(registry, range, items[at]);
 		out[count].labels = series_text(items[at]);
 		out[count].created_ms = created_ms(registry, items[at]);
+		out[count].exemplars = NULL;
 		bytes += out[count].labels.len;
 		out[count++].value = pool == POOL_GAUGES ? value : value_clamp(value);
 	}
@@ -479,7 +523,9 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 		size_t at = reader->next_series, left = list->count - at;
 		const struct series *series = list->items[at];
 		const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
-		if (layout->type == METRIC_COUNTER || series->pool == POOL_GAUGES) {
+		bool is_counter = layout->type == METRIC_COUNTER;
+		if ((is_counter && !layout->totals.keeps_exemplars) ||
+		    series->pool == POOL_GAUGES) {
 			left = left < max ? left : max;
 			prefetch_batch(reader->registry, list->items + at, left);
 			count = read_scalars(reader, series->pool, at + left, out);
@@ -500,6 +546,8 @@ reader_close(struct reader *base)
 	leave_family(reader);
 	buf_fini(&reader->help);
 	free(reader->buckets);
+	free(reader->exemplars);
+	free(reader->exemplar_room);
 	free(reader->observations.items);
 	native_sum_fini(&reader->native_sum);
 	distinct_union_fini(&reader->members);
@@ -507,13 +555,12 @@ reader_close(struct reader *base)
 }
 
 static void
-want_native(struct reader *base)
+want(struct reader *base, unsigned extras)
 {
-	((struct registry_reader *)base)->wants_native = true;
+	((struct registry_reader *)base)->wants = extras;
 }
 
-static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close,
-						      want_native};
+static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close, want};
 
 struct reader *
 registry_reader_new(struct registry *registry, int64_t now_us)

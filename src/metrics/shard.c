@@ -22,12 +22,21 @@ struct retired {
 	drop *drop;
 };
 
+/* How one is kept. */
+struct exemplar {
+	double value;
+	int64_t time_ms;
+	uint16_t len, capacity;
+	char labels[]; /* `capacity` bytes */
+};
+
 struct shard *
 shard_new(const struct layouts *layouts, uint32_t max_ids)
 {
 	struct shard *shard = xcalloc(1, sizeof(*shard));
 	shard->layouts = layouts;
 	shard->max_ids = max_ids;
+	pthread_mutex_init(&shard->exemplar_lock, NULL);
 	return shard;
 }
 
@@ -78,17 +87,69 @@ free_native(struct shard *shard, struct histogram_cell *cell)
 	drop_native(shard, atomic_exchange_explicit(&cell->native, NULL, memory_order_acquire));
 }
 
+/* Bytes of a cell without its exemplars: a multiple of the alignment of pointers. */
+static size_t
+values_size(const struct layout *layout)
+{
+	if (layout->is_set)
+		return sizeof(struct set_cell);
+	switch (layout->type) {
+	case METRIC_COUNTER:
+		return sizeof(struct counter_cell);
+	case METRIC_GAUGE:
+		return sizeof(struct gauge_cell);
+	case METRIC_HISTOGRAM:
+		return sizeof(struct histogram_cell) + (layout->bound_count + 1) * sizeof(uint64_t);
+	case METRIC_SUMMARY:
+		return sizeof(struct summary_cell) + layout->slots * sizeof(void *);
+	case METRIC_TYPES:
+		break;
+	}
+	CHECK(!"a layout of no type");
+	return 0;
+}
+
+/* @return layout_exemplars() pointers */
+static struct exemplar **
+exemplars_of(struct cell *cell, const struct layout *layout)
+{
+	return (struct exemplar **)(void *)((char *)cell + values_size(layout));
+}
+
+static void
+free_exemplar(struct shard *shard, struct exemplar **slot)
+{
+	if (*slot)
+		shard->exemplar_bytes -= (int64_t)(sizeof(**slot) + (*slot)->capacity);
+	free(*slot);
+	*slot = NULL;
+}
+
+static void
+free_exemplars(struct shard *shard, struct cell *cell, const struct layout *layout)
+{
+	if (!layout->totals.keeps_exemplars)
+		return;
+	struct exemplar **slots = exemplars_of(cell, layout);
+	pthread_mutex_lock(&shard->exemplar_lock);
+	for (size_t i = 0; i < layout_exemplars(layout); i++)
+		free_exemplar(shard, &slots[i]);
+	pthread_mutex_unlock(&shard->exemplar_lock);
+}
+
 /* Whether cells of a layout refer to memory. */
 static bool
 cells_own(const struct layout *layout)
 {
-	return layout->type == METRIC_SUMMARY || layout->is_set || layout->native_buckets_max;
+	return layout->type == METRIC_SUMMARY || layout->is_set || layout->native_buckets_max ||
+	       layout->totals.keeps_exemplars;
 }
 
 /* Frees what a cell refers to. */
 static void
 cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 {
+	free_exemplars(shard, cell, layout);
 	if (layout->type == METRIC_SUMMARY)
 		free_windows(shard, cell, layout);
 	else if (layout->is_set)
@@ -122,6 +183,7 @@ shard_free(struct shard **shard)
 		if (table)
 			table_free(*shard, table, layouts_get((*shard)->layouts, p));
 	}
+	pthread_mutex_destroy(&(*shard)->exemplar_lock);
 	free(*shard);
 	*shard = NULL;
 }
@@ -129,23 +191,7 @@ shard_free(struct shard **shard)
 static size_t
 cell_size(const struct layout *layout)
 {
-	if (layout->is_set)
-		return sizeof(struct set_cell);
-	switch (layout->type) {
-	case METRIC_COUNTER:
-		return sizeof(struct counter_cell);
-	case METRIC_GAUGE:
-		return sizeof(struct gauge_cell);
-	case METRIC_HISTOGRAM:
-		return sizeof(struct histogram_cell) +
-		       (layout->bound_count + 1) * sizeof(uint64_t);
-	case METRIC_SUMMARY:
-		return sizeof(struct summary_cell) + layout->slots * sizeof(void *);
-	case METRIC_TYPES:
-		break;
-	}
-	CHECK(!"a layout of no type");
-	return 0;
+	return values_size(layout) + layout_exemplars(layout) * sizeof(struct exemplar *);
 }
 
 static struct cell_table *
@@ -203,6 +249,7 @@ shard_clear(struct shard *shard, unsigned pool, uint32_t id)
 	const struct layout *layout = layouts_get(shard->layouts, pool);
 	atomic_store_explicit(&cell->incarnation, INCARNATION_NONE, memory_order_release);
 	atomic_store_explicit(&cell->tick, 0, memory_order_relaxed);
+	free_exemplars(shard, cell, layout);
 	if (layout->type == METRIC_SUMMARY) {
 		struct summary_cell *summary = (struct summary_cell *)cell;
 		atomic_store_explicit(&summary->sum, 0, memory_order_relaxed);
@@ -402,6 +449,67 @@ shard_rotate(struct shard *shard, int64_t now_us, unsigned cells)
 		shard->rotate_id++;
 		cells--;
 	}
+}
+
+/* Room for labels of so many bytes, or NULL; under the lock. */
+static struct exemplar *
+make_room(struct shard *shard, struct exemplar **slot, size_t len)
+{
+	if (*slot && (*slot)->capacity >= len)
+		return *slot;
+	free_exemplar(shard, slot);
+	size_t capacity = (len + 15) & ~(size_t)15;
+	if (shard->exemplar_bytes >= SHARD_EXEMPLAR_BYTES_MAX)
+		return NULL;
+	*slot = xmalloc(sizeof(**slot) + capacity);
+	(*slot)->capacity = (uint16_t)capacity;
+	shard->exemplar_bytes += (int64_t)(sizeof(**slot) + capacity);
+	return *slot;
+}
+
+void
+shard_put_exemplar(struct shard *shard, struct cell *cell, const struct layout *layout,
+		   size_t number, const struct exemplar_view *exemplar)
+{
+	size_t len = exemplar->labels.len;
+	CHECK(number < layout_exemplars(layout) && len <= EXEMPLAR_TEXT_MAX);
+	pthread_mutex_lock(&shard->exemplar_lock);
+	struct exemplar *kept = make_room(shard, &exemplars_of(cell, layout)[number], len);
+	if (kept) {
+		kept->value = exemplar->value;
+		kept->time_ms = exemplar->time_ms;
+		kept->len = (uint16_t)len;
+		memcpy(kept->labels, exemplar->labels.ptr, len);
+	}
+	pthread_mutex_unlock(&shard->exemplar_lock);
+	if (UNLIKELY(!kept))
+		cell_add_count(&shard->exemplars_left_out, 1);
+}
+
+bool
+shard_read_exemplars(struct shard *shard, struct cell *cell, const struct layout *layout,
+		     struct exemplar_view *newest, char (*room)[EXEMPLAR_TEXT_MAX])
+{
+	bool any = false;
+	struct exemplar **slots = exemplars_of(cell, layout);
+	pthread_mutex_lock(&shard->exemplar_lock);
+	for (size_t i = 0; i < layout_exemplars(layout); i++) {
+		const struct exemplar *kept = slots[i];
+		if (!kept || (newest[i].labels.len && newest[i].time_ms > kept->time_ms))
+			continue;
+		memcpy(room[i], kept->labels, kept->len);
+		newest[i] =
+		    (struct exemplar_view){span_of(room[i], kept->len), kept->value, kept->time_ms};
+		any = true;
+	}
+	pthread_mutex_unlock(&shard->exemplar_lock);
+	return any;
+}
+
+uint64_t
+shard_exemplars_left_out(const struct shard *shard)
+{
+	return atomic_load_explicit(&shard->exemplars_left_out, memory_order_relaxed);
 }
 
 uint64_t

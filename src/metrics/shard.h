@@ -17,9 +17,11 @@
 #include "base/check.h"
 #include "metrics/layout.h"
 #include "metrics/native.h"
+#include "metrics/reader.h"
 
 #include <float.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -35,12 +37,20 @@
  */
 #define SHARD_NATIVE_BYTES_MAX (256ll << 20)
 
+/*
+ * The same for exemplars. Beyond, numbers that have none get none.
+ */
+#define SHARD_EXEMPLAR_BYTES_MAX (64ll << 20)
+
 /* Time as series see it: tenths of a second since the bridge started. */
 #define TICK_US 100000
 /* An incarnation that no series ever has. */
 #define INCARNATION_NONE 0u
 
-/* Every cell starts so. */
+/*
+ * Every cell starts so. Where the layout keeps exemplars, the cell of a counter ends with one
+ * pointer to an exemplar, that of a histogram with one for each bucket.
+ */
 struct cell {
 	_Atomic uint32_t incarnation;
 	_Atomic uint32_t tick; /* of the last sample */
@@ -99,6 +109,9 @@ struct shard {
 	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
 	_Atomic int64_t native_bytes; /* of native histograms, retired ones too */
 	_Atomic uint64_t left_out, native_left_out;
+	_Atomic uint64_t exemplars_left_out;
+	pthread_mutex_t exemplar_lock; /* of all exemplars, and the pointers to them */
+	int64_t exemplar_bytes;        /* under it */
 	_Atomic(struct retired *) retired;
 	unsigned rotate_pool; /* where shard_rotate() goes on */
 	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
@@ -281,6 +294,34 @@ void summary_observe(struct shard *shard, struct summary_cell *cell, const struc
 		     double value, uint64_t count, int64_t now_us);
 
 /**
+ * Makes an exemplar the one of a number, in place of the one it had; by the owner of the cell.
+ *
+ * @layout keeps exemplars
+ * @number of the bucket; 0 for counters
+ */
+void shard_put_exemplar(struct shard *shard, struct cell *cell, const struct layout *layout,
+			size_t number, const struct exemplar_view *exemplar);
+
+/** @return numbers of a cell that have an exemplar each */
+static inline size_t
+layout_exemplars(const struct layout *layout)
+{
+	if (!layout->totals.keeps_exemplars)
+		return 0;
+	return layout->type == METRIC_HISTOGRAM ? layout->bound_count + 1 : 1;
+}
+
+/**
+ * Copies the exemplars of a cell that are not older than those at hand.
+ *
+ * @newest layout_exemplars() of them, at first with empty labels
+ * @room   for the labels of each
+ * @return whether any was copied
+ */
+bool shard_read_exemplars(struct shard *shard, struct cell *cell, const struct layout *layout,
+			  struct exemplar_view *newest, char (*room)[EXEMPLAR_TEXT_MAX]);
+
+/**
  * Gives up the windows of summaries whose time has passed, a part of them at each call; by the owner,
  * from a timer. @cells how many cells to look at
  */
@@ -294,6 +335,9 @@ uint64_t shard_left_out(const struct shard *shard);
 
 /** @return observations that no native histogram shows, for want of memory; any thread */
 uint64_t shard_native_left_out(const struct shard *shard);
+
+/** @return exemplars that could not be kept, for want of memory; any thread */
+uint64_t shard_exemplars_left_out(const struct shard *shard);
 
 /** @return bytes of chunks made */
 uint64_t shard_bytes(const struct shard *shard);

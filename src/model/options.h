@@ -4,6 +4,7 @@
 #ifndef MODEL_OPTIONS_H
 #define MODEL_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,10 +16,14 @@
 /* A scrape interval is a minute or two at most: longer would only hide values. */
 #define ZERO_FIRST_US_MAX (INT64_C(3600) * 1000000)
 
+/* Code points of names and values together that OpenMetrics allows an exemplar. */
+#define EXEMPLAR_LENGTH_MAX 128
+
 /* Of what only grows: counters and histograms. */
 struct total_options {
 	/* For so long from its birth a series is shown at zero; 0 to ZERO_FIRST_US_MAX. */
 	int64_t zero_first_us;
+	bool keeps_exemplars;
 };
 
 struct histogram_options {

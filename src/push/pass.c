@@ -46,7 +46,7 @@ push_pass_new(const struct push_pass_settings *settings, struct push_ended **end
 	pass->writer = push_writer_new(settings->protocol, settings->external,
 				       settings->with_native, take, pass);
 	if (settings->with_native)
-		reader_want_native(pass->reader);
+		reader_want(pass->reader, READER_NATIVE);
 	return pass;
 }
 

@@ -33,6 +33,7 @@ static const char mapping[] =
     "- {match: 'w.*', name: 'web', labels: {page: '$1', k: rule}}\n"
     "- {match: 'o.*', name: '$1', labels: {k: rule}, honor_labels: true}\n"
     "- {match: 'd.*', action: drop}\n"
+    "- {match: 't.*', name: 'traced_$1', exemplar_tag: k, zero_first: 1s}\n"
     "- {match: 's.*', name: s, observer_type: summary, labels: {n: '$1'}}\n"
     "- {match: 'x.*', name: 'scaled_$1', scale: -2}\n"
     "- {match: '^e(.*)$', match_type: regex, name: '$1', labels: {e: '$1$1'}}\n";

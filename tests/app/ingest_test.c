@@ -363,6 +363,116 @@ test_ingest__new_spellings_of_long_names(void **state)
 	pipeline_fini(&p);
 }
 
+/* ---- Exemplars. ---- */
+
+#define EXEMPLARS                                                                                \
+	"defaults: {exemplar_tag: t}\n"                                                          \
+	"max_values: {limited: 1}\n"                                                             \
+	"mappings:\n"                                                                            \
+	"- {match: h.*, name: h, observer_type: histogram, histogram_options: {buckets: [1]}}\n" \
+	"- {match: none.*, name: 'none_$1', exemplar_tag: ''}\n"                                 \
+	"- {match: drop.*, action: drop}\n"
+
+/* What OpenMetrics shows. */
+static void
+assert_exemplar(struct pipeline *p, const char *part)
+{
+	struct buf text = BUF_INIT;
+	pipeline_expose_as(p, EXPOSITION_OPENMETRICS_1_0_0, &text);
+	if (!strstr(buf_text(&text), part))
+		fail_msg("no %s in %s", part, buf_text(&text));
+	buf_fini(&text);
+}
+
+/* Samples count as they would without the tag, in one series, and leave nothing in the cache. */
+static void
+test_exemplars__tag_is_no_label(void **state)
+{
+	(void)state;
+	enum { LINES = 3 * FORESEEN_LINES };
+	struct pipeline p = new_pipeline(1, EXEMPLARS);
+	struct buf lines = BUF_INIT;
+	for (unsigned i = 0; i < LINES; i++)
+		buf_printf(&lines,
+			   "c_total:2|c|#t:%u,k:v\nh.a:500|ms|@0.5|#t:%u\nh.a:%u:3:x|d|#t:p%u\n"
+			   "g:%u|g|#t:%u\nlimited_total:1|c|#t:%u,limited:a\n"
+			   "drop.a:1|c|#t:%u\n",
+			   i, i, i, i, i, i, i, i);
+	pipeline_send(&p, 0, buf_span(&lines));
+	buf_fini(&lines);
+	assert_exposed(&p, "\nc_total{k=\"v\"} 96\n");
+	assert_exposed(&p, "\nlimited_total{limited=\"a\"} 48\n");
+	assert_exposed(&p, "\ng 47\n");
+	assert_exposed(&p, "\nh_bucket{le=\"1\"} 98\nh_bucket{le=\"+Inf\"} 192\n");
+	assert_int_equal(ingest_cache_count(p.bridge->ingests[0]), 0);
+	assert_counter(&p, ACCOUNT_NOT_REMEMBERED, 0);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ACTION, LINES);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_MALFORMED_VALUE, LINES);
+	assert_exemplar(&p, "\nc_total{k=\"v\"} 96.0 # {t=\"47\"} 2.0 ");
+	assert_exemplar(&p, "\nh_bucket{le=\"1.0\"} 98 # {t=\"47\"} 0.5 ");
+	assert_exemplar(&p, "\nh_bucket{le=\"+Inf\"} 192 # {t=\"p47\"} 3.0 ");
+	/* The same without the tag is remembered, and leaves the exemplar as it is. */
+	pipeline_send(&p, 0, SPAN("c_total:1|c|#k:v"));
+	pipeline_send(&p, 0, SPAN("c_total:1|c|#k:v"));
+	assert_int_equal(ingest_cache_count(p.bridge->ingests[0]), 1);
+	assert_exemplar(&p, "\nc_total{k=\"v\"} 98.0 # {t=\"47\"} 2.0 ");
+	pipeline_fini(&p);
+}
+
+/* Further samples of a line have its exemplar, too. */
+static void
+test_exemplars__of_a_line(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, EXEMPLARS);
+	pipeline_send(&p, 0, SPAN("c_total,t=x:1|c:2|c:5|c|@0.5\nc_total:0|c"));
+	assert_exemplar(&p, "\nc_total 13.0 # {t=\"x\"} 10.0 ");
+	assert_int_equal(ingest_cache_count(p.bridge->ingests[0]), 1);
+	pipeline_fini(&p);
+}
+
+static void
+test_exemplars__what_makes_none(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, EXEMPLARS);
+	struct buf line = BUF_INIT;
+	/* The name counts, too; a code point is one, however long. */
+	for (unsigned length = 127; length <= 128; length++) {
+		buf_reset(&line);
+		buf_printf(&line, "c%u_total:1|c|#t:", length);
+		for (unsigned i = 0; i < length; i++)
+			buf_add_text(&line, "\u20ac");
+		pipeline_send(&p, 0, buf_span(&line));
+	}
+	buf_fini(&line);
+	pipeline_send(&p, 0, SPAN("e_total:1|c|#t:\nn_total:-1|c|#t:x\nnone.total:1|c|#t:x"));
+	assert_exemplar(&p, "\nc127_total 1.0 # {t=\"\u20ac");
+	assert_exemplar(&p, "\nc128_total 1.0\n");
+	assert_exemplar(&p, "\ne_total 1.0\n");
+	assert_exemplar(&p, "\nnone_total{t=\"x\"} 1.0\n");
+	assert_counter(&p, ACCOUNT_EXEMPLARS_TOO_LONG, 1);
+	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
+	pipeline_fini(&p);
+}
+
+/* A series keeps none when it was born before its rule asked for them. */
+static void
+test_exemplars__after_a_reload(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(1, "mappings: []\n");
+	pipeline_send(&p, 0, SPAN("c_total:1|c"));
+	pipeline_write_mapping(&p, 0, SPAN(EXEMPLARS));
+	struct diag diag = DIAG_INIT;
+	assert_true(bridge_reload(p.bridge, &diag));
+	diag_fini(&diag);
+	pipeline_send(&p, 0, SPAN("c_total:1|c|#t:x\nd_total:1|c|#t:x"));
+	assert_exemplar(&p, "\nc_total 2.0\n");
+	assert_exemplar(&p, "\nd_total 1.0 # {t=\"x\"} 1.0 ");
+	pipeline_fini(&p);
+}
+
 int
 main(void)
 {
@@ -378,6 +488,10 @@ main(void)
 	    cmocka_unit_test(test_ingest__new_spellings_of_one_series_in_a_batch),
 	    cmocka_unit_test(test_ingest__new_spellings_among_other_lines),
 	    cmocka_unit_test(test_ingest__new_spellings_of_long_names),
+	    cmocka_unit_test(test_exemplars__tag_is_no_label),
+	    cmocka_unit_test(test_exemplars__of_a_line),
+	    cmocka_unit_test(test_exemplars__what_makes_none),
+	    cmocka_unit_test(test_exemplars__after_a_reload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,14 +132,19 @@ pipeline_tick(struct pipeline *p)
 
 /** Appends what a scrape shows of the clients' metrics. */
 static inline void
-pipeline_expose(struct pipeline *p, struct buf *out)
+pipeline_expose_as(struct pipeline *p, enum exposition_format format, struct buf *out)
 {
 	struct reader *reader = registry_reader_new(p->bridge->registry, bridge_now_us(p->bridge));
-	struct exposition_writer *writer =
-	    exposition_writer_new(EXPOSITION_TEXT_0_0_4, false, &reader);
+	struct exposition_writer *writer = exposition_writer_new(format, false, &reader);
 	while (!exposition_writer_fill(writer, out, out->len + 1))
 		;
 	exposition_writer_free(&writer);
+}
+
+static inline void
+pipeline_expose(struct pipeline *p, struct buf *out)
+{
+	pipeline_expose_as(p, EXPOSITION_TEXT_0_0_4, out);
 }
 
 /** @return all threads' counts; freed with free() */

@@ -116,6 +116,14 @@ test_ascii__anywhere_in_a_text(void **state)
 	}
 }
 
+static void
+test_count(void **state)
+{
+	(void)state;
+	assert_int_equal(utf8_count(SPAN("")), 0);
+	assert_int_equal(utf8_count(SPAN("a\u00e9\u20ac\U0001f600b")), 5);
+}
+
 int
 main(void)
 {
@@ -124,6 +132,7 @@ main(void)
 	    cmocka_unit_test(test_first__whole_code_points),
 	    cmocka_unit_test(test_valid__anywhere_in_a_text),
 	    cmocka_unit_test(test_ascii__anywhere_in_a_text),
+	    cmocka_unit_test(test_count),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,18 +25,20 @@ PROTO_LETTERS = {b'n': b'\n', b'r': b'\r', b't': b'\t'}
 
 
 class Samples:
-    """`values` by sample; `types` and `helps` by family; `created`, when a series was born in seconds since 1970, and
-    `natives`, the native histograms, by family and labels."""
+    """`values` and `exemplars` by sample; `types` and `helps` by family; `created`, when a series was born in seconds since
+    1970, and `natives`, the native histograms, by family and labels. An exemplar is (labels, value, time)."""
 
     def __init__(self):
-        self.values, self.types, self.helps, self.created, self.natives = {}, {}, {}, {}, {}
+        self.values, self.types, self.helps, self.created, self.natives, self.exemplars = {}, {}, {}, {}, {}, {}
 
-    def add(self, name, labels, value):
+    def add(self, name, labels, value, exemplar=None):
         labels = {key: float(text) if key in ('le', 'quantile') and name_has(name, key, self.types) else text
                   for key, text in labels.items()}
         sample = name, tuple(sorted(labels.items()))
         assert sample not in self.values, '%s is there twice' % (sample,)
         self.values[sample] = float(value)
+        if exemplar:
+            self.exemplars[sample] = exemplar
 
 
 def name_has(name, label, types):
@@ -82,7 +84,9 @@ def read_openmetrics(body):
                 name = family.name + ('_total' if family.type == 'counter' else '')
                 out.created[name, tuple(sorted(sample.labels.items()))] = sample.value
             else:
-                out.add(sample.name, sample.labels, sample.value)
+                exemplar = sample.exemplar
+                out.add(sample.name, sample.labels, sample.value,
+                        exemplar and (exemplar.labels, exemplar.value, float(exemplar.timestamp)))
     return out
 
 
@@ -122,13 +126,14 @@ def proto_text(text):
 
 
 class Native:
-    """A native histogram: `positive` and `negative` are {index: count} of the buckets that are not empty."""
+    """A native histogram: `positive` and `negative` are {index: count} of the buckets that are not empty; `exemplars` a list."""
 
     def __init__(self, message):
         self.schema = int(message['schema'][0])
         self.zero_threshold = float(message['zero_threshold'][0])
         self.zero_count = int(message['zero_count'][0])
         self.positive, self.negative = native_side(message, 'positive'), native_side(message, 'negative')
+        self.exemplars = [proto_exemplar([exemplar]) for exemplar in message.get('exemplars', [])]
 
     def count(self):
         return self.zero_count + sum(self.positive.values()) + sum(self.negative.values())
@@ -180,20 +185,33 @@ def read_protobuf(body):
         assert name not in out.types, '%s is there twice' % name
         out.types[name] = kind = kind.lower()
         for metric in family['metric']:
-            labels = {name: value for label in metric.get('label', []) for name, value in
-                      [(label['name'][0], label['value'][0])]}
             assert set(metric) <= {'label', kind}, metric
-            add_proto_metric(out, name, kind, labels, metric[kind][0])
+            add_proto_metric(out, name, kind, proto_labels(metric), metric[kind][0])
     return out
+
+
+def proto_seconds(timestamp):
+    return int(timestamp['seconds'][0]) + int(timestamp['nanos'][0]) / 1e9
+
+
+def proto_labels(message):
+    return {label['name'][0]: label['value'][0] for label in message.get('label', [])}
+
+
+def proto_exemplar(messages):
+    """-> (labels, value, time) of the first one, or None"""
+    for message in messages:
+        return proto_labels(message), float(message['value'][0]), proto_seconds(message['timestamp'][0])
+    return None
 
 
 def add_proto_metric(out, name, kind, labels, value):
     for start in value.pop('start_timestamp', []):
-        (seconds,), (nanos,) = start['seconds'], start['nanos']
-        out.created[name, tuple(sorted(labels.items()))] = int(seconds) + int(nanos) / 1e9
+        out.created[name, tuple(sorted(labels.items()))] = proto_seconds(start)
     if kind in ('counter', 'gauge'):
+        exemplar = proto_exemplar(value.pop('exemplar', []))
         assert set(value) == {'value'}
-        out.add(name, labels, value['value'][0])
+        out.add(name, labels, value['value'][0], exemplar)
         return
     (count,), (total,) = value['sample_count'], value['sample_sum']
     out.add(name + '_count', labels, count)
@@ -201,8 +219,12 @@ def add_proto_metric(out, name, kind, labels, value):
     for quantile in value.get('quantile', []):
         out.add(name, {**labels, 'quantile': quantile['quantile'][0]}, quantile['value'][0])
     if kind == 'histogram':
-        for bucket in value.get('bucket', []):
-            out.add(name + '_bucket', {**labels, 'le': bucket['upper_bound'][0]}, bucket['cumulative_count'][0])
-        out.add(name + '_bucket', {**labels, 'le': 'inf'}, count)
+        # The last bucket may be left out.
+        buckets = {'inf': {'cumulative_count': [count]},
+                   **{bucket['upper_bound'][0]: bucket for bucket in value.get('bucket', [])}}
+        assert buckets['inf']['cumulative_count'] == [count]
+        for bound, bucket in buckets.items():
+            out.add(name + '_bucket', {**labels, 'le': bound}, bucket['cumulative_count'][0],
+                    proto_exemplar(bucket.get('exemplar', [])))
         if 'schema' in value:
             out.natives[name, tuple(sorted(labels.items()))] = Native(value)

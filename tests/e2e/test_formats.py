@@ -177,3 +177,40 @@ def test_names_with_dots(start_bridge, accept, read, words):
     content_type, body = fetch(bridge, accept + ';escaping=values')
     assert content_type == words + '; escaping=values'
     assert read(body).values['room_1', (('a_b', 'c_d'),)] == 2
+
+
+EXEMPLARS = '''
+defaults: {exemplar_tag: trace_id, observer_type: histogram, histogram_options: {buckets: [1, 2.5]}}
+'''
+
+
+def test_exemplars(start_bridge):
+    bridge = start_bridge('--web.openmetrics', mapping=EXEMPLARS)
+    started = time.time()
+    trace = 'é\\{}=#; ' * 15  # no quotes: the parser takes escaped ones for others
+    bridge.send_udp('\n'.join(['hits_total:2|c|#trace_id:old,k:v', 'hits_total:3|c|#trace_id:%s,k:v' % 'new', 'odd:1|c|#trace_id:x',
+                               'late:500|ms|#trace_id:a', 'late:9|d|#trace_id:b', 'late:0.25|h', 'room:1|g|#trace_id:x',
+                               'text:1|d|#trace_id:' + trace]))
+    bridge.await_lines(8)
+    expected = {
+        ('hits_total', (('k', 'v'),)): ({'trace_id': 'new'}, 3),
+        ('late_bucket', (('le', 1),)): ({'trace_id': 'a'}, 0.5),
+        ('late_bucket', (('le', math.inf),)): ({'trace_id': 'b'}, 9),
+        ('text_bucket', (('le', 1),)): ({'trace_id': trace}, 1),
+    }
+
+    def untimed(exemplars):
+        assert all(started - 0.001 <= when <= time.time() for _, _, when in exemplars.values())
+        return {sample: (labels, value) for sample, (labels, value, _) in exemplars.items()}
+
+    metrics = read_openmetrics(fetch(bridge, OPENMETRICS)[1])
+    assert untimed(metrics.exemplars) == expected
+    proto = read_protobuf(fetch(bridge, PROTOBUF)[1])
+    # Protobuf has no rule for names of counters.
+    assert untimed(proto.exemplars) == {**expected, ('odd', ()): ({'trace_id': 'x'}, 1)}
+    native = proto.natives['late', ()].exemplars
+    assert [labels for labels, _, _ in native] in ([{'trace_id': 'a'}, {'trace_id': 'b'}], [{'trace_id': 'b'}, {'trace_id': 'a'}])
+    assert [when for _, _, when in native] == sorted(when for _, _, when in native)
+    text = read_text(fetch(bridge, TEXT)[1])
+    assert clients(text) == clients(proto) == clients(metrics)
+    assert text.values['room', ()] == 1 and '# {' not in bridge.scrape().text

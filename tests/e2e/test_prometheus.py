@@ -1,6 +1,7 @@
 """A real Prometheus scrapes the bridge, and PromQL gives the answers that the traffic calls for."""
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -20,11 +21,17 @@ mappings:
   name: query_time_seconds
   observer_type: summary
   summary_options: {quantiles: [{quantile: 0.5, error: 0.01}, {quantile: 0.9, error: 0.01}]}
+- match: traced.*
+  name: traced_$1
+  exemplar_tag: trace_id
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 1]}
 - match: born.*
   name: born_$1
   zero_first: 3s
   observer_type: histogram
-  histogram_options: {buckets: [0.1, 1]}
+  histogram_options: {buckets: [0.1, 1], native_histogram_bucket_factor: 1}
+- {match: native.time, name: native_time_seconds, zero_first: 3s, observer_type: histogram}
 '''
 
 
@@ -78,7 +85,7 @@ def test_answers(scrape, name):
     await_equal(lambda: prometheus.query('query_time_seconds'),
                 {(('quantile', '0.5'),): pytest.approx(0.05), (('quantile', '0.9'),): pytest.approx(0.09)})
     await_equal(lambda: prometheus.query(PREFIX + 'samples_total'), {(): 107})
-    await_equal(lambda: prometheus.query(PREFIX + 'loaded_mappings'), {(): 3})
+    await_equal(lambda: prometheus.query(PREFIX + 'loaded_mappings'), {(): 5})
     await_equal(lambda: prometheus.query('count(%sbuild_info)' % PREFIX), {(): 1})
 
     kinds = {name: entries[0]['type'] for name, entries in prometheus.get('metadata').items()}
@@ -141,12 +148,46 @@ def test_the_first_increment_is_seen(scrape, name):
         await_equal(lambda: list(prometheus.query(series).values()), [amount])
         (samples,) = prometheus.get('query', query=series + '[1h]')['result']
         values = [float(value) for _, value in samples['values']]
-        assert values[0] == 0 and set(values) == {0, amount}
+        assert set(values) == {0, amount} and values[-1] - values[0] == amount
         # Before the first sample it was 0, too; behind the last one of the window nothing is assumed.
         (increase,) = prometheus.query('increase(%s[1h])' % series, time=samples['values'][-1][0]).values()
         assert increase == pytest.approx(amount, rel=0.1)
     # Without the option it is lost.
     assert prometheus.query('increase(late[1h])') == {(): 0}
+
+
+@pytest.mark.parametrize('name', ['openmetrics', 'protobuf'])
+def test_exemplars(scrape, name):
+    bridge_flags, prometheus_flags, bound, _ = FORMATS[name]
+    feature = ','.join(['exemplar-storage', *(flag.removeprefix('--enable-feature=') for flag in prometheus_flags)])
+    bridge, prometheus = scrape(bridge_flags, ['--enable-feature=' + feature])
+    await_equal(lambda: prometheus.query('up'), {(): 1})
+    bridge.send_udp('traced.hits_total:1|c|#trace_id:a\ntraced.hits_total:4|c|#trace_id:b\ntraced.time:500|ms|#trace_id:c')
+
+    def exemplars(series):
+        now = time.time()
+        found = prometheus.get('query_exemplars', query=series, start=now - 600, end=now + 60)
+        return [(one['seriesLabels'].get('le'), exemplar['labels'], float(exemplar['value']))
+                for one in found for exemplar in one['exemplars']]
+
+    await_equal(lambda: exemplars('traced_hits_total'), [(None, {'trace_id': 'b'}, 4)])
+    # A Prometheus that takes native histograms has but those.
+    series, le = ('traced_time', None) if name == 'protobuf' else ('traced_time_bucket', bound)
+    await_equal(lambda: exemplars(series), [(le, {'trace_id': 'c'}, 0.5)])
+    assert prometheus.query('traced_hits_total') == {(): 5}
+
+
+def test_the_first_increment_of_a_native_histogram_is_seen(scrape):
+    _, prometheus_flags, _, _ = FORMATS['protobuf']
+    bridge, prometheus = scrape(prometheus_flags=prometheus_flags)
+    await_equal(lambda: prometheus.query('up'), {(): 1})
+    bridge.send_udp('native.time:500|ms\nnative.time:1000|ms')
+    await_equal(lambda: prometheus.query('histogram_count(native_time_seconds)'), {(): 2})
+    (samples,) = prometheus.get('query', query='native_time_seconds[1h]')['result']
+    times, counts = zip(*[(at, float(histogram['count'])) for at, histogram in samples['histograms']])
+    assert counts[0] == 0 and set(counts) == {0, 2}
+    window = 'native_time_seconds[%dms]' % round((times[-1] - times[0]) * 1000 + 1)
+    assert prometheus.query('histogram_count(increase(%s))' % window, time=times[-1]) == {(): pytest.approx(2, rel=0.1)}
 
 
 def test_own_metrics_pass_the_linter(start_bridge):

@@ -51,9 +51,9 @@ test_dots__native_histograms_are_asked_for(void **state)
 	unsigned frees = 0;
 	struct reader *inner = fake_reader_new(families, 2, &frees), *same = inner;
 	struct reader *reader = exposition_dots_reader(&inner);
-	assert_false(((struct fake_reader *)same)->wants_native);
-	reader_want_native(reader);
-	assert_true(((struct fake_reader *)same)->wants_native);
+	assert_int_equal(((struct fake_reader *)same)->wants, 0);
+	reader_want(reader, READER_NATIVE);
+	assert_int_equal(((struct fake_reader *)same)->wants, READER_NATIVE);
 	reader_free(&reader);
 }
 

@@ -18,7 +18,7 @@ struct fake_reader {
 	const struct fake_family *families;
 	size_t family_count, next_family, next_series;
 	unsigned *frees; /* counts calls of free */
-	bool wants_native;
+	unsigned wants;
 };
 
 static bool
@@ -58,9 +58,9 @@ fake_free(struct reader *reader)
 }
 
 static void
-fake_want_native(struct reader *reader)
+fake_want(struct reader *reader, unsigned extras)
 {
-	((struct fake_reader *)reader)->wants_native = true;
+	((struct fake_reader *)reader)->wants = extras;
 }
 
 /* @frees grows by one when the reader is freed */
@@ -68,7 +68,7 @@ static struct reader *
 fake_reader_new(const struct fake_family *families, size_t count, unsigned *frees)
 {
 	static const struct reader_ops ops = {fake_next_family, fake_next_batch, fake_free,
-					      fake_want_native};
+					      fake_want};
 	struct fake_reader *fake = xcalloc(1, sizeof(*fake));
 	fake->reader.ops = &ops;
 	fake->families = families;

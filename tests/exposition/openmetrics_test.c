@@ -333,6 +333,51 @@ test_names__clashes(void **state)
 	}
 }
 
+static void
+test_exemplars__of_totals_and_buckets(void **state)
+{
+	(void)state;
+	static const struct exemplar_view exemplars[] = {{SPAN("t=\"a\\\"\""), 0.5, 1700000000123},
+							 {SPAN(""), 0, 0},
+							 {SPAN("t=\"b\""), 7, 5020}};
+	static const struct span texts[] = {SPAN("1"), SPAN("2.5")};
+	static const double two_bounds[] = {1, 2.5};
+	static const uint64_t counts[] = {1, 2, 4};
+	static const struct series_view counter = {
+	    .labels = SPAN("k=\"v\""), .value = 3, .created_ms = 4000, .exemplars = exemplars};
+	static const struct series_view histogram = {.labels = SPAN(""),
+						     .sum = 9,
+						     .count = 7,
+						     .bound_count = 2,
+						     .bounds = two_bounds,
+						     .bound_texts = texts,
+						     .buckets = counts,
+						     .exemplars = exemplars};
+	static const struct fake_family families[] = {
+	    {{SPAN("a_total"), SPAN(""), METRIC_COUNTER}, &counter, 1},
+	    {{SPAN("b"), SPAN(""), METRIC_COUNTER}, &counter, 1},
+	    {{SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, &histogram, 1},
+	};
+	assert_rendered(families, 3,
+			"# TYPE a counter\n"
+			"# HELP a \n"
+			"a_total{k=\"v\"} 3.0 # {t=\"a\\\"\"} 0.5 1700000000.123\n"
+			"# TYPE b unknown\n"
+			"# HELP b \n"
+			"b{k=\"v\"} 3.0\n"
+			"# TYPE h histogram\n"
+			"# HELP h \n"
+			"h_bucket{le=\"1.0\"} 1 # {t=\"a\\\"\"} 0.5 1700000000.123\n"
+			"h_bucket{le=\"2.5\"} 3\n"
+			"h_bucket{le=\"+Inf\"} 7 # {t=\"b\"} 7.0 5.020\n"
+			"h_sum 9.0\n"
+			"h_count 7\n"
+			"# EOF\n");
+	struct buf out = render_with(families, 1, true);
+	assert_non_null(strstr(buf_text(&out), ".123\na_created{k=\"v\"} 4.0\n"));
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -344,6 +389,7 @@ main(void)
 	    cmocka_unit_test(test_scrape__summary),
 	    cmocka_unit_test(test_scrape__times_of_birth),
 	    cmocka_unit_test(test_names__clashes),
+	    cmocka_unit_test(test_exemplars__of_totals_and_buckets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,18 +147,22 @@ test_family__native_histogram_without_buckets(void **state)
 			   "\x62\x04\x08\0\x10\0"));
 }
 
-/* Only who shows native histograms has the reader take the time. */
+/* Only who shows native histograms or exemplars has the reader take the time. */
 static void
-test_reader__is_told_of_native_histograms(void **state)
+test_reader__is_told_what_is_shown(void **state)
 {
 	(void)state;
+	static const unsigned wants[EXPOSITION_FORMATS] = {
+	    [EXPOSITION_PROTOBUF] = READER_NATIVE | READER_EXEMPLARS,
+	    [EXPOSITION_OPENMETRICS_0_0_1] = READER_EXEMPLARS,
+	    [EXPOSITION_OPENMETRICS_1_0_0] = READER_EXEMPLARS,
+	};
 	for (int format = 0; format < EXPOSITION_FORMATS; format++) {
 		unsigned frees = 0;
 		struct reader *reader = fake_reader_new(NULL, 0, &frees), *same = reader;
 		struct exposition_writer *writer =
 		    exposition_writer_new((enum exposition_format)format, false, &reader);
-		assert_int_equal(((struct fake_reader *)same)->wants_native,
-				 format == EXPOSITION_PROTOBUF);
+		assert_int_equal(((struct fake_reader *)same)->wants, wants[format]);
 		exposition_writer_free(&writer);
 	}
 }
@@ -219,6 +223,62 @@ test_scrape__nothing(void **state)
 	buf_fini(&out);
 }
 
+#define EXEMPLAR_OF(letter, seconds) \
+	"\x0a\x06\x0a\x01t\x12\x01" letter "\x11" DOUBLE_2 "\x1a\x04\x08" seconds "\x10\0"
+
+static void
+test_exemplars__of_counter(void **state)
+{
+	(void)state;
+	static const struct exemplar_view exemplar = {SPAN("t=\"x\""), 2, 5000};
+	static const struct series_view series = {
+	    .labels = SPAN(""), .value = 1, .exemplars = &exemplar};
+	static const struct fake_family family = {
+	    {SPAN("c"), SPAN(""), METRIC_COUNTER}, &series, 1};
+	assert_rendered(&family,
+			SPAN("\x2d"
+			     "\x0a\x01"
+			     "c\x12\0\x18\0"
+			     "\x22\x24\x1a\x22\x09" DOUBLE_1 "\x12\x17" EXEMPLAR_OF("x", "\x05")));
+}
+
+/* Those of buckets, the last bucket's too, and those of the native histogram by time. */
+static void
+test_exemplars__of_histogram(void **state)
+{
+	(void)state;
+	static const struct exemplar_view exemplars[] = {{SPAN("t=\"x\""), 2, 7000},
+							 {SPAN("t=\"y\""), 2, 5000}};
+	static const double bounds[] = {1};
+	static const uint64_t buckets[] = {1, 2};
+	static const struct native_view native = {.schema = 3, .zero_threshold = 0.5};
+	static const struct series_view series = {.labels = SPAN(""),
+						  .sum = 2,
+						  .count = 3,
+						  .bound_count = 1,
+						  .bounds = bounds,
+						  .buckets = buckets,
+						  .native = &native,
+						  .exemplars = exemplars};
+	static const struct fake_family family = {
+	    {SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, &series, 1};
+	assert_rendered(
+	    &family,
+	    SPAN("\xab\x01"
+		 "\x0a\x01h\x12\0\x18\x04"
+		 "\x22\xa1\x01\x3a\x9e\x01"
+		 "\x08\x03\x11" DOUBLE_2 "\x1a\x24\x08\x01\x11" DOUBLE_1 "\x1a\x17" EXEMPLAR_OF(
+		     "x", "\x07") "\x1a\x24\x08\x03\x11\0\0\0\0\0\0\xf0\x7f\x1a"
+				  "\x17" EXEMPLAR_OF(
+				      "y", "\x05") "\x28\x06"
+						   "\x31" DOUBLE_HALF "\x38\0"
+						   "\x62\x04\x08\0\x10\0"
+						   "\x82\x01\x17" EXEMPLAR_OF(
+						       "y", "\x05") "\x82\x01"
+								    "\x17" EXEMPLAR_OF("x",
+										       "\x07")));
+}
+
 int
 main(void)
 {
@@ -229,9 +289,11 @@ main(void)
 	    cmocka_unit_test(test_family__summary),
 	    cmocka_unit_test(test_family__native_histogram),
 	    cmocka_unit_test(test_family__native_histogram_without_buckets),
-	    cmocka_unit_test(test_reader__is_told_of_native_histograms),
+	    cmocka_unit_test(test_reader__is_told_what_is_shown),
 	    cmocka_unit_test(test_family__start_timestamps),
 	    cmocka_unit_test(test_scrape__nothing),
+	    cmocka_unit_test(test_exemplars__of_counter),
+	    cmocka_unit_test(test_exemplars__of_histogram),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

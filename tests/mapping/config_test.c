@@ -417,6 +417,12 @@ test_parse__ranges(void **state)
 	    {SPAN("defaults: {zero_first: 10s, ttl: 1s}"),
 	     "f:1:24: defaults.zero_first: must be shorter than ttl"},
 	    {SPAN(RULE("zero_first: 1h")), ""},
+	    {SPAN(RULE("exemplar_tag: trace-id")),
+	     "f:2:39: mappings[0].exemplar_tag: a label name is letters, digits and '_', not "
+	     "starting with a digit"},
+	    {SPAN("defaults: {exemplar_tag: __id}"),
+	     "f:1:26: defaults.exemplar_tag: label names that start with \"__\" are reserved"},
+	    {SPAN(RULE("exemplar_tag: ''")), ""},
 	    {SPAN(RULE("scale: .inf")), "f:2:32: mappings[0].scale: must be finite"},
 	    {SPAN(RULE("scale: .nan")), "f:2:32: mappings[0].scale: must be finite"},
 	    {SPAN(RULE("histogram_options: {native_histogram_bucket_factor: 1}")), ""},
@@ -670,6 +676,24 @@ test_resolve__every_key_of_a_rule(void **state)
 	assert_int_equal(rule->summary.max_age_us, INT64_C(604800000000));
 	assert_int_equal(rule->summary.age_buckets, 1000);
 	assert_int_equal(rule->summary.buf_cap, 7);
+	rule_set_free(&set);
+}
+
+static void
+test_resolve__exemplar_tag(void **state)
+{
+	(void)state;
+	struct rule_set *set = parse_valid("defaults: {exemplar_tag: trace_id}\n"
+					   "mappings:\n"
+					   "- {match: a, name: x}\n"
+					   "- {match: b, name: x, exemplar_tag: span_id}\n"
+					   "- {match: c, name: x, exemplar_tag: ''}\n");
+	assert_string_equal(set->exemplar_tag, "trace_id");
+	assert_string_equal(set->rules[0].exemplar_tag, "trace_id");
+	assert_string_equal(set->rules[1].exemplar_tag, "span_id");
+	assert_null(set->rules[2].exemplar_tag);
+	assert_true(set->totals.keeps_exemplars && set->rules[0].totals.keeps_exemplars);
+	assert_false(set->rules[2].totals.keeps_exemplars);
 	rule_set_free(&set);
 }
 
@@ -1338,6 +1362,7 @@ main(void)
 	    cmocka_unit_test(test_resolve__built_in),
 	    cmocka_unit_test(test_resolve__every_key_of_a_rule),
 	    cmocka_unit_test(test_resolve__zero_first),
+	    cmocka_unit_test(test_resolve__exemplar_tag),
 	    cmocka_unit_test(test_resolve__defaults),
 	    cmocka_unit_test(test_resolve__no_observer_type_named),
 	    cmocka_unit_test(test_resolve__legacy),

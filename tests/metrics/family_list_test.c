@@ -200,7 +200,7 @@ test_merge__native_histograms_are_asked_for(void **state)
 		struct family_view family;
 		struct series_view series;
 		if (wants)
-			reader_want_native(merged);
+			reader_want(merged, READER_NATIVE);
 		assert_true(reader_next_family(merged, &family));
 		assert_true(reader_next_series(merged, &series));
 		assert_int_equal(series.native != NULL, wants);

@@ -183,7 +183,8 @@ test_totals__are_part_of_the_layout(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	const struct total_options second = {1000000}, minute = {60000000};
+	const struct total_options second = {1000000, false}, minute = {60000000, false},
+				   exemplars = {0, true};
 	const struct histogram_options none = {0};
 	assert_int_equal(layouts_counter(layouts, &no_totals)->pool, POOL_COUNTERS);
 	const struct layout *counter = layouts_counter(layouts, &second);
@@ -191,6 +192,7 @@ test_totals__are_part_of_the_layout(void **state)
 	assert_true(counter->pool >= POOLS_FIXED);
 	assert_ptr_equal(layouts_counter(layouts, &second), counter);
 	assert_ptr_not_equal(layouts_counter(layouts, &minute), counter);
+	assert_true(layouts_counter(layouts, &exemplars)->pool > counter->pool);
 	const struct layout *histogram = layouts_histogram(layouts, &none, &second);
 	assert_ptr_equal(layouts_histogram(layouts, &none, &second), histogram);
 	assert_ptr_not_equal(layouts_histogram(layouts, &none, &no_totals), histogram);

@@ -59,7 +59,7 @@ read_native(struct fixture *fixture, bool wants, struct reader **reader, struct 
 	struct series_view series;
 	*reader = registry_reader_new(fixture->registry, 0);
 	if (wants)
-		reader_want_native(*reader);
+		reader_want(*reader, READER_NATIVE);
 	assert_true(reader_next_family(*reader, &family));
 	assert_true(reader_next_series(*reader, &series));
 	assert_int_equal(series.native != NULL, wants);
@@ -770,6 +770,96 @@ test_reader__series_of_a_dying_batch_are_shown(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- Exemplars. ---- */
+
+static void
+put_exemplar(struct fixture *fixture, unsigned thread, struct series_ref ref, size_t number,
+	     const char *labels, int64_t time_ms)
+{
+	const struct exemplar_view exemplar = {span_text(labels), 1, time_ms};
+	shard_put_exemplar(
+	    registry_shard(fixture->registry, thread), fixture_cell(fixture, thread, ref),
+	    layouts_get(registry_layouts(fixture->registry), ref.pool), number, &exemplar);
+}
+
+/* Appends "labels@time " of all exemplars, a line a series. */
+static void
+show_exemplars(struct fixture *fixture, unsigned extras, struct buf *out)
+{
+	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct family_view family;
+	struct series_view series;
+	reader_want(reader, extras);
+	while (reader_next_family(reader, &family)) {
+		while (reader_next_series(reader, &series)) {
+			bool is_histogram = family.type == METRIC_HISTOGRAM;
+			for (size_t i = 0; i <= (is_histogram ? series.bound_count : 0); i++) {
+				if (series.exemplars && series.exemplars[i].labels.len)
+					buf_printf(out, "%zu:%.*s@%lld ", i,
+						   SPAN_ARGS(series.exemplars[i].labels),
+						   (long long)series.exemplars[i].time_ms);
+			}
+			buf_add_byte(out, '\n');
+		}
+	}
+	reader_free(&reader);
+}
+
+#define assert_exemplars(fixture, extras, want)               \
+	do {                                                  \
+		struct buf shown_ = BUF_INIT;                 \
+		show_exemplars(fixture, extras, &shown_);     \
+		assert_string_equal(buf_text(&shown_), want); \
+		buf_fini(&shown_);                            \
+	} while (0)
+
+static void
+test_exemplars__newest_of_all_threads(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	struct series_ref counters[2], histograms[2];
+	fixture.totals.keeps_exemplars = true;
+	for (unsigned t = 0; t < 2; t++) {
+		assert_int_equal(
+		    fixture_ask(&fixture, t, METRIC_COUNTER, "c", "k=a", 0, &counters[t]),
+		    REGISTRY_OK);
+		assert_int_equal(
+		    fixture_ask(&fixture, t, METRIC_HISTOGRAM, "h", "", 0, &histograms[t]),
+		    REGISTRY_OK);
+	}
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=b", 0, 1);
+	fixture.totals.keeps_exemplars = false;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "k=c", 0, 1);
+	assert_exemplars(&fixture, READER_EXEMPLARS, "\n\n\n\n");
+	put_exemplar(&fixture, 0, counters[0], 0, "t=\"1\"", 20);
+	put_exemplar(&fixture, 1, counters[1], 0, "t=\"2\"", 10);
+	put_exemplar(&fixture, 0, histograms[0], 1, "t=\"3\"", 10);
+	put_exemplar(&fixture, 1, histograms[1], 1, "t=\"4\"", 11);
+	put_exemplar(&fixture, 1, histograms[1], 3, "t=\"5\"", 5);
+	assert_exemplars(&fixture, READER_EXEMPLARS,
+			 "0:t=\"1\"@20 \n\n\n1:t=\"4\"@11 3:t=\"5\"@5 \n");
+	assert_exemplars(&fixture, READER_NATIVE, "\n\n\n\n");
+	fixture_close(&fixture);
+}
+
+/* A number that is shown as 0 has no example of what it counts. */
+static void
+test_exemplars__none_at_zero(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture.totals = (struct total_options){3 * SECOND_US, true};
+	struct series_ref ref = fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
+	put_exemplar(&fixture, 0, ref, 0, "t=\"1\"", 20);
+	assert_shown(&fixture, 0, "c counter help\n{} 0\n");
+	assert_exemplars(&fixture, READER_EXEMPLARS, "\n");
+	registry_end_zeros(fixture.registry);
+	assert_shown(&fixture, 0, "c counter help\n{} 1\n");
+	assert_exemplars(&fixture, READER_EXEMPLARS, "0:t=\"1\"@20 \n");
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -801,6 +891,8 @@ main(void)
 	    cmocka_unit_test(test_deaths__several_readers),
 	    cmocka_unit_test(test_deaths__kept_records_count_for_the_limit),
 	    cmocka_unit_test(test_reader__series_of_a_dying_batch_are_shown),
+	    cmocka_unit_test(test_exemplars__newest_of_all_threads),
+	    cmocka_unit_test(test_exemplars__none_at_zero),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

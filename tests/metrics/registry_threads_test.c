@@ -60,6 +60,7 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	struct series_request request = {
 	    .name = span_text(family_names[type]),
 	    .type = type,
+	    .totals.keeps_exemplars = series % 3 == 0,
 	    .histogram = &histogram,
 	    .summary = &fixture_summary,
 	    .ttl_us = is_kept(series) ? 0 : 1 + series % 3 * TICK_US,
@@ -72,6 +73,29 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	    find_or_create(registry, thread->index, &labels, &request, &thread->text, ref),
 	    REGISTRY_OK);
 	return shard_peek(shard, ref->pool, ref->id);
+}
+
+/* An exemplar all of whose parts say the same. */
+static void
+put_exemplar(struct ingest_thread *thread, struct cell *cell, const struct layout *layout,
+	     unsigned number)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "t=\"%u\"", number);
+	struct exemplar_view exemplar = {span_text(text), number, number};
+	shard_put_exemplar(registry_shard(thread->shared->registry, thread->index), cell, layout, 0,
+			   &exemplar);
+}
+
+static void
+check_exemplar(const struct exemplar_view *exemplar)
+{
+	char text[32];
+	if (!exemplar || !exemplar->labels.len)
+		return;
+	snprintf(text, sizeof(text), "t=\"%lld\"", (long long)exemplar->time_ms);
+	assert_span_equal(exemplar->labels, text);
+	assert_true(exemplar->value == (double)exemplar->time_ms);
 }
 
 static void
@@ -95,6 +119,8 @@ send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, u
 		summary_observe(registry_shard(thread->shared->registry, thread->index),
 				(struct summary_cell *)cell, layout, 1, 1, (int64_t)tick * TICK_US);
 	thread->sent[type][series]++;
+	if (layout->totals.keeps_exemplars)
+		put_exemplar(thread, cell, layout, (unsigned)thread->sent[type][series]);
 }
 
 static void *
@@ -129,13 +155,16 @@ scrape(struct shared *shared)
 	struct reader *reader = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
 	struct family_view family;
 	struct series_view series;
-	reader_want_native(reader);
+	reader_want(reader, READER_NATIVE | READER_EXEMPLARS);
 	while (reader_next_family(reader, &family)) {
+		bool is_total = family.type == METRIC_COUNTER || family.type == METRIC_HISTOGRAM;
 		char before[16] = "";
 		while (reader_next_series(reader, &series)) {
 			assert_true(series.labels.len == strlen("n=\"000\""));
 			assert_true(memcmp(series.labels.ptr, before, series.labels.len) > 0);
 			memcpy(before, series.labels.ptr, series.labels.len);
+			if (is_total)
+				check_exemplar(series.exemplars);
 			for (size_t i = 0;
 			     family.type == METRIC_SUMMARY && i < series.quantile_count; i++)
 				assert_true(isnan(series.quantile_values[i]) ||

@@ -623,6 +623,81 @@ test_summary_observe__memory_of_windows_is_bounded(void **state)
 	layouts_free(&layouts);
 }
 
+/* ---- Exemplars. ---- */
+
+static const struct total_options with_exemplars = {.keeps_exemplars = true};
+
+static void
+put_exemplar(struct shard *shard, struct cell *cell, const struct layout *layout, size_t number,
+	     const char *labels, int64_t time_ms)
+{
+	struct exemplar_view exemplar = {span_text(labels), (double)time_ms / 2, time_ms};
+	shard_put_exemplar(shard, cell, layout, number, &exemplar);
+}
+
+static void
+test_exemplars__the_last_of_each_number(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(layouts, 10);
+	double bounds[] = {1, 2};
+	const struct layout *layout = layouts_histogram(
+	    layouts, &(struct histogram_options){2, bounds, 0, 0}, &with_exemplars);
+	assert_int_equal(layout_exemplars(layout), 3);
+	struct cell *cell = shard_touch(shard, layout->pool, 1, 1);
+	struct exemplar_view newest[3] = {0};
+	char room[3][EXEMPLAR_TEXT_MAX];
+	assert_false(shard_read_exemplars(shard, cell, layout, newest, room));
+	put_exemplar(shard, cell, layout, 0, "t=\"a\"", 10);
+	put_exemplar(shard, cell, layout, 2, "t=\"short\"", 20);
+	put_exemplar(shard, cell, layout, 2, "t=\"longer than the one before it\"", 30);
+	put_exemplar(shard, cell, layout, 0, "t=\"\"", 40);
+	assert_true(shard_read_exemplars(shard, cell, layout, newest, room));
+	assert_span_equal(newest[0].labels, "t=\"\"");
+	assert_int_equal(newest[0].time_ms, 40);
+	assert_true(newest[0].value == 20);
+	assert_int_equal(newest[1].labels.len, 0);
+	assert_span_equal(newest[2].labels, "t=\"longer than the one before it\"");
+	/* What is at hand stays when it is newer. */
+	newest[0].time_ms = 41;
+	newest[2].time_ms = 29;
+	assert_true(shard_read_exemplars(shard, cell, layout, newest, room));
+	assert_int_equal(newest[0].time_ms, 41);
+	assert_int_equal(newest[2].time_ms, 30);
+	/* The next series with this id has none. */
+	shard_clear(shard, layout->pool, 1);
+	memset(newest, 0, sizeof(newest));
+	assert_false(shard_read_exemplars(shard, cell, layout, newest, room));
+	put_exemplar(shard, cell, layout, 1, "t=\"freed with the shard\"", 1);
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
+static void
+test_exemplars__memory_is_bounded(void **state)
+{
+	(void)state;
+	enum { IDS = 200000 };
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(layouts, IDS);
+	const struct layout *layout = layouts_counter(layouts, &with_exemplars);
+	char labels[EXEMPLAR_TEXT_MAX + 1] = {0};
+	memset(labels, 'x', EXEMPLAR_TEXT_MAX);
+	uint32_t id = 0;
+	for (; !shard_exemplars_left_out(shard) && id < IDS; id++)
+		put_exemplar(shard, shard_touch(shard, layout->pool, id, 1), layout, 0, labels, 1);
+	assert_in_range(id, 100000, IDS - 1);
+	/* Who has one gets others; who ends gives room to another. */
+	put_exemplar(shard, shard_peek(shard, layout->pool, 0), layout, 0, labels, 2);
+	assert_int_equal(shard_exemplars_left_out(shard), 1);
+	shard_clear(shard, layout->pool, 0);
+	put_exemplar(shard, shard_peek(shard, layout->pool, id - 1), layout, 0, labels, 3);
+	assert_int_equal(shard_exemplars_left_out(shard), 1);
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
 int
 main(void)
 {
@@ -647,6 +722,8 @@ main(void)
 	    cmocka_unit_test(test_rotate__leaves_series_that_are_taken_away),
 	    cmocka_unit_test(test_free_retired__beside_a_reader_of_windows),
 	    cmocka_unit_test(test_summary_observe__memory_of_windows_is_bounded),
+	    cmocka_unit_test(test_exemplars__the_last_of_each_number),
+	    cmocka_unit_test(test_exemplars__memory_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
