@@ -47,21 +47,27 @@ QUESTIONS = read_questions()
 
 
 @pytest.fixture
-def prometheus(start_bridge, tmp_path):
+def flags():
+    """Of Prometheus."""
+    return []
+
+
+@pytest.fixture
+def prometheus(start_bridge, tmp_path, flags):
     """Two bridges with a part each, and one that hears all."""
     bridges = [start_bridge('--statsd.sets', mapping=MAPPING) for _ in range(3)]
     for lines, bridge in zip(PARTS + [PARTS[0] + PARTS[1]], bridges):
         bridge.send_tcp('\n'.join(lines) + '\n')
         bridge.await_lines(len(lines))
     ports = [str(bridge.web) for bridge in bridges]
-    server = Prometheus(tmp_path, 0, re.sub('%d', lambda _: ports.pop(0), CONFIG))
+    server = Prometheus(tmp_path, 0, re.sub('%d', lambda _: ports.pop(0), CONFIG), flags)
     await_equal(lambda: server.query('count(visitors)'), {(): 3})
     yield server
     server.stop()
 
 
 def test_table_has_all_types():
-    assert len(QUESTIONS) == 6
+    assert len(QUESTIONS) == 7
 
 
 def ask(prometheus, question, job):
@@ -76,8 +82,15 @@ def test_parts_make_the_whole(prometheus, name):
     assert whole and whole == ask(prometheus, question, 'parts')
 
 
+@pytest.mark.parametrize('flags', [['--enable-feature=native-histograms']])
+def test_native_parts_make_the_whole(prometheus):
+    question, = (question for question in QUESTIONS if 'order_seconds)' in question)
+    (whole,), (parts,) = (ask(prometheus, question, job).values() for job in ('whole', 'parts'))
+    assert whole == pytest.approx(parts) and 7 < whole < 9
+
+
 def test_what_does_not_add_up(prometheus):
-    queue, visitors = QUESTIONS[4:]
+    queue, visitors = QUESTIONS[5:]
     assert ask(prometheus, queue, 'parts') == {(): 11}
     assert ask(prometheus, queue, 'whole') == {(): 9}
     assert ask(prometheus, visitors, 'parts') == {(): 40}
