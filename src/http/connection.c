@@ -3,8 +3,11 @@
  * until a request is answered the socket is also watched by the loop itself, which sees the first
  * byte without taking it. It sees the client's end as well, which libmicrohttpd misses where the
  * end came together with the last bytes (its epoll is edge-triggered, and a short read rests its
- * case). A connection that is over is shut down; libmicrohttpd then finds it hung up and closes it
- * in its ordinary way.
+ * case). While an answer is put off, libmicrohttpd looks at nothing, and the client owes nothing
+ * but may leave. What it sends behind its request waits for its turn in the socket and would hide
+ * its end, and TLS always sends some last words: so for that time an epoll of the server's own asks
+ * for the end alone. A connection that is over is shut down; libmicrohttpd then finds it hung up
+ * and closes it in its ordinary way.
  */
 #include "http/connection.h"
 
@@ -14,7 +17,9 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 /* Bytes that a request line and headers may have. Prometheus sends under 1 KiB, browsers with
  * cookies up to 16 KiB. */
@@ -92,11 +97,15 @@ connection_end(struct connection *connection)
 		connection_shutdown(connection);
 }
 
-/* Until its answer the client owes nothing, but may leave; libmicrohttpd looks at nothing. */
 void
 connection_suspend(struct connection *connection)
 {
-	ev_io_start(connection->server->loop, &connection->arrival);
+	struct http_server *server = connection->server;
+	struct epoll_event end = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = connection};
+	ev_io_stop(server->loop, &connection->arrival);
+	/* Without it the deadline is the end. */
+	if (epoll_ctl(server->ends.fd, EPOLL_CTL_ADD, connection->fd, &end) != 0)
+		log_debug("http client's end is not watched for", LOG_ERRNO(errno));
 	connection->request.is_suspended = true;
 	MHD_suspend_connection(connection->request.mhd);
 }
@@ -104,11 +113,44 @@ connection_suspend(struct connection *connection)
 void
 connection_resume(struct connection *connection)
 {
-	ev_io_stop(connection->server->loop, &connection->arrival);
+	struct http_server *server = connection->server;
+	/* Fails only where it was not added. */
+	if (epoll_ctl(server->ends.fd, EPOLL_CTL_DEL, connection->fd, NULL) != 0)
+		log_debug("http client's end was not watched for", LOG_ERRNO(errno));
 	connection_moves(connection);
 	connection->request.is_suspended = false;
 	MHD_resume_connection(connection->request.mhd);
-	server_run_soon(connection->server);
+	server_run_soon(server);
+}
+
+static void
+on_end(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)loop, (void)events;
+	struct epoll_event end;
+	/* One at a time: what is told of one may resume others. */
+	while (epoll_wait(watcher->fd, &end, 1, 0) == 1) {
+		struct connection *connection = end.data.ptr;
+		request_note_left(&connection->request);
+	}
+}
+
+bool
+connection_watch_ends(struct http_server *server)
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ev_io_init(&server->ends, on_end, fd, EV_READ);
+	ev_io_start(server->loop, &server->ends);
+	return true;
+}
+
+void
+connection_unwatch_ends(struct http_server *server)
+{
+	ev_io_stop(server->loop, &server->ends);
+	close(server->ends.fd);
 }
 
 /* @return what waits in the socket: 1 = bytes, 0 = the client's end, -1 = nothing yet */
@@ -171,27 +213,12 @@ refuse_head(const struct connection *connection)
 		log_debug("http refusal not sent", LOG_ERRNO(errno));
 }
 
-/* What came behind a request that waits for its answer stays where it is, and an end comes once. */
-static void
-note_arrival_behind(struct connection *connection, int found)
-{
-	if (found < 0)
-		return;
-	ev_io_stop(connection->server->loop, &connection->arrival);
-	if (found == 0)
-		request_note_left(&connection->request);
-}
-
 static void
 on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)events;
 	struct connection *connection = watcher->data;
 	int found = peek(connection);
-	if (connection->request.is_suspended) {
-		note_arrival_behind(connection, found);
-		return;
-	}
 	if (found > 0)
 		connection_begin(connection);
 	if (found > 0 && is_head_too_long(connection)) {

@@ -57,7 +57,7 @@ struct connection {
 	struct http_server *server;
 	int fd; /* owned by libmicrohttpd, open as long as this exists */
 	ev_timer deadline;
-	ev_io arrival;  /* runs while the client owes bytes, and while an answer is put off */
+	ev_io arrival;  /* runs while the client owes bytes */
 	bool is_busy;   /* a request has begun and its answer has not ended */
 	bool is_ending; /* the client has sent its last byte */
 	bool is_shut;   /* over, libmicrohttpd is about to close it */
@@ -92,6 +92,7 @@ struct http_server {
 	bool is_quiesced;
 	ev_timer accept_again; /* runs while accepting pauses */
 	ev_io readable;        /* the daemon's epoll descriptor */
+	ev_io ends;            /* owned epoll descriptor: ends, while answers are put off */
 	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
 	struct connection_list connections;
 	struct http_stats stats;
@@ -121,6 +122,10 @@ void connection_look(struct connection *connection);
 void connection_suspend(struct connection *connection);
 /** Lets libmicrohttpd go on with a connection whose request was put off. */
 void connection_resume(struct connection *connection);
+/** Lets ends of clients be noticed while their answers are put off. @return false = see errno */
+bool connection_watch_ends(struct http_server *server) MUST_CHECK;
+/** Undoes that, once no connection is left. */
+void connection_unwatch_ends(struct http_server *server);
 /** Makes libmicrohttpd notice that the connection is over. */
 void connection_shutdown(struct connection *connection);
 /** The same, and drops what the client did not take of its answer; else the kernel would keep it.

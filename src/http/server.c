@@ -210,10 +210,16 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	server->tls = tls;
 	LIST_INIT(&server->connections);
 	LIST_INIT(&server->listeners);
+	if (!connection_watch_ends(server)) {
+		log_error("epoll descriptor", LOG_ERRNO(errno));
+		free(server);
+		return NULL;
+	}
 	server->auth = auth_new(loop, &server->stats);
 	server->daemon = start_daemon(server);
 	if (!server->daemon) {
 		log_error("libmicrohttpd did not start");
+		connection_unwatch_ends(server);
 		auth_free(&server->auth);
 		free(server);
 		return NULL;
@@ -324,6 +330,7 @@ http_server_free(struct http_server **server_ptr)
 	ev_io_stop(server->loop, &server->readable);
 	MHD_stop_daemon(server->daemon);
 	CHECK(LIST_EMPTY(&server->connections));
+	connection_unwatch_ends(server);
 	free_headers(server);
 	auth_free(&server->auth);
 	free(server);

@@ -112,8 +112,7 @@ struct http_later *http_request_defer(const struct http_request *request) MUST_C
  * Asks to be told when perhaps nobody waits for the answer any more: the client has ended its side,
  * or the server has given up on the request. The answer is owed all the same, and may be given at
  * once. A client that has only ended its side may get it, but that is not certain: libmicrohttpd
- * may see the end first, and then closes. Not seen is the end of a client that has sent more behind
- * its request.
+ * may see the end first, and then closes.
  *
  * @left called at most once, on the loop's thread, neither in the handler nor once the answer was
  *       given

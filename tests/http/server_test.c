@@ -1659,7 +1659,7 @@ test_later__answered_when_the_client_leaves(void **state)
 	}
 }
 
-/* What a client sends meanwhile waits for its turn, and hides its end. */
+/* What a client sends meanwhile waits for its turn, and does not hide its end. */
 static void
 test_later__end_behind_a_pipelined_request(void **state)
 {
@@ -1670,17 +1670,42 @@ test_later__end_behind_a_pipelined_request(void **state)
 	send_text(f, fd, "GET /later?watched HTTP/1.1\r\n" H "\r\n");
 	await(f, f->laters == 1);
 	send_text(f, fd, GET("/hello"));
-	shutdown(fd, SHUT_WR);
 	for (int i = 0; i < 20; i++)
 		step(f);
 	assert_int_equal(f->left, 0);
+	shutdown(fd, SHUT_WR);
+	await(f, f->left == 1);
+	assert_int_equal(stat_of(f, deadlines), 0);
 	answer_later(f, 0, "late\n");
 	receive_all(f, fd, &in);
 	assert_true(holds(&in, "late\n"));
 	assert_true(span_ends(buf_span(&in), SPAN("hello\n")));
-	assert_int_equal(f->left, 0);
+	assert_int_equal(f->left, 1);
 	buf_fini(&in);
 	stop(f);
+}
+
+/* As TLS does it, whose last words before the end are bytes, too. */
+static void
+test_later__end_behind_a_byte(void **state)
+{
+	(void)state;
+	for (int is_seen_first = 0; is_seen_first < 2; is_seen_first++) {
+		struct fixture *f = start(ample);
+		int fd = dial(f);
+		send_text(f, fd, "GET /later?watched HTTP/1.1\r\n" H "\r\n");
+		await(f, f->laters == 1);
+		assert_int_equal(send(fd, "G", 1, MSG_NOSIGNAL), 1);
+		for (int i = 0; i < 20 * is_seen_first; i++)
+			step(f);
+		close(fd);
+		await(f, f->left == 1);
+		assert_int_equal(stat_of(f, deadlines), 0);
+		answer_later(f, 0, "late\n");
+		await(f, stat_of(f, open) == 0);
+		assert_int_equal(f->sent, 2);
+		stop(f);
+	}
 }
 
 static void
@@ -1916,6 +1941,7 @@ main(void)
 	    cmocka_unit_test(test_later__tells_of_a_client_that_leaves),
 	    cmocka_unit_test(test_later__answered_when_the_client_leaves),
 	    cmocka_unit_test(test_later__end_behind_a_pipelined_request),
+	    cmocka_unit_test(test_later__end_behind_a_byte),
 	    cmocka_unit_test(test_later__tells_that_the_server_gives_up),
 	    cmocka_unit_test(test_later__deadline_goes_on),
 	    cmocka_unit_test(test_later__quiesce_waits_for_it),
