@@ -253,6 +253,10 @@ test_ingest__room_for_shapes_is_made_anew(void **state)
 	pipeline_send(&p, 0, SPAN("late:1|c|@0.3"));
 	while (bridge_collect(p.bridge))
 		;
+	/* Not again before as many more are forgotten. */
+	uint64_t rules = atomic_load(&p.bridge->rules);
+	assert_false(bridge_collect(p.bridge));
+	assert_int_equal(atomic_load(&p.bridge->rules), rules);
 	before = forgotten(&p);
 	pipeline_send(&p, 0, SPAN("late:1|c|@0.3\nlate:1|c|@0.3\nother:1|c|@0.3"));
 	assert_int_equal(forgotten(&p), before);
@@ -261,6 +265,29 @@ test_ingest__room_for_shapes_is_made_anew(void **state)
 	assert_int_equal(forgotten(&p), before);
 	assert_counter(&p, ACCOUNT_LINES_WITH_SAMPLES, sent + 6);
 	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, sent + 6);
+	pipeline_fini(&p);
+}
+
+/* A thread that works may still hold the id of a shape that was taken away: nobody else gets it. */
+static void
+test_ingest__ids_of_shapes_rest_for_a_while(void **state)
+{
+	(void)state;
+	struct pipeline p = new_pipeline(2, NULL);
+	pipeline_send(&p, 0, SPAN("old:1|c|@0.1\nold:1|c|@0.2"));
+	uint32_t given = shapes_ids(p.bridge->shapes);
+	bridge_void_spellings(p.bridge);
+	grace_begin(p.bridge->grace, 1);
+	assert_true(bridge_collect(p.bridge));
+	assert_int_equal(shapes_count(p.bridge->shapes), 0);
+	assert_true(bridge_collect(p.bridge));
+	pipeline_send(&p, 0, SPAN("new:1|c|@0.3"));
+	uint32_t more = shapes_ids(p.bridge->shapes);
+	assert_true(more > given);
+	grace_end(p.bridge->grace, 1);
+	assert_false(bridge_collect(p.bridge));
+	pipeline_send(&p, 0, SPAN("new:1|c|@0.4"));
+	assert_int_equal(shapes_ids(p.bridge->shapes), more);
 	pipeline_fini(&p);
 }
 
@@ -484,6 +511,7 @@ main(void)
 	    cmocka_unit_test(test_ingest__conflict_names_are_bounded),
 	    cmocka_unit_test(test_ingest__shapes_are_bounded),
 	    cmocka_unit_test(test_ingest__room_for_shapes_is_made_anew),
+	    cmocka_unit_test(test_ingest__ids_of_shapes_rest_for_a_while),
 	    cmocka_unit_test(test_ingest__generations_come_round),
 	    cmocka_unit_test(test_ingest__new_spellings_of_one_series_in_a_batch),
 	    cmocka_unit_test(test_ingest__new_spellings_among_other_lines),

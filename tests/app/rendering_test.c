@@ -468,6 +468,42 @@ test_limit__slow_one_is_ended_and_others_finish(void **state)
 	world_free(world);
 }
 
+/* A reader that takes a second of the thread's time for each batch. */
+static size_t (*plain_next_batch)(struct reader *reader, struct series_view *out, size_t max);
+
+static size_t
+slow_next_batch(struct reader *reader, struct series_view *out, size_t max)
+{
+	clock_fake(clock_thread_us() + 1000000);
+	return plain_next_batch(reader, out, max);
+}
+
+/* What pieces take is waited for before the next rendering, beside what a scrape takes elsewhere. */
+static void
+test_wait__as_long_as_pieces_took(void **state)
+{
+	(void)state;
+	struct world *world = world_new(SERIES_FEW);
+	struct reader *reader = fake_reader_new(&world->family, 1, &world->frees);
+	struct reader_ops slow = *reader->ops;
+	struct client client = {.got = BUF_INIT};
+	plain_next_batch = slow.next_batch;
+	slow.next_batch = slow_next_batch;
+	reader->ops = &slow;
+	struct exposition_writer *writer = exposition_writer_new(plain.format, false, &reader);
+	world->begun++;
+	rendering_begin(&world->all, plain, &writer, &client.consumer);
+	assert_int_equal(renderings_wait_us(&world->all), 0);
+	client_take_some(&client, 1);
+	int64_t took_us = clock_thread_us();
+	assert_true(took_us >= 1000000);
+	assert_int_equal(renderings_wait_us(&world->all), took_us);
+	renderings_spend(&world->all, 5);
+	assert_int_equal(renderings_wait_us(&world->all), took_us + 5);
+	client_leave(&client);
+	world_free(world);
+}
+
 /* A piece that nobody can be given room for goes to the one who asked for it, whoever that is. */
 static void
 test_limit__one_piece_is_too_large(void **state)
@@ -586,6 +622,7 @@ main(void)
 	    cmocka_unit_test(test_join__newer_one),
 	    cmocka_unit_test(test_limit__alone_nothing_is_held),
 	    cmocka_unit_test(test_limit__slow_one_is_ended_and_others_finish),
+	    cmocka_unit_test(test_wait__as_long_as_pieces_took),
 	    cmocka_unit_test(test_limit__one_piece_is_too_large),
 	    cmocka_unit_test(test_limit__in_total_a_start_gives_way_first),
 	    cmocka_unit_test(test_limit__in_total_the_largest_gives_way),

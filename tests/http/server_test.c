@@ -1392,6 +1392,36 @@ test_connections__slow_ones_go_first(void **state)
 	stop(f);
 }
 
+/* Who takes a long answer steadily stays, and one goes that came later and says nothing. */
+static void
+test_connections__who_takes_its_answer_stays(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 2;
+	struct fixture *f = start(limits);
+	struct buf in = BUF_INIT;
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 10000;
+	int takes = dial_from(f, "127.0.0.1", 4096);
+	send_text(f, takes, GET("/stream"));
+	await(f, f->fills > 0);
+	int silent = dial(f);
+	await(f, stat_of(f, open) == 2);
+	unsigned before = f->fills;
+	await(f, (receive(takes, &in), f->fills > before));
+	int comes = dial(f);
+	await(f, stat_of(f, evicted) == 1);
+	await(f, is_closed(silent));
+	assert_int_equal(f->done_broken, 0);
+	assert_served(f, comes);
+	close(takes);
+	close(silent);
+	close(comes);
+	buf_fini(&in);
+	stop(f);
+}
+
 /* Whoever waits for the server is not to blame. */
 static void
 test_connections__all_wait_for_the_server(void **state)
@@ -1412,6 +1442,8 @@ test_connections__all_wait_for_the_server(void **state)
 	close(one);
 	close(two);
 	close(three);
+	answer_later(f, 0, "");
+	answer_later(f, 1, "");
 	stop(f);
 }
 
@@ -1931,6 +1963,7 @@ main(void)
 	    cmocka_unit_test(test_connections__over_the_limit),
 	    cmocka_unit_test(test_connections__per_address),
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
+	    cmocka_unit_test(test_connections__who_takes_its_answer_stays),
 	    cmocka_unit_test(test_connections__all_wait_for_the_server),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
