@@ -148,11 +148,14 @@ add_native(struct buf *out, const struct native_view *native)
 		native_message_add_span(out, positive_fields.spans, (struct native_span){0, 0});
 }
 
+/* A native histogram counts a little less at times; then the classic one beside it may not count
+ * more. */
 static void
 add_histogram(struct buf *out, const struct series_view *series)
 {
+	uint64_t count = series->native ? native_message_count(series->native) : series->count;
 	uint64_t below = 0;
-	protobuf_add_uint(out, HISTOGRAM_COUNT, series->count);
+	protobuf_add_uint(out, HISTOGRAM_COUNT, count);
 	protobuf_add_double(out, HISTOGRAM_SUM, series->sum);
 	for (size_t i = 0; i <= series->bound_count; i++) {
 		const struct exemplar_view *exemplar =
@@ -162,7 +165,7 @@ add_histogram(struct buf *out, const struct series_view *series)
 			break;
 		size_t bucket = protobuf_begin(out, HISTOGRAM_BUCKET);
 		below += series->buckets[i];
-		protobuf_add_uint(out, BUCKET_COUNT, below);
+		protobuf_add_uint(out, BUCKET_COUNT, below < count ? below : count);
 		protobuf_add_double(out, BUCKET_BOUND,
 				    i < series->bound_count ? series->bounds[i] : INFINITY);
 		add_exemplar(out, BUCKET_EXEMPLAR, exemplar);

@@ -30,3 +30,15 @@ native_message_add_side(struct buf *out, struct native_side_fields fields,
 	}
 	protobuf_end(out, deltas);
 }
+
+uint64_t
+native_message_count(const struct native_view *native)
+{
+	const struct native_side *sides[] = {&native->negative, &native->positive};
+	uint64_t count = native->zero_count;
+	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
+		for (size_t b = 0; b < sides[i]->bucket_count; b++)
+			count += sides[i]->buckets[b];
+	}
+	return count;
+}

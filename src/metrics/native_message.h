@@ -13,6 +13,13 @@ struct native_side_fields {
 	unsigned spans, deltas;
 };
 
+/**
+ * @return how many values the buckets count. A message must say just that for its whole count, or
+ *Prometheus refuses the scrape: a series' own count may be greater by what came while it was read,
+ *and by what was left out for want of memory
+ */
+uint64_t native_message_count(const struct native_view *native);
+
 /** Appends a span as a field of a message. */
 void native_message_add_span(struct buf *out, unsigned field, struct native_span span);
 

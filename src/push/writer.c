@@ -182,18 +182,6 @@ add_number(struct push_writer *writer, double value, int64_t start_ms)
 		protobuf_add_uint(&writer->out, SAMPLE2_START, (uint64_t)start_ms);
 }
 
-static uint64_t
-native_count(const struct native_view *native)
-{
-	const struct native_side *sides[] = {&native->negative, &native->positive};
-	uint64_t count = native->zero_count;
-	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++) {
-		for (size_t b = 0; b < sides[i]->bucket_count; b++)
-			count += sides[i]->buckets[b];
-	}
-	return count;
-}
-
 /* Its count is that of its buckets, or receivers would refuse it. @start_ms 0 = not told */
 static void
 add_native(struct push_writer *writer, const struct point *point, int64_t start_ms)
@@ -203,7 +191,7 @@ add_native(struct push_writer *writer, const struct point *point, int64_t start_
 	static const struct native_side_fields positive = {HISTOGRAM_POSITIVE_SPANS,
 							   HISTOGRAM_POSITIVE_DELTAS};
 	struct buf *out = &writer->out;
-	protobuf_add_uint(out, HISTOGRAM_COUNT, native_count(point->native));
+	protobuf_add_uint(out, HISTOGRAM_COUNT, native_message_count(point->native));
 	protobuf_add_double(out, HISTOGRAM_SUM, point->value);
 	protobuf_add_sint(out, HISTOGRAM_SCHEMA, point->native->schema);
 	protobuf_add_double(out, HISTOGRAM_ZERO_THRESHOLD, point->native->zero_threshold);
