@@ -14,7 +14,7 @@ stamp_of(const char *path)
 	if (!path || stat(path, &info) != 0)
 		return (struct file_stamp){0};
 	return (struct file_stamp){info.st_dev, info.st_ino, (uint64_t)info.st_size,
-				   info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+				   info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
 }
 
 /* Watches the files that a configuration names. */

@@ -19,7 +19,7 @@
 /* What tells a changed file from the one before; all 0 where there is none. */
 struct file_stamp {
 	uint64_t device, inode, bytes;
-	int64_t modified_s, modified_ns;
+	int64_t changed_s, changed_ns; /* content, or who may read it */
 };
 
 /* All fields are for reading. */

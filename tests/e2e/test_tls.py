@@ -222,6 +222,13 @@ def test_certificate_is_exchanged(secured):
     assert scrape.own('web_config_reloads_total', file='web', outcome='success') >= 1
 
 
+def test_permissions_are_put_right(secured):
+    """Who brings a new key may write it first, and only then let the bridge read it."""
+    bridge = secured.start()
+    secured.server[1].chmod(0o640)
+    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='success') >= 1)
+
+
 def test_bad_certificate_keeps_the_old_one(secured):
     bridge = secured.start()
     before = serial(bridge, bridge.context)
