@@ -163,7 +163,8 @@ def await_go_datadog(bridge, mode):
             lines += -1 + 1  # two timers share a line; so do all sampled histograms
         else:
             lines += sampled_payload
-        return scrape.lines() == lines and (scrape, sampled, sampled_payload)
+        is_settled = scrape.lines() == lines and scrape.unaccounted() == (0, 0)
+        return is_settled and (scrape, sampled, sampled_payload)
 
     return await_condition(all_arrived, 'all lines')
 
