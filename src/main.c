@@ -8,7 +8,7 @@
  *
  *	base/		tools without a domain: spans, buffers, numbers, clocks, hashes, logs
  *	yaml/		YAML texts as trees whose nodes know their line and column
-	model/		the words all stages share: kinds, labels, names, observer options
+ *	model/		the words all stages share: kinds, labels, names, observer options
  *	net/		listeners and the relay: bytes in, payloads of whole lines out
  *	statsd/		the protocol: what a line says; pure
  *	mapping/	mapping files, globs, regexes, templates: which rule, which name, which labels
@@ -17,7 +17,7 @@
  *	push/		remote write: the same families and series, sent to a receiver
  *	targets/	what Prometheus is to scrape besides: documents, groups, the state file
  *	tls/		certificates and what connections do with them
-	http/		the HTTP server
+ *	http/		the HTTP server
  *	app/		joins the stages:
  *	  options	  the command line
  *	  bridge	  what all threads share
@@ -29,9 +29,9 @@
  *	  unmapped	  the names that no rule matched
  *	  worker	  an ingest thread and its sockets
  *	  listeners	  opens the sockets
-	  inherited, notify  systemd: sockets that it hands over, and what it wants to hear
+ *	  inherited, notify  systemd: sockets that it hands over, and what it wants to hear
  *	  web_config, secure_file  TLS, users and headers, read again when their files change
-	  daemon, routes  the control thread: HTTP, signals, reload, expiry
+ *	  daemon, routes  the control thread: HTTP, signals, reload, expiry
  *	  scrape	  pull: a client takes a rendering
  *	  rendering	  reader -> writer -> gzip, for all scrapes that come together
  *	  target_api, target_store, token  what clients register, its file, and who may

@@ -126,8 +126,8 @@ void shapes_free(struct shapes **shapes);
 uint32_t shapes_intern(struct shapes *shapes, const struct shape *shape, uint64_t rules);
 
 /**
- * @return a shape by an id that shapes_intern() gave; any thread, no lock. When it has been taken
- *away since, another one or one that does nothing: valid until the thread holds nothing
+ * @return a shape by an id that shapes_intern() gave; any thread, no lock. Of one that was taken
+ *         away since, another one or one that does nothing. Valid until the thread holds nothing
  */
 static inline const struct shape *
 shapes_get(const struct shapes *shapes, uint32_t id)
