@@ -93,9 +93,9 @@ http_request_body(const struct http_request *request)
 	return buf_span(&request->body);
 }
 
-/* What decides about the framing of a request (RFC 9112 section 6). */
+/* What decides about the framing of a request (RFC 9112 section 6), and whom it is from. */
 struct framing {
-	unsigned hosts, lengths, encodings;
+	unsigned hosts, lengths, encodings, authorizations;
 	bool is_chunked;
 	bool is_malformed;
 	uint64_t length;
@@ -148,6 +148,8 @@ take_header(void *cls, enum MHD_ValueKind kind, const char *name_text, size_t na
 		framing->is_malformed = true;
 	else if (is_named(name, SPAN("Host")))
 		framing->hosts++;
+	else if (is_named(name, SPAN("Authorization")))
+		framing->authorizations++;
 	else if (is_named(name, SPAN("Content-Length"))) {
 		framing->lengths++;
 		framing->is_malformed |= !parse_length(value, &framing->length);
@@ -165,6 +167,9 @@ check_framing(const struct framing *framing, bool is_http_1_0)
 	if (framing->is_malformed || framing->lengths > 1 || framing->encodings > 1)
 		return 400;
 	if (framing->encodings && (framing->lengths || is_http_1_0))
+		return 400;
+	/* Which one holds would be for each reader to say (RFC 9110 section 5.3). */
+	if (framing->authorizations > 1)
 		return 400;
 	if (framing->hosts > 1 || (framing->hosts == 0 && !is_http_1_0))
 		return 400;

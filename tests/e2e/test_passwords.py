@@ -86,6 +86,17 @@ def test_unreadable(start_guarded, value):
     assert refused(bridge, 'missing') == 1
 
 
+def test_two_authorizations(start_guarded):
+    """Not even when one of them, or each, is good: a proxy before this may have looked at the other one."""
+    bridge = start_guarded()
+    line = 'Authorization: %s\r\n'
+    good, wrong = GOOD['Authorization'], basic(USER, 'wrong')['Authorization']
+    for pair in ((good, good), (good, wrong), (wrong, good), (good, 'Bearer 0123456789abcdef')):
+        with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
+            client.sendall(('GET /metrics HTTP/1.1\r\nHost: x\r\n%s%s\r\n' % tuple(line % each for each in pair)).encode())
+            assert client.recv(65536).startswith(b'HTTP/1.1 400 ')
+
+
 def test_nothing_is_told_to_strangers(start_guarded):
     """Neither what exists, nor what is too large, nor what may be sent."""
     bridge = start_guarded('--web.enable-lifecycle')
