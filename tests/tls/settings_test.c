@@ -42,6 +42,26 @@ test_priorities__each_name(void **state)
 	}
 }
 
+/* Those of finite fields are dear, and a client may choose the dearest. */
+static void
+test_priorities__curves_only(void **state)
+{
+	(void)state;
+	struct tls_settings settings = tls_settings_new();
+	struct buf text = BUF_INIT;
+	gnutls_priority_t priorities;
+	const unsigned *groups;
+	tls_settings_add_priorities(&settings, &text);
+	assert_int_equal(gnutls_priority_init(&priorities, buf_text(&text), NULL), 0);
+	int count = gnutls_priority_group_list(priorities, &groups);
+	assert_true(count > 0);
+	for (int i = 0; i < count; i++)
+		if (strstr(gnutls_group_get_name(groups[i]), "FFDHE"))
+			fail_msg("%s", gnutls_group_get_name(groups[i]));
+	gnutls_priority_deinit(priorities);
+	buf_fini(&text);
+}
+
 static void
 test_name_find(void **state)
 {
@@ -60,6 +80,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_priorities__each_name),
+	    cmocka_unit_test(test_priorities__curves_only),
 	    cmocka_unit_test(test_name_find),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
