@@ -295,7 +295,7 @@ request_check_password(struct http_request *request)
 		unsigned status =
 		    auth_begin(request->server->auth,
 			       http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
-			       http_request_peer(request), &request->check, on_password_checked, request);
+			       http_request_client(request), &request->check, on_password_checked, request);
 		if (!request->check) {
 			request->needs_check = false;
 			request->status = status ? status : request->status;

@@ -87,6 +87,12 @@ http_request_peer(const struct http_request *request)
 	return info->client_addr;
 }
 
+struct http_client
+http_request_client(const struct http_request *request)
+{
+	return connection_of(request->mhd)->client;
+}
+
 struct span
 http_request_body(const struct http_request *request)
 {
