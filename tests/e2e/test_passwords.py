@@ -9,14 +9,9 @@ import subprocess
 import pytest
 
 from bridge import PATIENCE, Bridge, await_condition, await_equal
+from passwords import basic, hash_of
 
 USER = 'prometheus'
-
-
-def basic(user, password):
-    return {'Authorization': 'Basic ' + base64.b64encode(('%s:%s' % (user, password)).encode()).decode()}
-
-
 GOOD = basic(USER, 'right')
 
 
@@ -25,15 +20,6 @@ class GuardedBridge(Bridge):
 
     def request(self, method, path, headers=None, body=None):
         return super().request(method, path, {**self.credentials, **(headers or {})}, body)
-
-
-def hash_of(password, cost):
-    """Perl's crypt() is the one of libxcrypt."""
-    salt = '$2b$%02d$abcdefghijklmnopqrstuu' % cost
-    done = subprocess.run(['perl', '-e', 'print crypt($ARGV[0], $ARGV[1])', password, salt], check=True, capture_output=True,
-                          text=True)
-    assert len(done.stdout) == 60
-    return done.stdout
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 
 from bridge import PATIENCE, Bridge, Response, Scrape, await_condition, await_equal, run_to_end
 from certificates import Authority
+from passwords import basic, hash_of
+from promql import Prometheus
 
 QUIET = ('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=127.0.0.1:0', '--statsd.listen-tcp=')
 SERVER = 'tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n'
@@ -20,11 +22,12 @@ SERVER = 'tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n'
 
 class SecureBridge(Bridge):
     context = None
+    credentials = {}
 
     def request(self, method, path, headers=None, body=None, context=None):
         connection = http.client.HTTPSConnection('localhost', self.web, timeout=PATIENCE, context=context or self.context)
         with contextlib.closing(connection):
-            connection.request(method, path, body=body, headers=headers or {})
+            connection.request(method, path, body=body, headers={**self.credentials, **(headers or {})})
             return Response(connection.getresponse())
 
 
@@ -36,12 +39,12 @@ class Secured:
         self.file = directory / 'web.yml'
         self.bridges = []
 
-    def start(self, config=SERVER, *flags, client=None):
+    def start(self, config=SERVER, *flags, client=None, credentials={}):
         self.file.write_text(config)
         directory = self.directory / str(len(self.bridges))
         directory.mkdir()
         bridge = SecureBridge(directory, ['--web.config.file=%s' % self.file, *flags])
-        bridge.context = self.authority.client(client)
+        bridge.context, bridge.credentials = self.authority.client(client), credentials
         self.bridges.append(bridge)
         bridge.await_ready()
         return bridge
@@ -364,6 +367,95 @@ def test_tls_cannot_be_taken_away(secured):
     secured.file.write_text('')
     await_failure(bridge)
     assert 'only be added or taken away by a restart' in bridge.stderr()
+
+
+# A real Prometheus.
+
+# An interval that a busy machine does not exceed.
+SCRAPES = 'global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n'
+JOB = """- job_name: %s
+  scheme: https
+  tls_config: {%s}
+  static_configs: [{targets: ['127.0.0.1:%%d']}]
+"""
+PASSWORD = "  basic_auth: {username: prometheus, password: '%s'}\n"
+
+
+@pytest.fixture
+def start_prometheus(tmp_path):
+    """Starts a Prometheus with these jobs, where %d is the port of the bridge."""
+    started = []
+
+    def start(bridge, *jobs):
+        started.append(Prometheus(tmp_path, bridge.web, SCRAPES + ''.join(jobs)))
+        return started[-1]
+
+    yield start
+    for prometheus in started:
+        prometheus.stop()
+
+
+def ups(prometheus):
+    return {job: prometheus.query('up{job="%s"}' % job).get(()) for job in ('good', 'bad')}
+
+
+def await_scrapes(prometheus, count):
+    """Waits for more scrapes of the good job, each of which went well, as all before did."""
+    def scrapes():
+        return prometheus.query('count_over_time(up{job="good"}[1h])').get((), 0)
+
+    seen = scrapes()
+    await_condition(lambda: scrapes() >= seen + count, 'scrapes')
+    assert prometheus.query('min_over_time(up{job="good"}[1h])') == {(): 1}
+
+
+def authority_of(path):
+    return 'ca_file: %s' % path
+
+
+def test_prometheus__password(secured, start_prometheus):
+    guarded = SERVER + 'basic_auth_users: {prometheus: %s}\n' % hash_of('right')
+    bridge = secured.start(guarded, credentials=basic('prometheus', 'right'))
+    trusting = authority_of(secured.authority.certificate)
+    prometheus = start_prometheus(bridge, JOB % ('good', trusting) + PASSWORD % 'right', JOB % ('bad', trusting) + PASSWORD % 'wrong')
+    bridge.send_udp('a:7|c')
+    await_equal(lambda: ups(prometheus), {'good': 1, 'bad': 0})
+    await_equal(lambda: prometheus.query('a'), {(): 7})
+    await_condition(lambda: bridge.scrape().own('http_auth_refused_total', reason='wrong') > 0)
+    assert bridge.scrape().own('http_tls_failures_total') == 0
+
+
+def test_prometheus__client_certificate(secured, start_prometheus):
+    client = secured.authority.issue('client', names='DNS:prometheus.example', usage='clientAuth')
+    bridge = secured.start(REQUIRED + '  client_allowed_sans: [prometheus.example]\n', client=client)
+    trusting = authority_of(secured.authority.certificate)
+    prometheus = start_prometheus(bridge, JOB % ('good', trusting + ', cert_file: %s, key_file: %s' % client), JOB % ('bad', trusting))
+    bridge.send_udp('a:7|c')
+    await_equal(lambda: ups(prometheus), {'good': 1, 'bad': 0})
+    await_equal(lambda: prometheus.query('a'), {(): 7})
+    await_condition(lambda: bridge.scrape().own('http_tls_failures_total') > 0)
+
+
+def test_prometheus__certificate_is_exchanged(secured, start_prometheus, tmp_path):
+    """Also that of the authority: first both are trusted, and in the end only the new one."""
+    bridge = secured.start()
+    (tmp_path / 'next').mkdir()
+    after, trusted = Authority(tmp_path / 'next'), tmp_path / 'trusted.crt'
+    shutil.copy(secured.authority.certificate, trusted)
+    prometheus = start_prometheus(bridge, JOB % ('good', authority_of(trusted)))
+    await_scrapes(prometheus, 1)
+    trusted.write_text(secured.authority.certificate.read_text() + after.certificate.read_text())
+    await_scrapes(prometheus, 1)
+    for new, old in zip(after.issue('server'), secured.server):
+        os.replace(new, old)
+    bridge.context = after.client()
+    await_condition(lambda: is_let_in(bridge, bridge.context), 'the new certificate')
+    # Prometheus connects again, since what it trusts has changed.
+    connections = bridge.scrape().own('http_connections_total')
+    shutil.copy(after.certificate, trusted)
+    await_scrapes(prometheus, 2)
+    assert bridge.scrape().own('http_connections_total') > connections + 1
+    assert not is_let_in(bridge, secured.authority.client())
 
 
 # Clients that misbehave.
