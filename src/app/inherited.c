@@ -14,12 +14,11 @@
 /* More than any unit has; a number of an environment variable must not make us close everything. */
 #define COUNT_MAX 256
 
-/* @return the number, or -1 */
+/* @return the number, or -1 when the text is none */
 static long
-read_number(const char *name)
+read_number(const char *text)
 {
-	const char *text = getenv(name);
-	if (!text || *text < '0' || *text > '9')
+	if (*text < '0' || *text > '9')
 		return -1;
 	char *end;
 	errno = 0;
@@ -101,20 +100,31 @@ next_name(struct span *names)
 	return name;
 }
 
-bool
-inherited_take(struct inherited *inherited, bool wants_web)
+/* @return how many are meant for this process, or -1 after logging */
+static long
+read_count(void)
 {
-	long count = read_number("LISTEN_PID") == getpid() ? read_number("LISTEN_FDS") : 0;
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	if (!pid || !fds || read_number(pid) != getpid())
+		return 0;
+	long count = read_number(fds);
+	if (count >= 0 && count <= COUNT_MAX)
+		return count;
+	log_error("systemd hands over no number of sockets, or too many",
+		  LOG_BYTES("LISTEN_FDS", span_text(fds)), LOG_NUM("limit", COUNT_MAX));
+	return -1;
+}
+
+/* Takes `count` sockets. @return whether all are of use, and are what is wanted */
+static bool
+take_sockets(struct inherited *inherited, size_t count, bool wants_web)
+{
 	const char *text = getenv("LISTEN_FDNAMES");
 	struct span names = text ? span_text(text) : SPAN("");
 	bool ok = true, has_web = false;
-	if (count > COUNT_MAX) {
-		log_error("systemd hands over too many sockets", LOG_NUM("sockets", count));
-		return false;
-	}
-	inherited->count = count > 0 ? (size_t)count : 0;
-	inherited->sockets = xcalloc(inherited->count + 1, sizeof(*inherited->sockets));
-	for (size_t i = 0; i < inherited->count; i++) {
+	inherited->count = count;
+	inherited->sockets = xcalloc(count + 1, sizeof(*inherited->sockets));
+	for (size_t i = 0; i < count; i++) {
 		struct inherited_socket *socket = &inherited->sockets[i];
 		socket->fd = FIRST_FD + (int)i;
 		ok &= take_socket(socket, next_name(&names), wants_web);
@@ -124,6 +134,14 @@ inherited_take(struct inherited *inherited, bool wants_web)
 		log_error("--web.systemd-socket: systemd hands over no socket for HTTP");
 		ok = false;
 	}
+	return ok;
+}
+
+bool
+inherited_take(struct inherited *inherited, bool wants_web)
+{
+	long count = read_count();
+	bool ok = count >= 0 && take_sockets(inherited, (size_t)count, wants_web);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
