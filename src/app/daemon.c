@@ -31,7 +31,8 @@
 static const struct http_limits http_limits = {
     .connections = 256,
     .connections_per_address = 64,
-    .body_bytes = DOCUMENT_BYTES_MAX,
+    .body_bytes = 1 << 20,
+    .bodies_bytes = 4 * DOCUMENT_BYTES_MAX,
     .request_us = 60 * 1000000LL,
     .idle_us = 120 * 1000000LL,
 };

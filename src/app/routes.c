@@ -138,6 +138,13 @@ serve_target_list(void *ctx, const struct http_request *request, struct http_rep
 	target_api_list(&daemon->target_api, request, reply);
 }
 
+static bool
+admit_target_group(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+	struct daemon *daemon = ctx;
+	return target_api_admit(&daemon->target_api, request, reply);
+}
+
 static void
 serve_target_group(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
@@ -162,10 +169,15 @@ daemon_set_routes(struct daemon *daemon)
 	routes[count++] = (struct http_route){"/health", HTTP_GET, serve_healthy};
 	routes[count++] = (struct http_route){TARGET_API_SD, HTTP_GET, serve_sd};
 	routes[count++] = (struct http_route){TARGET_API_LIST, HTTP_GET, serve_target_list};
-	routes[count++] =
-	    (struct http_route){TARGET_API_GROUP, HTTP_GET | HTTP_PUT | HTTP_DELETE,
-				serve_target_group, .subtree = true,
-				.bearer_methods = *options->sd_token_file ? HTTP_PUT | HTTP_DELETE : 0};
+	routes[count++] = (struct http_route){
+	    TARGET_API_GROUP,
+	    HTTP_GET | HTTP_PUT | HTTP_DELETE,
+	    serve_target_group,
+	    .subtree = true,
+	    .bearer_methods = *options->sd_token_file ? HTTP_PUT | HTTP_DELETE : 0,
+	    .admit = admit_target_group,
+	    .body_methods = HTTP_PUT,
+	    .body_bytes = DOCUMENT_BYTES_MAX};
 	routes[count++] = (struct http_route){"/api/v1/unmapped", HTTP_GET, serve_unmapped};
 	if (options->web_enable_lifecycle) {
 		routes[count++] =

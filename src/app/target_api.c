@@ -330,11 +330,13 @@ put_off(struct target_api *api, const struct http_request *request, struct targe
 	return pending;
 }
 
-/* @return whether this client may change anything; else the reply is filled */
-static bool
-is_allowed(struct target_api *api, const struct http_request *request, struct http_reply *reply)
+bool
+target_api_admit(struct target_api *api, const struct http_request *request,
+		 struct http_reply *reply)
 {
 	const char *path = api->options->sd_token_file;
+	if (http_request_method(request) == HTTP_GET)
+		return true;
 	if (!api->options->web_enable_target_api) {
 		refuse(api, reply, TARGET_REFUSED_OFF, 403,
 		       "targets cannot be changed: started without --web.enable-target-api");
@@ -531,8 +533,6 @@ target_api_group(struct target_api *api, const struct http_request *request,
 	char shown[EXCERPT_SIZE];
 	struct span name = span_from(http_request_path(request), strlen(TARGET_API_GROUP));
 	unsigned method = http_request_method(request);
-	if (method != HTTP_GET && !is_allowed(api, request, reply))
-		return;
 	if (method == HTTP_GET)
 		show_group(api, name, reply);
 	else if (!group_name_is_legal(name))

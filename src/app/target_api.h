@@ -55,7 +55,14 @@ void target_api_sd(struct target_api *api, const struct http_request *request,
 /** GET /api/v1/targets: all groups. */
 void target_api_list(struct target_api *api, const struct http_request *request,
 		     struct http_reply *reply);
-/** GET, PUT and DELETE of /api/v1/targets/<group>. */
+/**
+ * Refuses who may not change /api/v1/targets/<group>, by the headers alone.
+ *
+ * @return false with the reply filled
+ */
+bool target_api_admit(struct target_api *api, const struct http_request *request,
+		      struct http_reply *reply);
+/** GET, PUT and DELETE of /api/v1/targets/<group>, by those whom target_api_admit() let in. */
 void target_api_group(struct target_api *api, const struct http_request *request,
 		      struct http_reply *reply);
 

@@ -497,6 +497,8 @@ add_web(struct gathering *g)
 	for (unsigned i = 0; i < HTTP_AUTH_REFUSALS; i++)
 		family_list_add_with(g->list, "reason", span_text(http_auth_refusal_text(i)),
 				     (double)atomic_load(&http->auth_refused[i]));
+	add(g, OWN_HTTP_BODY_BYTES, (double)atomic_load(&http->body_bytes));
+	add(g, OWN_HTTP_BODIES_REFUSED, (double)atomic_load(&http->bodies_refused));
 	begin(g, OWN_HTTP_RESPONSES);
 	static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
 	for (unsigned i = 2; i < 6; i++)

@@ -119,6 +119,9 @@ connection_resume(struct connection *connection)
 		log_debug("http client's end was not watched for", LOG_ERRNO(errno));
 	connection_moves(connection);
 	connection->request.is_suspended = false;
+	/* Its body is still to come. */
+	if (!connection->request.is_admitted)
+		ev_io_start(server->loop, &connection->arrival);
 	MHD_resume_connection(connection->request.mhd);
 	server_run_soon(server);
 }
@@ -232,8 +235,11 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	/* The daemon may hold a whole request that it has yet to answer: it runs once more. */
 	if (!connection->is_ending) {
 		connection->is_ending = true;
-		return;
+		connection->ending_run = connection->server->runs;
+		server_run_soon(connection->server);
 	}
+	if (connection->ending_run == connection->server->runs)
+		return;
 	ev_io_stop(loop, watcher);
 	connection_shutdown(connection);
 }
@@ -263,6 +269,18 @@ connection_of(struct MHD_Connection *mhd)
 }
 
 static void
+set_address(struct connection *connection, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	CHECK(info);
+	size_t len = info->client_addr->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
+		     : info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+							       : sizeof(sa_family_t);
+	memcpy(&connection->address, info->client_addr, len);
+}
+
+static void
 begin_tls(struct connection *connection, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info =
@@ -280,9 +298,7 @@ connection_new(struct http_server *server, struct MHD_Connection *mhd)
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	connection->server = server;
 	connection->fd = info->connect_fd;
-	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	CHECK(info);
-	connection->client = http_client_of(connection->fd, info->client_addr);
+	set_address(connection, mhd);
 	connection_moves(connection);
 	connection->request = (struct http_request){0};
 	LIST_INSERT_HEAD(&server->connections, connection, link);

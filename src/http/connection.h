@@ -23,18 +23,23 @@ struct http_request {
 	struct buf path;                /* decoded */
 	struct buf query;               /* raw, with its '?'; copied */
 	struct buf location;            /* where a redirect leads */
-	struct buf body;
+	struct buf body;                /* counted in stats.body_bytes */
 	uint64_t body_seen;  /* bytes, also of those that were dropped */
+	uint64_t body_limit; /* bytes */
+	uint64_t length;     /* of the body, as the headers say; 0 = they do not */
 	unsigned method;     /* HTTP_GET and so on; 0 = another */
 	unsigned status;     /* what to refuse the request with; 0 = let the handler answer */
+	const char *reason;  /* of a 503; constant */
 	bool target_is_good; /* path and query could be read */
 	bool is_judged;      /* the headers were looked at */
+	bool is_doubtful;    /* nobody knows where it ends */
 	bool is_head;
 	bool is_answered; /* an answer was queued */
 
 	/* Who asks. */
-	bool needs_check;         /* of its password, before anything is answered */
+	bool needs_check;         /* of its password, before anything is kept or answered */
 	struct auth_check *check; /* under way, or NULL */
+	bool is_admitted;         /* it was decided whether the handler is to answer */
 
 	/* While the answer is put off. */
 	struct http_later *later; /* the handler's; NULL = the answer was given, or never put off */
@@ -60,10 +65,11 @@ struct connection {
 	ev_io arrival;  /* runs while the client owes bytes */
 	bool is_busy;   /* a request has begun and its answer has not ended */
 	bool is_ending; /* the client has sent its last byte */
+	uint64_t ending_run; /* how often the daemon had run then */
 	bool is_shut;   /* over, libmicrohttpd is about to close it */
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
-	struct http_client client;
+	struct sockaddr_storage address; /* the client's */
 	struct tls_peer tls;             /* where the server has TLS */
 	uint64_t exchanges;              /* requests that got an answer, whole or not */
 	uint64_t taken_before;           /* bytes that the earlier requests took from the socket */
@@ -94,6 +100,7 @@ struct http_server {
 	ev_io readable;        /* the daemon's epoll descriptor */
 	ev_io ends;            /* owned epoll descriptor: ends, while answers are put off */
 	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
+	uint64_t runs;         /* of the daemon */
 	struct connection_list connections;
 	struct http_stats stats;
 	struct log_gate refused_gate, accept_gate;
@@ -134,11 +141,12 @@ void connection_drop(struct connection *connection);
 
 /**
  * Makes room for one more connection where a limit is met, by dropping the one that was waited for
- * the longest: of the same client, or of all.
+ * the longest: of the same address, or of all.
  *
+ * @from   the new client's address
  * @return whether there is room; false when all wait for the server
  */
-bool room_make(struct http_server *server, struct http_client client);
+bool room_make(struct http_server *server, const struct sockaddr *from);
 
 /** libmicrohttpd's word of a request line. @cls the server @return NULL */
 void *request_line(void *cls, const char *target, struct MHD_Connection *mhd);
@@ -150,15 +158,21 @@ enum MHD_Result request_handle(void *cls, struct MHD_Connection *mhd, const char
 void request_completed(void *cls, struct MHD_Connection *mhd, void **context,
 		       enum MHD_RequestTerminationCode code);
 /**
- * Lets the handler answer, or gives the answer that it had put off.
+ * Refuses the request, lets the handler answer, or gives the answer that it had put off.
  *
  * @return what libmicrohttpd's access handler is to return
  */
 enum MHD_Result request_answer(struct http_request *request);
-/** Notes that the client has ended its side while its answer is put off. */
+/** Notes that the client has ended its side while it waits for its answer or for its check. */
 void request_note_left(struct http_request *request);
-/** Checks the password first. @return what libmicrohttpd's access handler is to return */
-enum MHD_Result request_check_password(struct http_request *request);
+/**
+ * Notes that the client has ended its side while its password is checked. What would change
+ * something is not carried out then; what only asks is, since a client that has only ended its side
+ * can hear.
+ */
+void request_stop_check(struct http_request *request);
+/** Lets go of the body. */
+void request_drop_body(struct http_request *request);
 /** Gives up on an answer that was put off: lets go of who may give it, or of what was not sent. */
 void request_abandon(struct http_request *request);
 /** Answers with a short text. @status one of those that request_refuse() has a text for */

@@ -1,5 +1,9 @@
 /*
- * One request: judged when its headers are there, its body read, then answered.
+ * One request: judged when its headers are there, let in, its body read, then answered.
+ *
+ * The access handler is called for the headers until they are settled: a connection that was
+ * suspended while its password is checked is called for them once more. Nothing of the body is read
+ * meanwhile.
  *
  * libmicrohttpd closes a connection whose request is answered before its body was read, so refusals
  * wait for the end of the body where that is near; an answer before a close would else be lost to a
@@ -85,12 +89,6 @@ http_request_peer(const struct http_request *request)
 	    MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	CHECK(info);
 	return info->client_addr;
-}
-
-struct http_client
-http_request_client(const struct http_request *request)
-{
-	return connection_of(request->mhd)->client;
 }
 
 struct span
@@ -222,7 +220,6 @@ is_for_handler(const struct http_request *request, struct span authorization)
 	       span_equal_ignoring_case(span_first(authorization, scheme.len), scheme);
 }
 
-/* A password that is not known to be right is checked when the whole request is there. */
 static void
 judge_client(struct http_request *request)
 {
@@ -235,53 +232,167 @@ judge_client(struct http_request *request)
 		request->status = 401;
 }
 
-/*
- * Decides what becomes of the request, as far as its headers tell.
- *
- * @return whether to refuse at once: where the framing is in doubt nothing behind the headers can
- * be trusted, and a body that was not sent yet, or is far too large, is not waited for
- */
 static bool
+wants_body(const struct http_request *request)
+{
+	return request->route && request->route->body_methods & request->method;
+}
+
+/* Decides what becomes of the request, as far as its headers tell. */
+static void
 judge(struct http_request *request, const char *method, const char *version)
 {
 	struct framing framing = {0};
 	MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, take_header, &framing);
+	request->is_judged = true;
 	request->is_head = strcmp(method, "HEAD") == 0;
 	request->method = http_method_bit(method);
+	request->length = framing.length;
 	request->status = check_framing(&framing, strcmp(version, "HTTP/1.0") == 0);
 	if (!request->status && !request->target_is_good)
 		request->status = 400;
-	if (request->status)
-		return true;
+	request->is_doubtful = request->status != 0;
+	if (request->is_doubtful)
+		return;
 	request->status = http_route_find(request->server->routes, buf_span(&request->path), method,
 					  &request->route, &request->location);
 	if (request->status == 307)
 		buf_add_span(&request->location, buf_span(&request->query));
-	size_t limit = request->server->limits.body_bytes;
-	if (!request->status && framing.length > limit)
+	request->body_limit =
+	    wants_body(request) ? request->route->body_bytes : request->server->limits.body_bytes;
+	if (!request->status && request->length > request->body_limit)
 		request->status = 413;
 	judge_client(request);
-	if (!request->status || !(expects_continue(request) ||
-				  framing.length / REFUSED_BODY_FACTOR > limit))
-		return false;
-	/* Who may not know is told no more than that. */
-	if (request->needs_check)
-		request->status = 401;
-	return true;
+}
+
+/* ---- Who is let in. ---- */
+
+static void
+refuse_for_now(struct http_request *request, const char *reason)
+{
+	request->status = 503;
+	request->reason = reason;
+}
+
+/* Who may not know is told no more than that: this status goes before all others. */
+static void
+note_checked(struct http_request *request, unsigned status)
+{
+	request->needs_check = false;
+	if (status == 503)
+		refuse_for_now(request, "too many passwords to check");
+	else if (status)
+		request->status = status;
+}
+
+static void
+on_password_checked(void *ctx, unsigned status)
+{
+	struct http_request *request = ctx;
+	request->check = NULL;
+	note_checked(request, status);
+	connection_resume(connection_of(request->mhd));
+}
+
+void
+request_stop_check(struct http_request *request)
+{
+	if (!request->check || request->method == HTTP_GET)
+		return;
+	auth_forget(&request->check);
+	request->needs_check = false;
+	refuse_for_now(request, "the client ended its side before its password was checked");
+	connection_resume(connection_of(request->mhd));
+}
+
+/* @return whether it is known by now if the password is right */
+static bool
+check_password(struct http_request *request)
+{
+	if (!request->needs_check)
+		return true;
+	if (!request->check) {
+		unsigned status = auth_begin(
+		    request->server->auth,
+		    http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
+		    http_request_peer(request), &request->check, on_password_checked, request);
+		if (!request->check)
+			note_checked(request, status);
+	}
+	return !request->needs_check;
+}
+
+static bool
+is_refused(const struct http_request *request)
+{
+	return request->status || request->has_reply;
+}
+
+/*
+ * Where the framing is in doubt nothing behind the headers can be trusted, and a body that was not
+ * sent yet, or is far too large, is not waited for.
+ */
+static bool
+is_refused_at_once(const struct http_request *request)
+{
+	return request->is_doubtful ||
+	       (is_refused(request) &&
+		(expects_continue(request) ||
+		 request->length / REFUSED_BODY_FACTOR > request->body_limit));
+}
+
+/* Settles what is to be done with the request, as soon as that is known. */
+static enum MHD_Result
+admit(struct http_request *request)
+{
+	if (!check_password(request)) {
+		connection_suspend(connection_of(request->mhd));
+		return MHD_YES;
+	}
+	request->is_admitted = true;
+	if (!request->status && request->route->admit) {
+		struct http_reply reply = http_reply_new();
+		request->has_reply = !request->route->admit(request->server->ctx, request, &reply);
+		request->reply = reply;
+	}
+	return is_refused_at_once(request) ? request_answer(request) : MHD_YES;
+}
+
+/* ---- The body. ---- */
+
+void
+request_drop_body(struct http_request *request)
+{
+	request->server->stats.body_bytes -= request->body.size;
+	buf_fini(&request->body);
+}
+
+static void
+keep_body(struct http_request *request, const char *bytes, size_t len)
+{
+	struct http_server *server = request->server;
+	size_t before = request->body.size;
+	buf_add(&request->body, bytes, len);
+	server->stats.body_bytes += request->body.size - before;
+	if (server->stats.body_bytes <= server->limits.bodies_bytes)
+		return;
+	request_drop_body(request);
+	server->stats.bodies_refused++;
+	refuse_for_now(request, "too many request bodies at once");
 }
 
 /* @return false to give up on the connection */
 static bool
 take_body(struct http_request *request, const char *bytes, size_t len)
 {
-	size_t limit = request->server->limits.body_bytes;
 	request->body_seen += len;
-	if (request->body_seen > limit && !request->status)
+	if (request->body_seen > request->body_limit && !is_refused(request)) {
 		request->status = 413;
-	if (request->status)
-		return request->body_seen / REFUSED_BODY_FACTOR <= limit;
-	buf_add(&request->body, bytes, len);
-	return true;
+		request_drop_body(request);
+	}
+	if (!is_refused(request) && wants_body(request))
+		keep_body(request, bytes, len);
+	return request->body_seen / REFUSED_BODY_FACTOR <= request->body_limit;
 }
 
 enum MHD_Result
@@ -290,16 +401,14 @@ request_handle(void *cls, struct MHD_Connection *mhd, const char *url, const cha
 {
 	(void)cls, (void)url, (void)context;
 	struct http_request *request = &connection_of(mhd)->request;
-	if (!request->is_judged) {
-		request->is_judged = true;
-		return judge(request, method, version) ? request_refuse(request, request->status)
-						       : MHD_YES;
-	}
-	if (*upload_len == 0 && request->needs_check)
-		return request_check_password(request);
+	if (request->is_given_up)
+		return MHD_NO;
+	if (!request->is_judged)
+		judge(request, method, version);
+	if (!request->is_admitted)
+		return admit(request);
 	if (*upload_len == 0)
-		return request->status ? request_refuse(request, request->status)
-				       : request_answer(request);
+		return request_answer(request);
 	size_t len = *upload_len;
 	*upload_len = 0;
 	return take_body(request, upload, len) ? MHD_YES : MHD_NO;
@@ -318,7 +427,7 @@ request_finish(struct http_request *request, bool complete)
 	buf_fini(&request->path);
 	buf_fini(&request->query);
 	buf_fini(&request->location);
-	buf_fini(&request->body);
+	request_drop_body(request);
 	buf_fini(&request->piece);
 	request->mhd = NULL;
 }

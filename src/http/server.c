@@ -19,6 +19,10 @@
  * sixth of a large scrape's cost. */
 #define CONNECTION_MEMORY ((size_t)256 << 10)
 
+/* Receive buffer of a connection's socket. What waits there is taken into the connection's memory
+ * in one piece, which strangers must not make large. The kernel doubles it. */
+#define RECEIVE_BYTES (16 << 10)
+
 /* Connections accepted in one go, so that a flood of them does not hold up the loop. */
 #define ACCEPTS_AT_ONCE 32
 
@@ -69,6 +73,7 @@ run(struct http_server *server)
 	/* Deadlines that start in here count from now, not from when the loop woke up. */
 	ev_now_update(server->loop);
 	CHECK(MHD_run(server->daemon) == MHD_YES);
+	server->runs++;
 	schedule(server);
 }
 
@@ -131,7 +136,7 @@ count_refused(struct http_server *server)
 static void
 add_connection(struct http_server *server, int fd, const struct sockaddr *from, socklen_t len)
 {
-	if (!room_make(server, http_client_of(fd, from))) {
+	if (!room_make(server, from)) {
 		close(fd);
 		count_refused(server);
 	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES)
@@ -233,6 +238,9 @@ http_server_listen(struct http_server *server, int fd)
 {
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 	listener->server = server;
+	int bytes = RECEIVE_BYTES;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) != 0)
+		log_debug("http receive buffer is as large as it was", LOG_ERRNO(errno));
 	ev_io_init(&listener->acceptable, on_acceptable, fd, EV_READ);
 	listener->acceptable.data = listener;
 	LIST_INSERT_HEAD(&server->listeners, listener, link);

@@ -2,16 +2,19 @@
  * http/server - an HTTP/1.1 server beside an event loop. The only place that knows libmicrohttpd.
  *
  * Knows nothing of metrics: routes are a table that the caller fills. Everything runs on the loop's
- * thread. Limits are enforced here: connections in total and per client, which is
- * mostly an address (where there is no room for one more, that one goes whose client was waited for
- * the longest), header size, body size, a
- * deadline for each request from its first byte to its complete answer, and an idle limit for
- * keep-alive. A path that is not in the table is answered with 404, a method that the path does not
- * take with 405 and Allow; HEAD is answered wherever GET is. A path that is not clean ("//a",
- * "/a/..") is redirected to the cleaned one with 307.
+ * thread. Limits are enforced here: connections in total and per address (where there is no room
+ * for one more, the client goes that was waited for the longest), header size, body size, the
+ * memory of all bodies together, a deadline for each request from its first byte to its complete
+ * answer, and an idle limit for keep-alive. A path that is not in the table is answered with 404, a
+ * method that the path does not take with 405 and Allow; HEAD is answered wherever GET is. A path
+ * that is not clean ("//a", "/a/..") is redirected to the cleaned one with 307.
  *
- * With TLS the handshake counts as part of a connection's first request. A client that fails in it, or
- * that does not speak TLS, is closed at once.
+ * A body is kept only where the route asks for it, and not before its client was let in: a password
+ * is checked, and the route's `admit` asked, when the headers are there. What nobody wants is read
+ * and dropped, as far as its sender would else miss the answer.
+ *
+ * With TLS the handshake counts as part of a connection's first request. A client that fails in it,
+ * or that does not speak TLS, is closed at once.
  *
  * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
  * new connection counts as inside its first request at once, so that silence is bounded by the
@@ -23,7 +26,6 @@
 #define HTTP_SERVER_H
 
 #include "base/buf.h"
-#include "http/client.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -56,12 +58,11 @@ typedef void http_argument_fn(void *ctx, struct span name, struct span value);
 /** Calls `visit` for each query argument, in their order. */
 void http_request_visit_query(const struct http_request *request, http_argument_fn *visit,
 			      void *ctx);
-/** @return the body, empty without one */
+/** @return the body, empty without one, or where the route does not ask for it; valid during the
+ * handler */
 struct span http_request_body(const struct http_request *request);
 /** @return the client's address */
 const struct sockaddr *http_request_peer(const struct http_request *request);
-/** @return as whom the client counts */
-struct http_client http_request_client(const struct http_request *request);
 
 /* A body made while it is sent. */
 struct http_stream {
@@ -136,23 +137,37 @@ void http_later_answer(struct http_later **later, struct http_reply *reply);
 typedef void http_handler_fn(void *ctx, const struct http_request *request,
 			     struct http_reply *reply);
 
+/**
+ * Looks at who asks, when only the headers are there.
+ *
+ * @reply comes in as http_reply_new() makes it; filled to refuse the request
+ * @return whether the handler is to be called, once the body is there
+ */
+typedef bool http_admit_fn(void *ctx, const struct http_request *request, struct http_reply *reply);
+
 struct http_route {
 	const char *path; /* exact, borrowed for the life of the server; NULL ends the table */
 	unsigned methods;
 	http_handler_fn *handler;
 	/* Also every path below it: a route whose path ends in '/' may serve a subtree. */
 	bool subtree;
-	/* Methods whose handler looks at bearer tokens itself: with one no password is asked for. */
+	/* Methods for which `admit` looks at bearer tokens: with one no password is asked for. */
 	unsigned bearer_methods;
+	http_admit_fn *admit; /* NULL = everybody whose password is right */
+	unsigned
+	    body_methods;  /* those whose handler asks for the body; of all others it is dropped */
+	size_t body_bytes; /* largest body of these methods */
 };
 
 struct http_limits {
 	unsigned connections;             /* in total, 256 */
-	unsigned connections_per_address; /* or other client, as http/client tells them apart; 64 */
-	size_t body_bytes;                /* largest request body; 1 MiB */
+	unsigned connections_per_address; /* 64 */
+	size_t body_bytes;                /* largest body that nobody asks for; 1 MiB */
+	size_t bodies_bytes;              /* memory that all bodies take together; 4 MiB */
 	int64_t request_us;               /* deadline for one request, first byte to whole answer */
 	int64_t idle_us;                  /* keep-alive without a request */
-	/* None may be 0, except body_bytes, which then refuses all bodies. */
+	/* None may be 0, except the bytes: without body_bytes no body is read that nobody asks for,
+	 * without bodies_bytes none is kept. */
 };
 
 /* Why a request was refused that needs a password. */
@@ -179,6 +194,8 @@ struct http_stats {
 	_Atomic uint64_t tls_failures; /* closed before the handshake was over */
 	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
 	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
+	_Atomic uint64_t body_bytes;   /* memory that bodies take now */
+	_Atomic uint64_t bodies_refused; /* for want of such memory; 503 */
 };
 
 struct http_server;
