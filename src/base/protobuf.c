@@ -138,3 +138,54 @@ protobuf_add_packed_double(struct buf *buf, double value)
 	if (to)
 		written(buf, put_double(to, value));
 }
+
+/* ---- Reading. ---- */
+
+bool
+protobuf_next_packed(struct span *rest, uint64_t *value)
+{
+	*value = 0;
+	for (size_t i = 0; i < rest->len && i < VARINT_MAX; i++) {
+		unsigned char byte = (unsigned char)rest->ptr[i];
+		*value |= (uint64_t)(byte & 0x7f) << (7 * i);
+		if (byte < 0x80) {
+			*rest = span_from(*rest, i + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+protobuf_next(struct span *rest, struct protobuf_field *field)
+{
+	struct span at = *rest;
+	uint64_t key, len = 0;
+	*field = (struct protobuf_field){.bytes = SPAN("")};
+	if (!protobuf_next_packed(&at, &key) || key >> 3 > UINT32_MAX)
+		return false;
+	switch (key & 7) {
+	case WIRE_VARINT:
+		if (!protobuf_next_packed(&at, &field->integer))
+			return false;
+		break;
+	case WIRE_FIXED64:
+		len = sizeof(uint64_t);
+		break;
+	case WIRE_LENGTH:
+		if (!protobuf_next_packed(&at, &len))
+			return false;
+		break;
+	default:
+		return false;
+	}
+	if (len > at.len)
+		return false;
+	field->number = (uint32_t)(key >> 3);
+	if ((key & 7) == WIRE_LENGTH)
+		field->bytes = span_first(at, len);
+	at = span_from(at, len);
+	field->whole = span_first(*rest, rest->len - at.len);
+	*rest = at;
+	return true;
+}

@@ -1,14 +1,15 @@
 /*
- * base/protobuf - appends fields of Protocol Buffers messages to a buffer.
+ * base/protobuf - appends fields of Protocol Buffers messages to a buffer, and reads them.
  *
  * The wire format is that of protobuf.dev/programming-guides/encoding: a field is its number and
- * wire type, then its value. Every function writes the field whatever its value is; who wants
- * proto3's way leaves out what is zero. @field numbers are 1 to 536870911.
+ * wire type, then its value. Every function that writes a field does so whatever its value is;
+ * who wants proto3's way leaves out what is zero. @field numbers are 1 to 536870911.
  */
 #ifndef BASE_PROTOBUF_H
 #define BASE_PROTOBUF_H
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/span.h"
 
 #include <stddef.h>
@@ -48,5 +49,25 @@ void protobuf_add_packed_sint(struct buf *buf, int64_t value);
 
 /** An item of a packed repeated double. */
 void protobuf_add_packed_double(struct buf *buf, double value);
+
+/* A field that was read; all of it is borrowed from the message. */
+struct protobuf_field {
+	uint32_t number;
+	uint64_t integer; /* of a varint, else 0 */
+	struct span
+	    bytes; /* of what has a length: a string, a message, a packed field; else empty */
+	struct span whole; /* as it stands in the message */
+};
+
+/**
+ * Takes the first field off a message.
+ *
+ * @return false behind the last one, where `rest` is empty, and where what comes is no field of the
+ *         wire types above: then `rest` stays as it is
+ */
+bool protobuf_next(struct span *rest, struct protobuf_field *field) MUST_CHECK;
+
+/** Takes the first item off a packed field of varints. @return as above */
+bool protobuf_next_packed(struct span *rest, uint64_t *value) MUST_CHECK;
 
 #endif

@@ -1,6 +1,8 @@
 #include "push/queue.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
+#include "push/translate.h"
 
 #include <pthread.h>
 #include <snappy-c.h>
@@ -23,7 +25,6 @@ push_drop_text(enum push_drop drop)
 {
 	static const char *const texts[PUSH_DROPS] = {
 	    [PUSH_DROP_QUEUE_FULL] = "queue_full",
-	    [PUSH_DROP_PROTOCOL] = "protocol",
 	    [PUSH_DROP_ENDED_LIMIT] = "ended_limit",
 	    [PUSH_DROP_SHUTDOWN] = "shutdown",
 	};
@@ -169,11 +170,44 @@ push_queue_take(struct push_queue *queue)
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);
 		queue->in_flight++;
 		queue->group_in_flight = request->group;
-		queue->stats.requests++;
-		queue->stats.bytes += request->len;
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return request;
+}
+
+void
+push_queue_translate(struct push_queue *queue, struct push_request **slot)
+{
+	struct push_request *old = *slot, *new;
+	struct buf message = BUF_INIT;
+	size_t len;
+	CHECK(old->protocol == PUSH_PROTOCOL_2);
+	CHECK(snappy_uncompressed_length(old->body, old->len, &len) == SNAPPY_OK);
+	char *bytes = xmalloc(len);
+	CHECK(snappy_uncompress(old->body, old->len, bytes, &len) == SNAPPY_OK);
+	CHECK(push_translate(span_of(bytes, len), &message));
+	new = make_request(&(struct push_message){.protocol = PUSH_PROTOCOL_1,
+						  .bytes = buf_span(&message),
+						  .samples = old->samples,
+						  .timestamp_ms = old->timestamp_ms});
+	new->group = old->group;
+	new->sequence = old->sequence;
+	free(bytes);
+	buf_fini(&message);
+	pthread_mutex_lock(&queue->lock);
+	queue->stats.queued_bytes += request_bytes(new) - request_bytes(old);
+	pthread_mutex_unlock(&queue->lock);
+	free(old);
+	*slot = new;
+}
+
+void
+push_queue_count_sent(struct push_queue *queue, const struct push_request *request)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->stats.requests++;
+	queue->stats.bytes += request->len;
+	pthread_mutex_unlock(&queue->lock);
 }
 
 void
@@ -210,24 +244,6 @@ push_queue_drop(struct push_queue *queue, struct push_request **request, enum pu
 	pthread_mutex_lock(&queue->lock);
 	queue->in_flight--;
 	drop_request(queue, request, drop);
-	pthread_mutex_unlock(&queue->lock);
-}
-
-void
-push_queue_drop_protocol(struct push_queue *queue, enum push_protocol protocol)
-{
-	struct push_request *request, *next;
-	struct request_list kept = STAILQ_HEAD_INITIALIZER(kept);
-	pthread_mutex_lock(&queue->lock);
-	for (request = STAILQ_FIRST(&queue->waiting); request; request = next) {
-		next = STAILQ_NEXT(request, link);
-		if (request->protocol == protocol)
-			drop_request(queue, &request, PUSH_DROP_PROTOCOL);
-		else
-			STAILQ_INSERT_TAIL(&kept, request, link);
-	}
-	STAILQ_INIT(&queue->waiting);
-	STAILQ_CONCAT(&queue->waiting, &kept);
 	pthread_mutex_unlock(&queue->lock);
 }
 

@@ -17,7 +17,6 @@
 /* Why samples were dropped without having been refused. */
 enum push_drop {
 	PUSH_DROP_QUEUE_FULL,
-	PUSH_DROP_PROTOCOL,    /* written in 2.0, which the receiver does not speak */
 	PUSH_DROP_ENDED_LIMIT, /* markers of series that ended, for which there was no room */
 	PUSH_DROP_SHUTDOWN,    /* still there when the time for the end was over */
 	PUSH_DROPS
@@ -32,6 +31,7 @@ struct push_request {
 	uint64_t group;    /* as in push/pass.h */
 	uint64_t sequence; /* order in the queue */
 	enum push_protocol protocol;
+	bool must_be_1; /* the receiver did not understand it in 2.0 */
 	size_t samples;
 	int64_t timestamp_ms; /* of all samples; without samples it says nothing */
 	size_t len;           /* bytes of `body` */
@@ -69,6 +69,12 @@ void push_queue_count_drop(struct push_queue *queue, enum push_drop drop, size_t
  */
 struct push_request *push_queue_take(struct push_queue *queue);
 
+/** Puts a request of 1.0 in the place of one of 2.0 that was taken. @request exchanged */
+void push_queue_translate(struct push_queue *queue, struct push_request **request);
+
+/** Counts that a request is sent, each time. */
+void push_queue_count_sent(struct push_queue *queue, const struct push_request *request);
+
 /** Puts a request back into its place, to be sent again. @request consumed */
 void push_queue_return(struct push_queue *queue, struct push_request **request);
 
@@ -81,9 +87,6 @@ void push_queue_settle(struct push_queue *queue, struct push_request **request, 
 
 /** Ends a request without it having been sent. @request consumed */
 void push_queue_drop(struct push_queue *queue, struct push_request **request, enum push_drop drop);
-
-/** Drops all requests of a protocol that are not being sent. */
-void push_queue_drop_protocol(struct push_queue *queue, enum push_protocol protocol);
 
 /** Drops all requests that are not being sent, for PUSH_DROP_SHUTDOWN. */
 void push_queue_drop_all(struct push_queue *queue);

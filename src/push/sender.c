@@ -19,10 +19,14 @@
 /* Longest that the thread sleeps; it is woken for whatever there is to do. */
 #define SLEEP_MS_MAX 60000
 
-/* Native histograms are counted apart from other samples. */
-static const struct span written_headers[] = {
-    SPAN("X-Prometheus-Remote-Write-Samples-Written:"),
-    SPAN("X-Prometheus-Remote-Write-Histograms-Written:"),
+/* Native histograms are counted apart from other samples; exemplars are no samples. */
+static const struct written_header {
+	struct span start;
+	bool counts;
+} written_headers[] = {
+    {SPAN("X-Prometheus-Remote-Write-Samples-Written:"), true},
+    {SPAN("X-Prometheus-Remote-Write-Histograms-Written:"), true},
+    {SPAN("X-Prometheus-Remote-Write-Exemplars-Written:"), false},
 };
 
 /* One request under way, or none. */
@@ -38,8 +42,8 @@ struct transfer {
 struct push_sender {
 	struct push_sender_settings settings;
 	struct push_queue *queue;
-	_Atomic enum push_protocol protocol;
-	_Atomic int64_t end_us; /* monotonic; INT64_MAX = not asked to end */
+	struct push_negotiation negotiation; /* the thread's, but to be read by others */
+	_Atomic int64_t end_us;              /* monotonic; INT64_MAX = not asked to end */
 	pthread_t thread;
 	bool is_started;
 	CURLM *multi;
@@ -47,9 +51,9 @@ struct push_sender {
 	/* The thread's. */
 	struct transfer transfers[PUSH_CONNECTIONS];
 	struct push_backoff backoff;
-	bool is_confirmed; /* the receiver has taken 2.0 */
-	bool is_ending;    /* the end was asked for */
-	bool has_failed;   /* since the last success */
+	bool is_ending;  /* the end was asked for */
+	bool has_failed; /* since the last success */
+	bool is_old;     /* the log says that the receiver speaks 1.0 only */
 	struct log_gate gate;
 };
 
@@ -180,7 +184,7 @@ push_secret_read(const char *path, struct buf *secret, struct buf *error)
 /* ---- What libcurl reads. ---- */
 
 static void
-read_written(struct push_answer *answer, struct span value)
+read_written(struct push_answer *answer, struct span value, bool counts)
 {
 	uint64_t written = 0;
 	value = span_trim(value);
@@ -190,7 +194,7 @@ read_written(struct push_answer *answer, struct span value)
 		written = written * 10 + (unsigned)(value.ptr[i] - '0');
 	}
 	answer->has_written |= value.len > 0;
-	answer->written += written;
+	answer->written += counts ? written : 0;
 }
 
 static size_t
@@ -203,10 +207,11 @@ header_cb(char *bytes, size_t size, size_t count, void *ctx)
 	if (span_starts(line, SPAN("HTTP/")))
 		transfer->answer = (struct push_answer){0};
 	for (size_t i = 0; i < sizeof(written_headers) / sizeof(written_headers[0]); i++) {
-		size_t len = written_headers[i].len;
+		const struct written_header *header = &written_headers[i];
+		size_t len = header->start.len;
 		if (line.len > len &&
-		    span_equal_ignoring_case(span_first(line, len), written_headers[i]))
-			read_written(&transfer->answer, span_from(line, len));
+		    span_equal_ignoring_case(span_first(line, len), header->start))
+			read_written(&transfer->answer, span_from(line, len), header->counts);
 	}
 	return transfer->header_bytes > HEADER_BYTES_MAX ? 0 : line.len;
 }
@@ -310,6 +315,7 @@ begin(struct push_sender *sender, struct transfer *transfer, struct push_request
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)transfer->request->body);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->request->len);
 	CHECK(curl_multi_add_handle(sender->multi, easy) == CURLM_OK);
+	push_queue_count_sent(sender->queue, transfer->request);
 }
 
 static void
@@ -325,16 +331,34 @@ log_failure(struct push_sender *sender, const struct transfer *transfer, const c
 		 LOG_NUM("samples", transfer->request->samples), LOG_NUM("held_back", held_back));
 }
 
-/* From here on 1.0 is spoken; what was written in 2.0 is of no use. */
+/* Sends it again in 1.0, and so all others if the receiver speaks nothing else. */
 static void
-fall_back(struct push_sender *sender, struct transfer *transfer)
+send_translated(struct push_sender *sender, struct transfer *transfer)
 {
-	if (sender->protocol == PUSH_PROTOCOL_2)
+	bool gives_up = push_negotiation_miss(&sender->negotiation, clock_mono().us);
+	if (gives_up && !sender->is_old)
 		log_info("remote write: the receiver does not speak 2.0; going on with 1.0",
 			 LOG_NUM("status", transfer->answer.status));
-	sender->protocol = PUSH_PROTOCOL_1;
-	push_queue_drop(sender->queue, &transfer->request, PUSH_DROP_PROTOCOL);
-	push_queue_drop_protocol(sender->queue, PUSH_PROTOCOL_2);
+	sender->is_old |= gives_up;
+	transfer->request->must_be_1 = true;
+	push_queue_return(sender->queue, &transfer->request);
+}
+
+static void
+note_success(struct push_sender *sender)
+{
+	if (sender->has_failed)
+		log_info("remote write works again");
+	sender->has_failed = false;
+}
+
+/* The receiver said of a request of 2.0 how much of it was written. */
+static void
+note_spoken(struct push_sender *sender)
+{
+	if (push_negotiation_hit(&sender->negotiation) && sender->is_old)
+		log_info("remote write: the receiver speaks 2.0 now");
+	sender->is_old = false;
 }
 
 static void
@@ -343,12 +367,10 @@ settle(struct push_sender *sender, struct transfer *transfer, enum push_verdict 
 	struct push_request *request = transfer->request;
 	size_t taken =
 	    push_samples_taken(&transfer->answer, verdict, request->protocol, request->samples);
-	if (verdict == PUSH_SENT) {
-		sender->is_confirmed |= request->protocol == PUSH_PROTOCOL_2;
-		if (sender->has_failed)
-			log_info("remote write works again");
-		sender->has_failed = false;
-	}
+	if (verdict == PUSH_SENT)
+		note_success(sender);
+	if (request->protocol == PUSH_PROTOCOL_2 && transfer->answer.has_written)
+		note_spoken(sender);
 	/* Whoever refuses is there. */
 	push_backoff_succeed(&sender->backoff);
 	push_queue_settle(sender->queue, &transfer->request, taken);
@@ -374,15 +396,16 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 	curl_multi_remove_handle(sender->multi, transfer->easy);
 	/* An answer that is only "100 Continue" is none. */
 	transfer->answer.status = status >= 200 ? (unsigned)status : 0;
-	enum push_verdict verdict = push_judge(&transfer->answer, transfer->request->protocol,
-					       sender->settings.protocol, sender->is_confirmed);
+	enum push_verdict verdict =
+	    push_judge(&transfer->answer, transfer->request->protocol, sender->settings.protocol,
+		       sender->negotiation.is_confirmed);
 	switch (verdict) {
 	case PUSH_RETRY:
 		log_failure(sender, transfer, "remote write failed and will be tried again", code);
 		retry_later(sender, transfer);
 		return;
-	case PUSH_FALL_BACK:
-		fall_back(sender, transfer);
+	case PUSH_TRANSLATE:
+		send_translated(sender, transfer);
 		return;
 	case PUSH_REFUSED:
 		log_failure(sender, transfer, "remote write: the receiver refused samples", code);
@@ -405,11 +428,10 @@ begin_what_may(struct push_sender *sender)
 		struct push_request *request = push_queue_take(sender->queue);
 		if (!request)
 			return;
-		/* The pass that was under way when it turned out that nobody wants this. */
-		if (request->protocol == PUSH_PROTOCOL_2 && sender->protocol == PUSH_PROTOCOL_1)
-			push_queue_drop(sender->queue, &request, PUSH_DROP_PROTOCOL);
-		else
-			begin(sender, &sender->transfers[i], &request);
+		if (request->protocol == PUSH_PROTOCOL_2 &&
+		    (request->must_be_1 || push_sender_protocol(sender) == PUSH_PROTOCOL_1))
+			push_queue_translate(sender->queue, &request);
+		begin(sender, &sender->transfers[i], &request);
 	}
 }
 
@@ -518,7 +540,7 @@ push_sender_new(const struct push_sender_settings *settings)
 	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	sender->settings = *settings;
 	sender->queue = push_queue_new(settings->queue_bytes);
-	sender->protocol = settings->protocol == PUSH_CHOICE_1 ? PUSH_PROTOCOL_1 : PUSH_PROTOCOL_2;
+	push_negotiation_init(&sender->negotiation, settings->protocol);
 	sender->end_us = INT64_MAX;
 	sender->multi = curl_multi_init();
 	CHECK(sender->multi);
@@ -574,7 +596,7 @@ push_sender_add(struct push_sender *sender, uint64_t group, const struct push_me
 enum push_protocol
 push_sender_protocol(const struct push_sender *sender)
 {
-	return sender->protocol;
+	return push_negotiation_protocol(&sender->negotiation, clock_mono().us);
 }
 
 struct push_queue *

@@ -64,7 +64,7 @@ void push_sender_free(struct push_sender **sender);
 void push_sender_add(struct push_sender *sender, uint64_t group,
 		     const struct push_message *message);
 
-/** @return in which protocol the next pass is to be written; any thread */
+/** @return in which protocol the next pass is to be written, as of now; any thread */
 enum push_protocol push_sender_protocol(const struct push_sender *sender);
 
 /** @return the queue, for its account; owned by the sender */

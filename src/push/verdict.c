@@ -10,7 +10,7 @@ is_success(const struct push_answer *answer)
 	return answer->status >= 200 && answer->status < 300;
 }
 
-/* Whether an answer to 2.0 is one of a receiver that knows 1.0 only. */
+/* Whether an answer to 2.0 is one of a receiver that knows 1.0 only, which may say 400 for 415. */
 static bool
 is_of_old_receiver(const struct push_answer *answer, bool confirmed)
 {
@@ -26,7 +26,7 @@ push_judge(const struct push_answer *answer, enum push_protocol request,
 	   enum push_protocol_choice choice, bool confirmed)
 {
 	if (request == PUSH_PROTOCOL_2 && is_of_old_receiver(answer, confirmed))
-		return choice == PUSH_CHOICE_AUTO ? PUSH_FALL_BACK : PUSH_REFUSED;
+		return choice == PUSH_CHOICE_AUTO ? PUSH_TRANSLATE : PUSH_REFUSED;
 	if (is_success(answer))
 		return PUSH_SENT;
 	if (!answer->status || answer->status >= 500 || answer->status == TOO_MANY_REQUESTS)

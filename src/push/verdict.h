@@ -7,33 +7,26 @@
 #define PUSH_VERDICT_H
 
 #include "base/check.h"
-#include "push/writer.h"
+#include "push/negotiation.h"
 
 #include <stdint.h>
 
-/* Which protocol is spoken. */
-enum push_protocol_choice {
-	PUSH_CHOICE_1,
-	PUSH_CHOICE_2,
-	PUSH_CHOICE_AUTO, /* 2.0 until a receiver turns out not to speak it, then 1.0 */
-};
-
 struct push_answer {
 	unsigned status;  /* 0 = none came, or not in time */
-	bool has_written; /* how many samples were written is in the answer... */
-	uint64_t written; /* ... this many */
+	bool has_written; /* how much was written is in the answer, a sign of 2.0... */
+	uint64_t written; /* ... this many samples, native histograms among them */
 };
 
 enum push_verdict {
 	PUSH_SENT,
 	PUSH_REFUSED,   /* sending it again would change nothing */
 	PUSH_RETRY,     /* later it may go better */
-	PUSH_FALL_BACK, /* the receiver does not speak 2.0 */
+	PUSH_TRANSLATE, /* the receiver has not understood 2.0, but may understand 1.0 */
 };
 
 /**
  * @request   in which the request was
- * @confirmed whether the receiver has taken a request of 2.0 before
+ * @confirmed whether the receiver has shown that it speaks 2.0
  */
 enum push_verdict push_judge(const struct push_answer *answer, enum push_protocol request,
 			     enum push_protocol_choice choice, bool confirmed);

@@ -60,6 +60,7 @@ struct push_writer {
 	struct buf out;         /* the message */
 	struct symbols symbols; /* 2.0: of the message */
 	struct buf references;  /* 2.0: labels of a sample */
+	size_t spelled;         /* 2.0: bytes of labels, if each were spelled out */
 	size_t samples;         /* in the message */
 	uint64_t all_samples, all_bytes;
 };
@@ -254,10 +255,10 @@ add_sample_2(struct push_writer *writer, const struct sample_labels *labels, boo
 	for (size_t i = 0; i < labels->count; i++) {
 		if (i == labels->extra_at && !with_extra)
 			continue;
-		protobuf_add_length(references,
-				    symbols_add(&writer->symbols, labels->item[i].name));
-		protobuf_add_length(references,
-				    symbols_add(&writer->symbols, labels->item[i].value));
+		const struct label *label = &labels->item[i];
+		protobuf_add_length(references, symbols_add(&writer->symbols, label->name));
+		protobuf_add_length(references, symbols_add(&writer->symbols, label->value));
+		writer->spelled += label->name.len + label->value.len;
 	}
 	size_t series = protobuf_begin(out, REQUEST2_TIMESERIES);
 	protobuf_add_bytes(out, TIMESERIES2_LABELS, buf_span(references));
@@ -274,6 +275,7 @@ finish_2(struct push_writer *writer)
 {
 	buf_add_span(&writer->out, buf_span(&writer->symbols.fields));
 	symbols_reset(&writer->symbols);
+	writer->spelled = 0;
 }
 
 static const struct format formats[PUSH_PROTOCOLS] = {
@@ -285,7 +287,8 @@ static bool
 is_full(const struct push_writer *writer)
 {
 	return writer->samples >= PUSH_MESSAGE_SAMPLES ||
-	       writer->out.len + writer->symbols.fields.len >= PUSH_MESSAGE_BYTES;
+	       writer->out.len + writer->symbols.fields.len >= PUSH_MESSAGE_BYTES ||
+	       writer->spelled >= PUSH_MESSAGE_SPELLED_BYTES;
 }
 
 /* @name with its suffix. @extra the value of `le` or `quantile`, with ptr NULL there is none */

@@ -25,6 +25,9 @@ enum push_protocol {
  * without a thread, or a receiver, being held up. */
 #define PUSH_MESSAGE_SAMPLES 2000
 #define PUSH_MESSAGE_BYTES (256u << 10)
+/* 2.0, where a label takes a few bytes wherever it comes again: the labels of all samples, spelled
+ * out as the receiver may do and 1.0 does. */
+#define PUSH_MESSAGE_SPELLED_BYTES (1u << 20)
 
 /* Labels that every series gets besides its own. */
 #define PUSH_EXTERNAL_LABELS_MAX 64

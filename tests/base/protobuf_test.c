@@ -125,6 +125,68 @@ test_protobuf__cap(void **state)
 	}
 }
 
+static void
+test_protobuf__reads_what_was_written(void **state)
+{
+	(void)state;
+	struct buf buf = BUF_INIT;
+	protobuf_add_uint(&buf, 1, UINT64_MAX);
+	protobuf_add_double(&buf, 536870911, -1.5);
+	protobuf_add_bytes(&buf, 2, SPAN("testing"));
+	size_t packed = protobuf_begin(&buf, 3);
+	protobuf_add_length(&buf, 300);
+	protobuf_add_length(&buf, 0);
+	protobuf_end(&buf, packed);
+	struct span rest = buf_span(&buf);
+	struct protobuf_field field;
+	uint64_t item;
+	assert_true(protobuf_next(&rest, &field));
+	assert_int_equal(field.number, 1);
+	assert_true(field.integer == UINT64_MAX);
+	assert_int_equal(field.bytes.len, 0);
+	assert_int_equal(field.whole.len, 1 + 10);
+	assert_true(protobuf_next(&rest, &field));
+	assert_int_equal(field.number, 536870911);
+	assert_int_equal(field.whole.len, 5 + 8);
+	assert_true(protobuf_next(&rest, &field));
+	assert_span_equal(field.bytes, "testing");
+	assert_true(protobuf_next(&rest, &field));
+	assert_true(protobuf_next_packed(&field.bytes, &item));
+	assert_int_equal(item, 300);
+	assert_true(protobuf_next_packed(&field.bytes, &item));
+	assert_int_equal(item, 0);
+	assert_false(protobuf_next_packed(&field.bytes, &item));
+	assert_false(protobuf_next(&rest, &field));
+	assert_int_equal(rest.len, 0);
+	buf_fini(&buf);
+}
+
+static void
+test_protobuf__refuses(void **state)
+{
+	(void)state;
+	static const struct span table[] = {
+	    SPAN("\x08"),     /* no value */
+	    SPAN("\x08\x80"), /* cut off */
+	    SPAN("\x09"
+		 "1234567"),   /* seven bytes of eight */
+	    SPAN("\x0a\x02x"), /* longer than it is */
+	    SPAN("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01x"),
+	    SPAN("\x0b"), /* wire type 3 */
+	    SPAN("\x0d"
+		 "1234"),                                             /* wire type 5 */
+	    SPAN("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01\x00"),     /* a field beyond all */
+	    SPAN("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), /* eleven bytes */
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct span rest = table[i];
+		struct protobuf_field field;
+		if (protobuf_next(&rest, &field))
+			fail_msg("row %zu", i);
+		assert_int_equal(rest.len, table[i].len);
+	}
+}
+
 int
 main(void)
 {
@@ -134,6 +196,8 @@ main(void)
 	    cmocka_unit_test(test_protobuf__messages),
 	    cmocka_unit_test(test_protobuf__delimited_messages),
 	    cmocka_unit_test(test_protobuf__cap),
+	    cmocka_unit_test(test_protobuf__reads_what_was_written),
+	    cmocka_unit_test(test_protobuf__refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,12 +141,14 @@ class Request:
         message = unsnap(body)
         self.samples, self.metadata, self.histograms = (decode_1 if self.version == V1 else decode_2)(message)
         self.status = None
+        self.is_taken = False
 
 
 class Answer:
     """What to say: a status, headers, a body; or `behave`, which gets the handler and says it itself.
 
-    `written` None says how many samples were written just as a receiver of the request's version does.
+    `written` None says how many samples were written just as a receiver of the request's version does; False says
+    nothing of them, as one that knows 1.0 only: it takes what is 2.0 for a request without samples.
     """
 
     def __init__(self, status=204, headers=(), body=b'', written=None, behave=None):
@@ -155,7 +157,7 @@ class Answer:
 
 
 class Receiver:
-    """`answer` maps a Request to an Answer; `requests` are all that came, with the status they got."""
+    """`answer` maps a Request to an Answer; `requests` are all that came, with the status they got, and whether it was taken."""
 
     def __init__(self, answer=lambda request: Answer(), certificate=None):
         self.answer = answer
@@ -185,6 +187,7 @@ class Receiver:
     def respond(self, handler, request):
         answer = self.answer(request)
         request.status = answer.status
+        request.is_taken = answer.status == 204 and not (request.version == V2 and answer.written is False)
         self.requests.append(request)
         if answer.behave:
             handler.close_connection = True
@@ -203,8 +206,8 @@ class Receiver:
         handler.wfile.write(answer.body)
 
     def taken(self):
-        """Samples of the requests that were answered with success."""
-        return [sample for request in list(self.requests) if request.status == 204 for sample in request.samples]
+        """Samples of the requests that were taken."""
+        return [sample for request in list(self.requests) if request.is_taken for sample in request.samples]
 
     def newest(self):
         """-> {name: value} of the newest sample of each series that was taken"""

@@ -142,13 +142,17 @@ def test_a_series_that_ends_is_gone_at_once(start_bridge, start_server):
 
 
 def test_a_receiver_without_2_0_is_noticed(start_bridge, start_server):
-    """Both servers take such a request, and store nothing of it."""
+    """Both servers take such a request, and store nothing of it; what it had is sent again."""
     server = start_server()
     bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
                           '--remote-write.interval=200ms', '--remote-write.protocol=auto')
     bridge.send_udp('jobs:7|c')
     await_equal(lambda: server.api.query('jobs'), {(): 7})
-    assert bridge.scrape().own('remote_write_samples_dropped_total', reason='protocol') > 0
+    scrape = bridge.scrape()
+    assert scrape.own('remote_write_samples_retried_total') > 0
+    assert scrape.own('remote_write_samples_failed_total') == scrape.own_sum('remote_write_samples_dropped_total') == 0
+    passes = stored(server.api, PREFIX + 'remote_write_passes_total')
+    assert [value for _, value in passes] == list(range(len(passes)))
 
 
 @pytest.mark.parametrize('start_server', [PrometheusReceiver], indirect=True, ids=['prometheus'])

@@ -282,6 +282,30 @@ test_writer__messages_are_bounded(void **state)
 	}
 }
 
+/* In 2.0 labels that come again take little room, but not for ever. */
+static void
+test_writer__labels_spelled_out_are_bounded(void **state)
+{
+	(void)state;
+	static char value[10000];
+	memset(value, 'x', sizeof(value) - 1);
+	const char *const pairs[] = {"long", value, NULL};
+	struct labels *external = make_external(pairs);
+	struct taken taken = {.text = BUF_INIT, .counts_only = true};
+	struct push_writer *writer =
+	    push_writer_new(PUSH_PROTOCOL_2, external, false, take, &taken);
+	push_writer_begin_family(writer, &counter, false);
+	for (size_t i = 0; i < PUSH_MESSAGE_SAMPLES; i++)
+		push_writer_add_series(writer, &one, 1, 5);
+	size_t spelled = PUSH_MESSAGE_SAMPLES * sizeof(value);
+	assert_in_range(taken.messages, spelled / PUSH_MESSAGE_SPELLED_BYTES,
+			spelled / PUSH_MESSAGE_SPELLED_BYTES + 1);
+	assert_in_range(taken.longest, 1, 4 * sizeof(value));
+	push_writer_free(&writer);
+	buf_fini(&taken.text);
+	free(external);
+}
+
 static void
 test_sample_count(void **state)
 {
@@ -301,6 +325,7 @@ main(void)
 	    cmocka_unit_test(test_writer__start_timestamps),
 	    cmocka_unit_test(test_writer__native_histograms),
 	    cmocka_unit_test(test_writer__messages_are_bounded),
+	    cmocka_unit_test(test_writer__labels_spelled_out_are_bounded),
 	    cmocka_unit_test(test_sample_count),
 	};
 	return cmocka_run_group_tests_name("push/writer", tests, NULL, NULL);
