@@ -1,7 +1,6 @@
 #include "app/scrape.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "exposition/dots.h"
 #include "exposition/negotiate.h"
 
@@ -91,19 +90,6 @@ fill_reply(struct scrape *scrape, struct http_reply *reply)
 }
 
 /* ---- Waiting. ---- */
-
-static unsigned
-number_address(const struct sockaddr *peer)
-{
-	uint64_t hash = 0;
-	if (peer->sa_family == AF_INET)
-		hash = hash_bytes64(&((const struct sockaddr_in *)peer)->sin_addr,
-				    sizeof(struct in_addr));
-	else if (peer->sa_family == AF_INET6)
-		hash = hash_bytes64(&((const struct sockaddr_in6 *)peer)->sin6_addr,
-				    sizeof(struct in6_addr));
-	return hash % SCRAPE_ADDRESSES;
-}
 
 static void
 start_timer(struct scrape_queue *queue)
@@ -243,7 +229,7 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	queue->counters->scrapes++;
 	scrape->queue = queue;
 	scrape->start = clock_mono();
-	scrape->address = number_address(http_request_peer(request));
+	scrape->address = http_client_hash(http_request_client(request)) % SCRAPE_ADDRESSES;
 	scrape->choice = exposition_negotiate(http_request_header(request, "Accept"),
 					      queue->sources->options->web_openmetrics);
 	scrape->kind = (struct rendering_kind){

@@ -3,7 +3,8 @@
  * certificate that it names has changed.
  *
  * Whether something has changed is looked up once a second, so that a request costs no disk access.
- * What is not good at a later time is logged and counted, and what was in force stays. Whether
+ * What is not good at a later time is logged and counted, and what was in force stays; only its
+ * certificate is exchanged all the same when that has changed, since it ends some day. Whether
  * there is TLS at all is decided at the start.
  */
 #ifndef APP_SECURE_FILE_H
@@ -13,13 +14,15 @@
 #include "base/clock.h"
 #include "tls/context.h"
 
-/* The file itself, certificate, key, authorities. */
-#define SECURE_FILE_PARTS 4
-
 /* What tells a changed file from the one before; all 0 where there is none. */
 struct file_stamp {
 	uint64_t device, inode, bytes;
 	int64_t changed_s, changed_ns; /* content, or who may read it */
+};
+
+/* The files that a configuration names, as they were before they were read. */
+struct tls_stamps {
+	struct file_stamp certificate, key, client_ca;
 };
 
 /* All fields are for reading. */
@@ -27,10 +30,14 @@ struct secure_file {
 	const char *name; /* for logs and metrics: "web" or "statsd"; constant */
 	const char *path; /* borrowed; "" = none, and nothing here does anything */
 	enum web_config_use use;
-	struct web_config config;
-	struct tls_source *tls;           /* owned; NULL = no TLS */
-	char *watched[SECURE_FILE_PARTS]; /* owned; NULL = none; the first one is path */
-	struct file_stamp stamps[SECURE_FILE_PARTS];
+	struct web_config config; /* in force */
+	struct web_config found;  /* what the file says when that is not in force; else empty */
+	struct tls_source *tls;   /* owned; NULL = no TLS */
+	struct file_stamp stamp;
+	struct tls_stamps in_force_stamps, found_stamps;
+	bool is_outdated; /* there is another certificate for what is in force, but no good one */
+	struct mono retry_at; /* when what is not good is tried again though nothing has changed */
+	int64_t retry_us;     /* from the last attempt to that; 0 = none has failed */
 	uint64_t reloads_ok, reloads_failed;
 	bool is_good; /* the files as they are now are in force */
 	void (*changed)(void *ctx);
@@ -48,7 +55,10 @@ bool secure_file_open(struct secure_file *file, struct diag *diag) MUST_CHECK;
 /** Reads it again. @return whether it is good and in force; else the diag has why */
 bool secure_file_reload(struct secure_file *file, struct diag *diag);
 
-/** Reads it again if it has changed, and logs; once a second. */
+/**
+ * Reads it again if it has changed, and logs; once a second. What was not good is tried again, too,
+ * now and then.
+ */
 void secure_file_poll(struct secure_file *file);
 
 /** After the last connection was started; others may be open. */

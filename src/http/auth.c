@@ -3,7 +3,6 @@
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "tls/secret.h"
 
 #include <stdlib.h>
@@ -125,24 +124,6 @@ remember(struct auth *auth, const struct secret_digest *digest)
 }
 
 /* ---- Limits. ---- */
-
-/* A whole network of IPv6 is as easy to have as an address. */
-static int64_t *
-slot_of(struct auth *auth, const struct sockaddr *address)
-{
-	unsigned char bytes[8] = {0};
-	size_t len = 0;
-	if (address->sa_family == AF_INET) {
-		len = 4;
-		memcpy(bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, len);
-	} else if (address->sa_family == AF_INET6) {
-		const struct in6_addr *in6 =
-		    &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-		len = IN6_IS_ADDR_V4MAPPED(in6) ? 4 : 8;
-		memcpy(bytes, in6->s6_addr + (len == 4 ? 12 : 0), len);
-	}
-	return &auth->free_us[hash_bytes64(bytes, len) % SLOTS];
-}
 
 /* Counts a password as wrong, until it is known. @return whether the address has one left */
 static bool
@@ -271,7 +252,7 @@ begin_check(struct auth *auth, const struct credentials *credentials, struct aut
 }
 
 unsigned
-auth_begin(struct auth *auth, struct span authorization, const struct sockaddr *address,
+auth_begin(struct auth *auth, struct span authorization, struct http_client client,
 	   struct auth_check **out, auth_done_fn *done, void *ctx)
 {
 	struct credentials credentials;
@@ -279,7 +260,7 @@ auth_begin(struct auth *auth, struct span authorization, const struct sockaddr *
 	enum auth_verdict verdict = auth_look(auth, authorization);
 	if (verdict != AUTH_UNKNOWN)
 		return verdict == AUTH_GOOD ? 0 : 401;
-	int64_t *free_us = slot_of(auth, address);
+	int64_t *free_us = &auth->free_us[http_client_hash(client) % SLOTS];
 	if (!charge(free_us)) {
 		auth->stats->auth_refused[HTTP_AUTH_LIMITED]++;
 		return 429;

@@ -11,8 +11,6 @@
 #include "http/password.h"
 #include "http/server.h"
 
-#include <netinet/in.h>
-
 /* Wrong passwords of one address: so many at once, then one in each period. */
 #define AUTH_WRONG_BURST 10
 #define AUTH_WRONG_PERIOD_US 1000000
@@ -46,12 +44,12 @@ typedef void auth_done_fn(void *ctx, unsigned status);
  * Checks a password of which nothing is known.
  *
  * @authorization of which auth_look() said AUTH_UNKNOWN
- * @address       the client's
+ * @client        who asks
  * @check         set when the answer comes later
  * @done          called once then, unless auth_forget() comes before
  * @return 0 = let in, or what to refuse with; of no meaning when the answer comes later
  */
-unsigned auth_begin(struct auth *auth, struct span authorization, const struct sockaddr *address,
+unsigned auth_begin(struct auth *auth, struct span authorization, struct http_client client,
 		    struct auth_check **check, auth_done_fn *done, void *ctx);
 
 /** @check consumed; may be NULL */

@@ -269,18 +269,6 @@ connection_of(struct MHD_Connection *mhd)
 }
 
 static void
-set_address(struct connection *connection, struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	CHECK(info);
-	size_t len = info->client_addr->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
-		     : info->client_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-							       : sizeof(sa_family_t);
-	memcpy(&connection->address, info->client_addr, len);
-}
-
-static void
 begin_tls(struct connection *connection, struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info =
@@ -298,7 +286,9 @@ connection_new(struct http_server *server, struct MHD_Connection *mhd)
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	connection->server = server;
 	connection->fd = info->connect_fd;
-	set_address(connection, mhd);
+	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	CHECK(info);
+	connection->client = http_client_of(connection->fd, info->client_addr);
 	connection_moves(connection);
 	connection->request = (struct http_request){0};
 	LIST_INSERT_HEAD(&server->connections, connection, link);

@@ -69,7 +69,7 @@ struct connection {
 	bool is_shut;   /* over, libmicrohttpd is about to close it */
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
-	struct sockaddr_storage address; /* the client's */
+	struct http_client client;
 	struct tls_peer tls;             /* where the server has TLS */
 	uint64_t exchanges;              /* requests that got an answer, whole or not */
 	uint64_t taken_before;           /* bytes that the earlier requests took from the socket */
@@ -141,12 +141,11 @@ void connection_drop(struct connection *connection);
 
 /**
  * Makes room for one more connection where a limit is met, by dropping the one that was waited for
- * the longest: of the same address, or of all.
+ * the longest: of the same client, or of all.
  *
- * @from   the new client's address
  * @return whether there is room; false when all wait for the server
  */
-bool room_make(struct http_server *server, const struct sockaddr *from);
+bool room_make(struct http_server *server, struct http_client client);
 
 /** libmicrohttpd's word of a request line. @cls the server @return NULL */
 void *request_line(void *cls, const char *target, struct MHD_Connection *mhd);

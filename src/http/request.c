@@ -91,6 +91,12 @@ http_request_peer(const struct http_request *request)
 	return info->client_addr;
 }
 
+struct http_client
+http_request_client(const struct http_request *request)
+{
+	return connection_of(request->mhd)->client;
+}
+
 struct span
 http_request_body(const struct http_request *request)
 {
@@ -315,7 +321,7 @@ check_password(struct http_request *request)
 		unsigned status = auth_begin(
 		    request->server->auth,
 		    http_request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
-		    http_request_peer(request), &request->check, on_password_checked, request);
+		    http_request_client(request), &request->check, on_password_checked, request);
 		if (!request->check)
 			note_checked(request, status);
 	}

@@ -7,23 +7,6 @@
  */
 #include "http/connection.h"
 
-#include <arpa/inet.h>
-
-/* @return whether two clients have the same address. Of Unix sockets nobody has one. */
-static bool
-is_same_address(const struct sockaddr *a, const struct sockaddr *b)
-{
-	if (a->sa_family != b->sa_family)
-		return false;
-	if (a->sa_family == AF_INET)
-		return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-		       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-	if (a->sa_family == AF_INET6)
-		return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
-					  &((const struct sockaddr_in6 *)b)->sin6_addr);
-	return false;
-}
-
 /* A group of connections: how many, and the one waited for the longest. */
 struct group {
 	unsigned count;
@@ -43,7 +26,7 @@ group_add(struct group *group, struct connection *connection)
 }
 
 bool
-room_make(struct http_server *server, const struct sockaddr *from)
+room_make(struct http_server *server, struct http_client client)
 {
 	struct group all = {0}, same = {0};
 	struct connection *connection;
@@ -51,7 +34,7 @@ room_make(struct http_server *server, const struct sockaddr *from)
 		if (connection->is_shut)
 			continue;
 		group_add(&all, connection);
-		if (is_same_address((const struct sockaddr *)&connection->address, from))
+		if (http_client_equal(connection->client, client))
 			group_add(&same, connection);
 	}
 	const struct group *full = NULL;

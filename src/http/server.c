@@ -136,7 +136,7 @@ count_refused(struct http_server *server)
 static void
 add_connection(struct http_server *server, int fd, const struct sockaddr *from, socklen_t len)
 {
-	if (!room_make(server, from)) {
+	if (!room_make(server, http_client_of(fd, from))) {
 		close(fd);
 		count_refused(server);
 	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES)

@@ -2,12 +2,13 @@
  * http/server - an HTTP/1.1 server beside an event loop. The only place that knows libmicrohttpd.
  *
  * Knows nothing of metrics: routes are a table that the caller fills. Everything runs on the loop's
- * thread. Limits are enforced here: connections in total and per address (where there is no room
- * for one more, the client goes that was waited for the longest), header size, body size, the
- * memory of all bodies together, a deadline for each request from its first byte to its complete
- * answer, and an idle limit for keep-alive. A path that is not in the table is answered with 404, a
- * method that the path does not take with 405 and Allow; HEAD is answered wherever GET is. A path
- * that is not clean ("//a", "/a/..") is redirected to the cleaned one with 307.
+ * thread. Limits are enforced here: connections in total and per client, which is mostly an address
+ * (where there is no room for one more, that one goes whose client was waited for the longest),
+ * header size, body size, the memory of all bodies together, a deadline for each request from its
+ * first byte to its complete answer, and an idle limit for keep-alive. A path that is not in the
+ * table is answered with 404, a method that the path does not take with 405 and Allow; HEAD is
+ * answered wherever GET is. A path that is not clean ("//a", "/a/..") is redirected to the cleaned
+ * one with 307.
  *
  * A body is kept only where the route asks for it, and not before its client was let in: a password
  * is checked, and the route's `admit` asked, when the headers are there. What nobody wants is read
@@ -26,6 +27,7 @@
 #define HTTP_SERVER_H
 
 #include "base/buf.h"
+#include "http/client.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -63,6 +65,8 @@ void http_request_visit_query(const struct http_request *request, http_argument_
 struct span http_request_body(const struct http_request *request);
 /** @return the client's address */
 const struct sockaddr *http_request_peer(const struct http_request *request);
+/** @return as whom the client counts */
+struct http_client http_request_client(const struct http_request *request);
 
 /* A body made while it is sent. */
 struct http_stream {
@@ -161,7 +165,7 @@ struct http_route {
 
 struct http_limits {
 	unsigned connections;             /* in total, 256 */
-	unsigned connections_per_address; /* 64 */
+	unsigned connections_per_address; /* or other client, as http/client tells them apart; 64 */
 	size_t body_bytes;                /* largest body that nobody asks for; 1 MiB */
 	size_t bodies_bytes;              /* memory that all bodies take together; 4 MiB */
 	int64_t request_us;               /* deadline for one request, first byte to whole answer */

@@ -1,6 +1,8 @@
 """HTTP with --web.config.file: TLS, headers, and what happens when files change or clients misbehave."""
 import contextlib
 import http.client
+import os
+import resource
 import shutil
 import signal
 import socket
@@ -75,6 +77,15 @@ def read_to_end(client):
 def serial(bridge, context):
     with connect(bridge) as raw, context.wrap_socket(raw, server_hostname='localhost') as client:
         return client.getpeercert()['serialNumber']
+
+
+def is_in_force(bridge):
+    """Whether the files as they are now are."""
+    return bridge.scrape().own('web_config_last_reload_successful', file='web') == 1
+
+
+def await_failure(bridge):
+    await_condition(lambda: not is_in_force(bridge), 'a failed reload')
 
 
 # What is served.
@@ -209,6 +220,8 @@ def test_client_certificate__other_demands(secured, tmp_path, kind, without, str
 
 # Files that change.
 
+HEADERS = 'http_server_config: {headers: {X-Content-Type-Options: nosniff}}\n'
+
 
 def test_certificate_is_exchanged(secured):
     bridge = secured.start()
@@ -237,17 +250,114 @@ def test_bad_certificate_keeps_the_old_one(secured):
     before = serial(bridge, bridge.context)
     content = secured.server[0].read_text()
     secured.server[0].write_text('nonsense')
-    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') == 1)
-    assert bridge.scrape().own('web_config_last_reload_successful', file='web') == 0
+    await_failure(bridge)
+    assert bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') >= 1
     assert serial(bridge, bridge.context) == before
     assert 'server.crt' in bridge.stderr()
     secured.server[0].write_text(content)
-    await_condition(lambda: bridge.scrape().own('web_config_last_reload_successful', file='web') == 1)
+    await_condition(lambda: is_in_force(bridge))
+
+
+@pytest.mark.parametrize('broken', [
+    'tls_server_config: [',
+    SERVER + '  cert_fiel: x\n',
+    '',
+    SERVER.replace('server.', 'later.'),
+    SERVER.replace('server.key', 'authority.key'),
+    None,
+], ids=['no-yaml', 'unknown-key', 'no-tls', 'missing', 'unfitting', 'removed'])
+def test_certificate_is_exchanged_while_the_file_is_wrong(secured, broken):
+    """What is in force has files of its own, and they end some day, whatever else stands on the disk."""
+    bridge = secured.start()
+    before = serial(bridge, bridge.context)
+    if broken is None:
+        secured.file.unlink()
+    else:
+        secured.file.write_text(broken)
+    await_failure(bridge)
+    assert serial(bridge, bridge.context) == before
+    for new, old in zip(secured.authority.issue('new'), secured.server):
+        os.replace(new, old)
+    await_condition(lambda: serial(bridge, bridge.context) != before, 'the new certificate')
+    assert not is_in_force(bridge)
+    secured.file.write_text(SERVER + HEADERS)
+    await_condition(lambda: is_in_force(bridge), 'the repaired file')
+    assert bridge.request('GET', '/').headers['X-Content-Type-Options'] == 'nosniff'
+
+
+def test_both_are_wrong__both_are_named(secured):
+    bridge = secured.start()
+    before = serial(bridge, bridge.context)
+    secured.file.write_text(SERVER + '  cert_fiel: x\n')
+    await_failure(bridge)
+    secured.server[0].write_text('nonsense')
+    await_condition(lambda: 'server.crt' in bridge.stderr(), 'word of the certificate')
+    assert 'cert_fiel' in bridge.stderr()
+    assert serial(bridge, bridge.context) == before
+
+
+def test_certificate_appears_later(secured):
+    bridge = secured.start()
+    before = serial(bridge, bridge.context)
+    secured.file.write_text(SERVER.replace('server.', 'later.'))
+    await_failure(bridge)
+    assert 'later.crt' in bridge.stderr()
+    assert serial(bridge, bridge.context) == before
+    secured.authority.issue('later')
+    await_condition(lambda: is_in_force(bridge), 'the new certificate')
+    assert serial(bridge, bridge.context) != before
+
+
+def test_file_is_replaced_by_another(secured):
+    bridge = secured.start()
+    other = secured.directory / 'other.yml'
+    other.write_text(SERVER + HEADERS)
+    os.replace(other, secured.file)
+    await_equal(lambda: bridge.request('GET', '/').headers['X-Content-Type-Options'], 'nosniff')
+
+
+def test_volume_is_exchanged_as_kubernetes_does(secured):
+    """All files are links into a folder that is itself a link, which is replaced by another."""
+    volume = secured.directory / 'volume'
+
+    def bring(version, config, pair):
+        (volume / version).mkdir(parents=True)
+        (volume / version / 'web.yml').write_text(config)
+        for path, name in zip(pair, ('server.crt', 'server.key')):
+            shutil.copy(path, volume / version / name)
+        (volume / 'next').symlink_to(version)
+        os.replace(volume / 'next', volume / '..data')
+
+    bring('..1', SERVER, secured.server)
+    for name in ('web.yml', 'server.crt', 'server.key'):
+        (volume / name).symlink_to('..data/' + name)
+    secured.file = volume / 'web.yml'
+    bridge = secured.start()
+    first = serial(bridge, bridge.context)
+    bring('..2', SERVER + HEADERS, secured.authority.issue('second'))
+    await_equal(lambda: bridge.request('GET', '/').headers['X-Content-Type-Options'], 'nosniff')
+    second = serial(bridge, bridge.context)
+    assert second != first
+    bring('..3', 'nonsense', secured.authority.issue('third'))
+    await_condition(lambda: serial(bridge, bridge.context) != second, 'the third certificate')
+    assert not is_in_force(bridge)
+
+
+def test_file_that_could_not_be_read_is_tried_again(secured):
+    """There is nothing to see in the file itself when what kept it from being read is over."""
+    bridge = secured.start()
+    limits = resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    secured.file.write_text(SERVER + HEADERS)
+    await_condition(lambda: 'cannot read' in bridge.stderr(), 'the failure')
+    resource.prlimit(bridge.process.pid, resource.RLIMIT_NOFILE, limits)
+    await_condition(lambda: is_in_force(bridge), 'another attempt')
+    assert bridge.request('GET', '/').headers['X-Content-Type-Options'] == 'nosniff'
 
 
 def test_headers_are_exchanged_on_signal(secured):
     bridge = secured.start()
-    secured.file.write_text(SERVER + 'http_server_config: {headers: {X-Content-Type-Options: nosniff}}\n')
+    secured.file.write_text(SERVER + HEADERS)
     bridge.signal(signal.SIGHUP)
     await_equal(lambda: bridge.request('GET', '/-/healthy').headers['X-Content-Type-Options'], 'nosniff')
 
@@ -255,7 +365,7 @@ def test_headers_are_exchanged_on_signal(secured):
 def test_tls_cannot_be_taken_away(secured):
     bridge = secured.start()
     secured.file.write_text('')
-    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') == 1)
+    await_failure(bridge)
     assert 'only be added or taken away by a restart' in bridge.stderr()
 
 

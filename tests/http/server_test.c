@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 
 static const struct {
 	const char *name;
@@ -978,6 +979,41 @@ test_connections__per_address(void **state)
 	stop(f);
 }
 
+/* All of a user's count as one, and who comes by other ways does not. */
+static void
+test_connections__per_user_of_unix_sockets(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections_per_address = 2;
+	struct fixture *f = start(limits);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(sa_family_t); /* the kernel chooses a name */
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_return_code(bind(listener, (struct sockaddr *)&address, len), errno);
+	assert_return_code(listen(listener, 16), errno);
+	len = sizeof(address);
+	assert_return_code(getsockname(listener, (struct sockaddr *)&address, &len), errno);
+	http_server_listen(f->server, listener);
+	int other = dial(f);
+	await(f, stat_of(f, open) == 1);
+	int fds[3];
+	for (size_t i = 0; i < 3; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_return_code(connect(fds[i], (struct sockaddr *)&address, len), errno);
+		await(f, stat_of(f, connections) == 2 + i);
+	}
+	await(f, is_closed(fds[0]));
+	assert_int_equal(stat_of(f, evicted), 1);
+	assert_served(f, other);
+	assert_served(f, fds[1]);
+	assert_served(f, fds[2]);
+	for (size_t i = 0; i < 3; i++)
+		close(fds[i]);
+	close(other);
+	stop(f);
+}
+
 /* One that sends its head byte by byte, one that does not read its answer, one that stays after it.
  */
 static void
@@ -1594,6 +1630,7 @@ main(void)
 	    cmocka_unit_test(test_incomplete__client_leaves_early),
 	    cmocka_unit_test(test_connections__over_the_limit),
 	    cmocka_unit_test(test_connections__per_address),
+	    cmocka_unit_test(test_connections__per_user_of_unix_sockets),
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
 	    cmocka_unit_test(test_connections__who_takes_its_answer_stays),
 	    cmocka_unit_test(test_connections__all_wait_for_the_server),
