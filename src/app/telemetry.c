@@ -253,7 +253,10 @@ add_transports(struct gathering *g)
 	add_net(g, OWN_UNIXGRAM_PACKETS, NET_UNIXGRAM, COUNTER(packets));
 	add_net(g, OWN_TCP_CONNECTIONS, NET_TCP, COUNTER(connections));
 	add_net(g, OWN_TCP_CONNECTION_ERRORS, NET_TCP, COUNTER(connection_errors));
-	add_net(g, OWN_TCP_TLS_FAILURES, NET_TCP, COUNTER(tls_failures));
+	begin(g, OWN_TCP_TLS_FAILURES);
+	for (unsigned i = 0; i < TLS_FAILURES; i++)
+		family_list_add_with(g->list, "reason", span_text(tls_failure_text(i)),
+				     (double)net_total(g, NET_TCP, COUNTER(tls_failures[i])));
 	add_net(g, OWN_TCP_TOO_LONG_LINES, NET_TCP, COUNTER(too_long_lines));
 	add_net(g, OWN_UNIXSTREAM_CONNECTIONS, NET_UNIXSTREAM, COUNTER(connections));
 	add_net(g, OWN_UNIXSTREAM_CONNECTION_ERRORS, NET_UNIXSTREAM, COUNTER(connection_errors));
@@ -492,7 +495,10 @@ add_web(struct gathering *g)
 	add(g, OWN_HTTP_EVICTED, (double)atomic_load(&http->evicted));
 	add(g, OWN_HTTP_INCOMPLETE, (double)atomic_load(&http->incomplete));
 	add(g, OWN_HTTP_DEADLINES, (double)atomic_load(&http->deadlines));
-	add(g, OWN_HTTP_TLS_FAILURES, (double)atomic_load(&http->tls_failures));
+	begin(g, OWN_HTTP_TLS_FAILURES);
+	for (unsigned i = 0; i < TLS_FAILURES; i++)
+		family_list_add_with(g->list, "reason", span_text(tls_failure_text(i)),
+				     (double)atomic_load(&http->tls_failures[i]));
 	begin(g, OWN_HTTP_AUTH_REFUSED);
 	for (unsigned i = 0; i < HTTP_AUTH_REFUSALS; i++)
 		family_list_add_with(g->list, "reason", span_text(http_auth_refusal_text(i)),

@@ -12,6 +12,7 @@
 #include "http/connection.h"
 
 #include "base/alloc.h"
+#include "http/handshake.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -181,6 +182,10 @@ connection_shutdown(struct connection *connection)
 	/* Fails only where the client hung up first, and then there is nothing left to do. */
 	if (shutdown(connection->fd, SHUT_RDWR) != 0)
 		log_debug("http shutdown failed", LOG_ERRNO(errno));
+	if (connection->tls_failure == TLS_FAILURE_BROKEN)
+		connection->tls_failure = TLS_FAILURE_CROWD;
+	if (connection->handshake == HANDSHAKE_HELD)
+		handshake_refuse(connection);
 }
 
 void
@@ -222,6 +227,10 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	(void)events;
 	struct connection *connection = watcher->data;
 	int found = peek(connection);
+	if (connection->handshake == HANDSHAKE_HELD) {
+		handshake_arrival(connection, found);
+		return;
+	}
 	if (found > 0)
 		connection_begin(connection);
 	if (found > 0 && is_head_too_long(connection)) {
@@ -251,6 +260,7 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 	struct connection *connection = watcher->data;
 	if (connection->is_busy || connection->exchanges == 0) {
 		connection->server->stats.deadlines++;
+		connection->tls_failure = TLS_FAILURE_LATE;
 		connection_drop(connection);
 	} else
 		connection_shutdown(connection);
@@ -274,7 +284,10 @@ begin_tls(struct connection *connection, struct MHD_Connection *mhd)
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	CHECK(info && info->tls_session);
-	tls_peer_begin(&connection->tls, connection->server->tls, info->tls_session, "http/1.1");
+	tls_guest_init(&connection->guest, connection->server->admission,
+		       http_client_hash(connection->client));
+	tls_peer_begin(&connection->tls, connection->server->tls, info->tls_session, "http/1.1",
+		       &connection->guest);
 }
 
 static struct connection *
@@ -285,6 +298,7 @@ connection_new(struct http_server *server, struct MHD_Connection *mhd)
 	CHECK(info);
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	connection->server = server;
+	connection->mhd = mhd;
 	connection->fd = info->connect_fd;
 	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	CHECK(info);
@@ -311,8 +325,7 @@ connection_free(struct connection *connection)
 	struct http_server *server = connection->server;
 	if (connection->is_busy || connection->exchanges == 0)
 		server->stats.incomplete++;
-	if (server->tls && !connection->tls.is_established)
-		server->stats.tls_failures++;
+	handshake_end(connection);
 	request_finish(&connection->request, false);
 	ev_io_stop(server->loop, &connection->arrival);
 	ev_timer_stop(server->loop, &connection->deadline);

@@ -57,8 +57,15 @@ struct http_request {
 	void *sent_ctx;
 };
 
+enum handshake_state {
+	HANDSHAKE_OVER, /* or there is none */
+	HANDSHAKE_HELD, /* libmicrohttpd leaves it alone: for its client, or for its turn */
+	HANDSHAKE_RUNS, /* libmicrohttpd goes on with it when it runs next */
+};
+
 struct connection {
 	LIST_ENTRY(connection) link;
+	struct MHD_Connection *mhd; /* borrowed; as long as this exists */
 	struct http_server *server;
 	int fd; /* owned by libmicrohttpd, open as long as this exists */
 	ev_timer deadline;
@@ -70,9 +77,13 @@ struct connection {
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
 	struct http_client client;
-	struct tls_peer tls;             /* where the server has TLS */
-	uint64_t exchanges;              /* requests that got an answer, whole or not */
-	uint64_t taken_before;           /* bytes that the earlier requests took from the socket */
+	struct tls_peer tls; /* where the server has TLS, as the next ones */
+	struct tls_guest guest;
+	enum handshake_state handshake;
+	enum tls_failure tls_failure;        /* what a handshake that ends now is counted as */
+	LIST_ENTRY(connection) shaking_link; /* while it runs */
+	uint64_t exchanges;                  /* requests that got an answer, whole or not */
+	uint64_t taken_before; /* bytes that the earlier requests took from the socket */
 	struct http_request request;
 };
 
@@ -91,8 +102,11 @@ struct http_server {
 	void *ctx;
 	struct http_limits limits;
 	struct auth *auth;
-	struct tls_source *tls;      /* NULL = none */
-	struct http_header *headers; /* owned array of owned texts */
+	struct tls_source *tls; /* NULL = none */
+	struct tls_admission *admission;
+	ev_timer turn;                  /* when the next one may shake hands */
+	struct connection_list shaking; /* whose handshake goes on in the daemon's next run */
+	struct http_header *headers;    /* owned array of owned texts */
 	size_t header_count;
 	LIST_HEAD(, listener) listeners;
 	bool is_quiesced;
@@ -106,6 +120,8 @@ struct http_server {
 	struct log_gate refused_gate, accept_gate;
 };
 
+/** Lets libmicrohttpd run. Not from its callbacks. */
+void server_run(struct http_server *server);
 /** Lets libmicrohttpd run as soon as the loop comes round. */
 void server_run_soon(struct http_server *server);
 

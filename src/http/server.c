@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "http/connection.h"
+#include "http/handshake.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -67,13 +68,14 @@ server_run_soon(struct http_server *server)
 	ev_timer_start(server->loop, &server->again);
 }
 
-static void
-run(struct http_server *server)
+void
+server_run(struct http_server *server)
 {
 	/* Deadlines that start in here count from now, not from when the loop woke up. */
 	ev_now_update(server->loop);
 	CHECK(MHD_run(server->daemon) == MHD_YES);
 	server->runs++;
+	handshake_settle(server);
 	schedule(server);
 }
 
@@ -81,14 +83,14 @@ static void
 on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)loop, (void)events;
-	run(watcher->data);
+	server_run(watcher->data);
 }
 
 static void
 on_again(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)loop, (void)events;
-	run(watcher->data);
+	server_run(watcher->data);
 }
 
 static void
@@ -139,8 +141,11 @@ add_connection(struct http_server *server, int fd, const struct sockaddr *from, 
 	if (!room_make(server, http_client_of(fd, from))) {
 		close(fd);
 		count_refused(server);
-	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES)
+	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES) {
 		count_refused(server); /* it has closed the descriptor */
+	} else if (server->tls) {
+		handshake_begin(LIST_FIRST(&server->connections));
+	}
 }
 
 static void
@@ -215,8 +220,10 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	server->tls = tls;
 	LIST_INIT(&server->connections);
 	LIST_INIT(&server->listeners);
+	handshake_init(server);
 	if (!connection_watch_ends(server)) {
 		log_error("epoll descriptor", LOG_ERRNO(errno));
+		handshake_fini(server);
 		free(server);
 		return NULL;
 	}
@@ -225,6 +232,7 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	if (!server->daemon) {
 		log_error("libmicrohttpd did not start");
 		connection_unwatch_ends(server);
+		handshake_fini(server);
 		auth_free(&server->auth);
 		free(server);
 		return NULL;
@@ -322,6 +330,8 @@ resume_all(struct http_server *server)
 	LIST_FOREACH (connection, &server->connections, link) {
 		if (connection->request.is_suspended)
 			connection_resume(connection);
+		if (connection->handshake == HANDSHAKE_HELD)
+			handshake_refuse(connection);
 	}
 }
 
@@ -338,6 +348,7 @@ http_server_free(struct http_server **server_ptr)
 	ev_io_stop(server->loop, &server->readable);
 	MHD_stop_daemon(server->daemon);
 	CHECK(LIST_EMPTY(&server->connections));
+	handshake_fini(server);
 	connection_unwatch_ends(server);
 	free_headers(server);
 	auth_free(&server->auth);

@@ -14,8 +14,8 @@
  * is checked, and the route's `admit` asked, when the headers are there. What nobody wants is read
  * and dropped, as far as its sender would else miss the answer.
  *
- * With TLS the handshake counts as part of a connection's first request. A client that fails in it,
- * or that does not speak TLS, is closed at once.
+ * With TLS the handshake counts as part of a connection's first request. A client that fails in it, or
+ * that does not speak TLS, is closed at once. Handshakes take turns (tls/admission).
  *
  * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
  * new connection counts as inside its first request at once, so that silence is bounded by the
@@ -28,6 +28,7 @@
 
 #include "base/buf.h"
 #include "http/client.h"
+#include "tls/context.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -35,7 +36,6 @@
 #include <sys/socket.h>
 
 struct ev_loop;
-struct tls_source;
 
 /* Bits of http_route.methods. GET includes HEAD. */
 #define HTTP_GET 1u
@@ -195,8 +195,8 @@ struct http_stats {
 	/* Closed inside a request that got no answer, or before the first one. */
 	_Atomic uint64_t incomplete;
 	_Atomic uint64_t auth_refused[HTTP_AUTH_REFUSALS];
-	_Atomic uint64_t tls_failures; /* closed before the handshake was over */
-	_Atomic uint64_t deadlines;    /* closed because the deadline passed */
+	_Atomic uint64_t tls_failures[TLS_FAILURES]; /* closed before the handshake was over */
+	_Atomic uint64_t deadlines;                  /* closed because the deadline passed */
 	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
 	_Atomic uint64_t body_bytes;   /* memory that bodies take now */
 	_Atomic uint64_t bodies_refused; /* for want of such memory; 503 */

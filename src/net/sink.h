@@ -7,6 +7,8 @@
 #ifndef NET_SINK_H
 #define NET_SINK_H
 
+#include "tls/context.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,10 +25,10 @@ struct net_counters {
 	_Atomic uint64_t bytes;     /* received, with the lengths of frames */
 	_Atomic uint64_t truncated; /* datagrams cut by the kernel, frames cut by the end of stream,
 				     * rests lost to a reset */
-	_Atomic uint64_t connections;             /* accepted */
-	_Atomic uint64_t connection_errors;       /* ended by an error */
-	_Atomic uint64_t tls_failures;            /* ended before the handshake was over */
-	_Atomic uint64_t connections_closed_idle; /* closed to make room at the limit */
+	_Atomic uint64_t connections;                /* accepted */
+	_Atomic uint64_t connection_errors;          /* ended by an error */
+	_Atomic uint64_t tls_failures[TLS_FAILURES]; /* ended before the handshake was over */
+	_Atomic uint64_t connections_closed_idle;    /* closed to make room at the limit */
 	_Atomic uint64_t too_long_lines;
 	_Atomic uint64_t bad_frames;    /* length over the limit, or neither frame nor text */
 	_Atomic uint64_t accept_pauses; /* out of descriptors */

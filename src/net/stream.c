@@ -5,6 +5,7 @@
  */
 #include "net/stream.h"
 
+#include "base/address_group.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@
 #include <ev.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,10 +45,19 @@
 #define KEEPALIVE_INTERVAL_S 60
 #define KEEPALIVE_PROBES 4
 
+/* Most that wait for their turn to shake hands: as many agents may start anew at once. */
+#define WAITING_MAX 1024
+
+/* Who has not shaken hands is as good as idle, and for longer than anybody who has. */
+#define STRANGER_IDLE_US (INT64_C(1) << 50)
+
 /* What a connection has besides where its listener is secured. */
 struct secured {
-	struct tls_stream *stream; /* owned */
-	ev_timer deadline;         /* of the handshake */
+	struct tls_source *source; /* borrowed */
+	struct tls_stream *stream; /* owned; NULL until its turn has come */
+	struct tls_guest guest;
+	ev_timer deadline;        /* of the handshake; its data is the connection */
+	enum tls_failure failure; /* what a handshake that ends now is counted as */
 };
 
 struct connection {
@@ -75,8 +86,10 @@ struct stream_pool {
 	/* Readable when the time of an iteration was over, longest waiting first: the loop reports
 	 * sockets in the same order each time, so the last ones would never be read. */
 	struct connection *put_off, **put_off_end;
-	ev_check after_waiting; /* active while any is put off */
-	char *bytes;            /* READ_SIZE; owned */
+	ev_check after_waiting;          /* active while any is put off */
+	struct tls_admission *admission; /* owned; NULL while no listener is secured */
+	ev_timer turn;                   /* when the next one may shake hands */
+	char *bytes;                     /* READ_SIZE; owned */
 };
 
 struct stream_listener {
@@ -172,14 +185,29 @@ remove_put_off(struct connection *connection)
 		ev_check_stop(pool->loop, &pool->after_waiting);
 }
 
+static bool
+is_established(const struct secured *secured)
+{
+	return secured->stream && tls_stream_is_established(secured->stream);
+}
+
+/* @failure what a handshake that is not over is counted as when the connection is closed now */
+static void
+blame(struct connection *connection, enum tls_failure failure)
+{
+	if (connection->secured)
+		connection->secured->failure = failure;
+}
+
 static void
 free_secured(struct connection *connection)
 {
 	struct secured *secured = connection->secured;
 	if (!secured)
 		return;
-	if (!tls_stream_is_established(secured->stream))
-		net_count(&counters_of(connection)->tls_failures, 1);
+	if (!is_established(secured))
+		net_count(&counters_of(connection)->tls_failures[secured->failure], 1);
+	tls_guest_leave(&secured->guest);
 	ev_timer_stop(connection->pool->loop, &secured->deadline);
 	tls_stream_free(&secured->stream);
 	free(secured);
@@ -218,12 +246,19 @@ end_after_error(struct connection *connection, int error)
 	return READ_CLOSED;
 }
 
+static void
+note_activity(const struct connection *connection)
+{
+	atomic_store_explicit(&connection->slot->last_us, clock_mono().us, memory_order_relaxed);
+}
+
 static ssize_t
 read_plain(const struct connection *connection)
 {
 	ssize_t len;
 	do
-		len = recv(connection->readable.fd, connection->pool->bytes, READ_SIZE, MSG_DONTWAIT);
+		len =
+		    recv(connection->readable.fd, connection->pool->bytes, READ_SIZE, MSG_DONTWAIT);
 	while (len < 0 && errno == EINTR);
 	return len;
 }
@@ -234,10 +269,16 @@ read_secured(struct connection *connection)
 {
 	struct secured *secured = connection->secured;
 	struct ev_loop *loop = connection->pool->loop;
+	if (!secured->stream || secured->guest.is_waiting) {
+		errno = EAGAIN;
+		return -1;
+	}
 	ssize_t len = tls_stream_read(secured->stream, connection->pool->bytes, READ_SIZE);
 	int error = errno, events = tls_stream_wants_write(secured->stream) ? EV_WRITE : EV_READ;
-	if (tls_stream_is_established(secured->stream))
+	if (is_established(secured) && ev_is_active(&secured->deadline)) {
 		ev_timer_stop(loop, &secured->deadline);
+		note_activity(connection);
+	}
 	if (!(connection->readable.events & events)) {
 		ev_io_stop(loop, &connection->readable);
 		ev_io_set(&connection->readable, connection->readable.fd, events);
@@ -254,18 +295,21 @@ read_once(struct connection *connection)
 	ssize_t len = connection->secured ? read_secured(connection) : read_plain(connection);
 	if (len < 0 && errno == EAGAIN)
 		return READ_NOTHING;
-	/* The peer, or who is between, has cut the connection: no error, but no orderly end of TLS. */
+	/* The peer, or who is between, has cut the connection: no error, but no orderly end of TLS.
+	 */
 	if (len < 0 && errno == EPIPE) {
+		blame(connection, TLS_FAILURE_LEFT);
 		close_connection(connection, false);
 		return READ_CLOSED;
 	}
 	if (len < 0)
 		return end_after_error(connection, errno);
 	if (len == 0) {
+		blame(connection, TLS_FAILURE_LEFT);
 		close_connection(connection, true);
 		return READ_CLOSED;
 	}
-	atomic_store_explicit(&connection->slot->last_us, clock_mono().us, memory_order_relaxed);
+	note_activity(connection);
 	net_count(&counters_of(connection)->bytes, (uint64_t)len);
 	if (!framer_take(&connection->framer, connection->transport, pool->sink, pool->bytes,
 			 (size_t)len)) {
@@ -279,12 +323,95 @@ read_once(struct connection *connection)
 	return (size_t)len >= full ? READ_FULL : READ_SOME;
 }
 
+/* ---- Turns to shake hands. ---- */
+
+static bool
+may_go_on(const struct secured *secured)
+{
+	return secured->stream && tls_stream_is_answered(secured->stream);
+}
+
+static struct connection *
+connection_of_guest(struct tls_guest *guest)
+{
+	struct secured *secured = (void *)((char *)guest - offsetof(struct secured, guest));
+	return secured->deadline.data;
+}
+
+static void
+schedule_turns(struct stream_pool *pool)
+{
+	int64_t wait_us = tls_admission_wait_us(pool->admission);
+	ev_timer_stop(pool->loop, &pool->turn);
+	if (wait_us < 0)
+		return;
+	ev_timer_set(&pool->turn, (double)wait_us / 1e6, 0.);
+	ev_timer_start(pool->loop, &pool->turn);
+}
+
+/* Bytes are there, and it would cost something to look at them. */
+static void
+await_turn(struct connection *connection)
+{
+	struct stream_pool *pool = connection->pool;
+	ev_io_stop(pool->loop, &connection->readable);
+	tls_guest_wait(&connection->secured->guest);
+	struct tls_guest *victim = tls_admission_take_victim(pool->admission);
+	if (victim) {
+		blame(connection_of_guest(victim), TLS_FAILURE_CROWD);
+		close_connection(connection_of_guest(victim), false);
+	}
+	schedule_turns(pool);
+}
+
+/* Who has ended its side, perhaps behind bytes, can finish no handshake. */
+static bool
+has_left(const struct connection *connection)
+{
+	struct pollfd end = {.fd = connection->readable.fd, .events = POLLRDHUP};
+	return poll(&end, 1, 0) == 1;
+}
+
+static void
+take_turn(struct connection *connection)
+{
+	struct secured *secured = connection->secured;
+	if (has_left(connection)) {
+		blame(connection, TLS_FAILURE_LEFT);
+		close_connection(connection, false);
+		return;
+	}
+	if (!secured->stream)
+		secured->stream =
+		    tls_stream_new(secured->source, connection->readable.fd, &secured->guest);
+	ev_io_start(connection->pool->loop, &connection->readable);
+	(void)read_once(connection);
+}
+
+static void
+on_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct stream_pool *pool = timer->data;
+	struct tls_guest *guest;
+	do {
+		guest = tls_admission_take(pool->admission);
+		if (guest)
+			take_turn(connection_of_guest(guest));
+	} while (guest && !turn_is_over(loop));
+	schedule_turns(pool);
+}
+
 static void
 on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)events;
 	struct connection *connection = io->data;
 	struct net_sink *sink = connection->pool->sink;
+	if (connection->secured && !may_go_on(connection->secured)) {
+		await_turn(connection);
+		return;
+	}
 	for (int i = 0; i < READS_PER_WAKE_UP; i++) {
 		if (turn_is_over(loop)) {
 			put_off(connection);
@@ -321,6 +448,7 @@ close_idle_connection(struct connection *connection)
 			break;
 	}
 	net_count(&counters_of(connection)->connections_closed_idle, 1);
+	blame(connection, TLS_FAILURE_CROWD);
 	close_connection(connection, true);
 }
 
@@ -353,17 +481,27 @@ static void
 on_handshake_late(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)events;
+	blame(timer->data, TLS_FAILURE_LATE);
 	close_connection(timer->data, false);
 }
 
 static void
 secure(struct connection *connection, struct tls_source *tls, int fd)
 {
+	struct stream_pool *pool = connection->pool;
 	struct secured *secured = xcalloc(1, sizeof(*secured));
-	secured->stream = tls_stream_new(tls, fd);
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(peer);
+	/* Of one that has gone already there is no address; it will not shake hands. */
+	(void)getpeername(fd, (struct sockaddr *)&peer, &len);
+	secured->source = tls;
+	tls_guest_init(&secured->guest, pool->admission,
+		       address_group((struct sockaddr *)&peer, fd));
+	atomic_store_explicit(&connection->slot->last_us, clock_mono().us - STRANGER_IDLE_US,
+			      memory_order_relaxed);
 	ev_timer_init(&secured->deadline, on_handshake_late, HANDSHAKE_S, 0.);
 	secured->deadline.data = connection;
-	ev_timer_start(connection->pool->loop, &secured->deadline);
+	ev_timer_start(pool->loop, &secured->deadline);
 	connection->secured = secured;
 }
 
@@ -538,6 +676,8 @@ stream_pool_new(struct ev_loop *loop, struct stream_limit *limit, struct net_sin
 	/* Behind what prepares the thread for its work, which has the highest one. */
 	ev_set_priority(&pool->after_waiting, EV_MAXPRI - 1);
 	pool->after_waiting.data = pool;
+	ev_timer_init(&pool->turn, on_turn, 0., 0.);
+	pool->turn.data = pool;
 	ev_async_init(&pool->woken, on_woken);
 	ev_set_priority(&pool->woken, -1);
 	pool->woken.data = pool;
@@ -581,6 +721,8 @@ stream_pool_free(struct stream_pool **pool)
 	CHECK(!p->listeners);
 	while (p->connections)
 		close_connection(p->connections, true);
+	ev_timer_stop(p->loop, &p->turn);
+	tls_admission_free(&p->admission);
 	limit_leave(p->limit, &p->member);
 	ev_async_stop(p->loop, &p->woken);
 	ev_prepare_stop(p->loop, &p->before_waiting);
@@ -613,6 +755,8 @@ stream_listener_new(struct stream_pool *pool, int fd, bool owns_fd, enum net_tra
 void
 stream_listener_secure(struct stream_listener *listener, struct tls_source *tls)
 {
+	if (!listener->pool->admission)
+		listener->pool->admission = tls_admission_new(WAITING_MAX);
 	listener->tls = tls;
 }
 

@@ -1,14 +1,13 @@
 /*
  * net/stream - accepts TCP and Unix stream connections and cuts them into payloads of whole lines.
  *
- * Nothing is ever written to a peer, but for TLS's own messages where a listener is secured. There a
- * handshake must be over ten seconds after its connection was accepted, and a last line without its end
- * counts only when TLS's own end came behind it.
- * An idle connection costs a fixed small amount of memory and is
- * left alone, since its next write would be lost silently; only when all connections of the process
- * are in use is the one that was idle longest closed for a new one. Running out of descriptors
- * pauses accepting for a second and closes the one that was idle longest, since others need
- * descriptors, too.
+ * Nothing is ever written to a peer, but for TLS's own messages where a listener is secured. There
+ * a handshake must be over ten seconds after its connection was accepted, and a last line without
+ * its end counts only when TLS's own end came behind it. An idle connection costs a fixed small
+ * amount of memory and is left alone, since its next write would be lost silently; only when all
+ * connections of the process are in use is the one that was idle longest closed for a new one.
+ * Running out of descriptors pauses accepting for a second and closes the one that was idle
+ * longest, since others need descriptors, too.
  *
  * Reading stops for an iteration of the loop once that has gone on for 5 ms (net/turn); who was not
  * read then is the first to be read in the next, in the order of waiting.

@@ -1,6 +1,7 @@
 #include "tls/context.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -303,15 +304,43 @@ verify(gnutls_session_t session)
 	return 0;
 }
 
-/* The client's "finished" is the last message of a handshake that counts. */
-static int
-on_finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
-	    const gnutls_datum_t *message)
+const char *
+tls_failure_text(enum tls_failure failure)
 {
-	(void)type, (void)when, (void)message;
+	static const char *const texts[TLS_FAILURES] = {
+	    [TLS_FAILURE_BROKEN] = "broken",
+	    [TLS_FAILURE_LEFT] = "left",
+	    [TLS_FAILURE_LATE] = "late",
+	    [TLS_FAILURE_CROWD] = "crowd",
+	};
+	return texts[failure];
+}
+
+/*
+ * Before and behind each message of a handshake. Its cost lies between a message that came and the
+ * answers to it, which GnuTLS makes in one go; before a message comes the thread does other things.
+ *
+ * The server's last message of its first flight is "hello done", or in TLS 1.3 "finished". The
+ * client's "finished" is the last message of a handshake that counts.
+ */
+static int
+on_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+	   const gnutls_datum_t *message)
+{
+	(void)message;
 	struct tls_peer *peer = gnutls_session_get_ptr(session);
-	if (incoming)
-		peer->is_established = true;
+	if (peer->is_established)
+		return 0;
+	if (peer->is_refused)
+		return GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET;
+	int64_t now_us = clock_thread_us();
+	bool has_come = incoming && when == GNUTLS_HOOK_PRE;
+	if (!has_come)
+		tls_guest_charge(peer->guest, now_us - peer->since_us);
+	peer->since_us = now_us;
+	bool is_finished = type == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST;
+	peer->is_established |= is_finished && incoming;
+	peer->is_answered |= is_finished || type == GNUTLS_HANDSHAKE_SERVER_HELLO_DONE;
 	return 0;
 }
 
@@ -333,18 +362,19 @@ request_of(enum tls_client_auth client_auth)
 
 void
 tls_peer_begin(struct tls_peer *peer, struct tls_source *source, gnutls_session_t session,
-	       const char *protocol)
+	       const char *protocol, struct tls_guest *guest)
 {
 	struct tls_context *context = take_context(source);
 	peer->context = context;
+	peer->guest = guest;
 	gnutls_session_set_ptr(session, peer);
 	CHECK(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, context->credentials) == 0);
 	CHECK(gnutls_priority_set(session, context->priorities) == 0);
 	gnutls_certificate_server_set_request(session, request_of(context->client_auth));
 	if (context->client_auth != TLS_CLIENT_NONE)
 		gnutls_session_set_verify_function(session, verify);
-	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
-					   on_finished);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
+					   on_message);
 	if (protocol) {
 		gnutls_datum_t name = {(unsigned char *)(uintptr_t)protocol,
 				       (unsigned)strlen(protocol)};

@@ -8,6 +8,7 @@
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
 
+#include "tls/admission.h"
 #include "tls/settings.h"
 
 #include <stdint.h>
@@ -41,10 +42,26 @@ int64_t tls_source_expiry(struct tls_source *source);
 /** Connections may still be open. */
 void tls_source_free(struct tls_source **source);
 
+/* How a handshake came to nothing. */
+enum tls_failure {
+	TLS_FAILURE_BROKEN, /* no TLS, or none that can be agreed on, or no good certificate */
+	TLS_FAILURE_LEFT,   /* the client went away */
+	TLS_FAILURE_LATE,   /* the deadline passed */
+	TLS_FAILURE_CROWD,  /* closed to make room for others */
+	TLS_FAILURES,
+};
+
+/** @return "broken" and so on */
+const char *tls_failure_text(enum tls_failure failure);
+
 /* What is kept of a connection; zeroed before it begins, and not moved before it ends. */
 struct tls_peer {
 	struct tls_context *context;
-	bool is_established; /* the handshake is over */
+	struct tls_guest *guest; /* borrowed; bears the cost of the handshake */
+	int64_t since_us;        /* CPU time up to which it was charged */
+	bool is_refused;         /* set by the owner: the next message ends the handshake */
+	bool is_answered;        /* all but the client's last words is over, and what it costs */
+	bool is_established;     /* the handshake is over */
 };
 
 /**
@@ -52,9 +69,11 @@ struct tls_peer {
  *
  * @session not owned; its user pointer is set
  * @protocol what is spoken inside, for ALPN; NULL = nothing is negotiated
+ * @guest    borrowed until the handshake is over
  */
 void tls_peer_begin(struct tls_peer *peer, struct tls_source *source,
-		    struct gnutls_session_int *session, const char *protocol);
+		    struct gnutls_session_int *session, const char *protocol,
+		    struct tls_guest *guest);
 typedef void tls_refusal_fn(void);
 /**
  * @return a gnutls_certificate_retrieve_function2 that has no certificate, for a library that wants

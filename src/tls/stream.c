@@ -18,13 +18,13 @@ struct tls_stream {
 };
 
 struct tls_stream *
-tls_stream_new(struct tls_source *source, int fd)
+tls_stream_new(struct tls_source *source, int fd, struct tls_guest *guest)
 {
 	struct tls_stream *stream = xcalloc(1, sizeof(*stream));
 	CHECK(gnutls_init(&stream->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) ==
 	      0);
 	gnutls_transport_set_int(stream->session, fd);
-	tls_peer_begin(&stream->peer, source, stream->session, NULL);
+	tls_peer_begin(&stream->peer, source, stream->session, NULL, guest);
 	return stream;
 }
 
@@ -106,6 +106,12 @@ tls_stream_read(struct tls_stream *stream, char *bytes, size_t size)
 	stream->has_ended = len <= 0 && len != GNUTLS_E_AGAIN;
 	stream->end = len;
 	return (ssize_t)filled;
+}
+
+bool
+tls_stream_is_answered(const struct tls_stream *stream)
+{
+	return stream->peer.is_answered;
 }
 
 bool

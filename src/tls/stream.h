@@ -14,8 +14,13 @@
 
 struct tls_stream;
 
-/** @fd non-blocking, borrowed. @source borrowed during the call. @return owned by the caller */
-struct tls_stream *tls_stream_new(struct tls_source *source, int fd);
+/**
+ * @source borrowed during the call
+ * @fd     non-blocking, borrowed
+ * @guest  bears the cost of the handshake; borrowed
+ * @return owned by the caller
+ */
+struct tls_stream *tls_stream_new(struct tls_source *source, int fd, struct tls_guest *guest);
 
 /**
  * Goes on with the handshake, and then reads what is there.
@@ -27,9 +32,12 @@ struct tls_stream *tls_stream_new(struct tls_source *source, int fd);
  */
 ssize_t tls_stream_read(struct tls_stream *stream, char *bytes, size_t size) MUST_CHECK;
 
+/** @return whether the handshake has its cost behind it */
+bool tls_stream_is_answered(const struct tls_stream *stream);
 /** @return whether the handshake is over */
 bool tls_stream_is_established(const struct tls_stream *stream);
-/** @return whether the next read tells an end or a fault, for which the socket does not become readable */
+/** @return whether the next read tells an end or a fault, for which the socket does not become
+ * readable */
 bool tls_stream_has_ended(const struct tls_stream *stream);
 /** @return whether it waits for room to send rather than for bytes to read */
 bool tls_stream_wants_write(const struct tls_stream *stream);

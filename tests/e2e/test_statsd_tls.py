@@ -55,7 +55,7 @@ def test_lines(secured):
     bridge.send_unixstream('s:1|c\n')
     bridge.await_users({'a': 1, 'b': 2, 'last': 1, 'u': 1, 's': 1})
     scrape = bridge.scrape()
-    assert scrape.own('tcp_tls_failures_total') == 0
+    assert scrape.own_sum('tcp_tls_failures_total') == 0
     assert scrape.own('tls_certificate_expiry_timestamp_seconds', file='statsd') > 1.7e9
 
 
@@ -105,7 +105,7 @@ def test_certificates_of_clients(secured):
     with contextlib.suppress(ssl.SSLError, ConnectionError), connect(bridge, authority.client()) as client:
         client.sendall(b'bad:1|c\n')
         client.recv(1)
-    await_equal(lambda: bridge.scrape().own('tcp_tls_failures_total'), 1)
+    await_equal(lambda: bridge.scrape().own_sum('tcp_tls_failures_total'), 1)
     assert bridge.scrape().users() == {'good': 1}
 
 
@@ -142,7 +142,7 @@ def test_no_tls__closed_at_once(secured, sent):
             client.sendall(sent)
             while client.recv(65536):
                 pass
-    await_equal(lambda: bridge.scrape().own('tcp_tls_failures_total'), 1)
+    await_equal(lambda: bridge.scrape().own_sum('tcp_tls_failures_total'), 1)
     assert bridge.scrape().users() == {}
 
 
@@ -161,7 +161,7 @@ def test_half_handshakes_disturb_nobody(secured):
             client.sendall(b'a:1|c\n')
             client.unwrap()
         bridge.await_users({'a': 1})
-    await_equal(lambda: bridge.scrape().own('tcp_tls_failures_total'), 40)
+    await_equal(lambda: bridge.scrape().own_sum('tcp_tls_failures_total'), 40)
 
 
 def test_handshake_has_a_deadline(secured):
@@ -170,7 +170,7 @@ def test_handshake_has_a_deadline(secured):
     with bridge.connect_tcp() as client:
         client.settimeout(2 * PATIENCE)
         assert client.recv(1) == b''
-    assert bridge.scrape().own('tcp_tls_failures_total') == 1
+    assert bridge.scrape().own_sum('tcp_tls_failures_total') == 1
 
 
 def test_byte_by_byte(secured):

@@ -157,7 +157,7 @@ def test_version_too_old(secured):
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with connect(bridge) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
         old.wrap_socket(raw, server_hostname='localhost')
-    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 1)
+    await_equal(lambda: bridge.scrape().own_sum('http_tls_failures_total'), 1)
 
 
 # Certificates of clients.
@@ -182,7 +182,7 @@ def test_client_certificate__required(secured, tmp_path):
     assert not is_let_in(bridge, secured.authority.client())
     assert not is_let_in(bridge, secured.authority.client(stranger))
     assert not is_let_in(bridge, secured.authority.client(server_only))
-    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 3)
+    await_equal(lambda: bridge.scrape().own_sum('http_tls_failures_total'), 3)
 
 
 @pytest.mark.parametrize('names, allowed', [
@@ -476,7 +476,7 @@ def test_no_tls__closed_at_once(secured, sent):
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
         assert b'HTTP' not in read_to_end(client)
-    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 1)
+    await_equal(lambda: bridge.scrape().own_sum('http_tls_failures_total'), 1)
 
 
 def test_half_handshakes_disturb_nobody(secured):
@@ -492,7 +492,7 @@ def test_half_handshakes_disturb_nobody(secured):
             stack.enter_context(connect(bridge)).sendall(part)
         for _ in range(5):
             assert bridge.request('GET', '/-/healthy').status == 200
-    await_equal(lambda: bridge.scrape().own('http_tls_failures_total'), 40)
+    await_equal(lambda: bridge.scrape().own_sum('http_tls_failures_total'), 40)
 
 
 def test_byte_by_byte(secured):
