@@ -98,7 +98,7 @@ $(foreach d,$(DIRS),$(eval $(call FOLDER,$d)))
 
 # What bench and books share is a library; each has its main file for itself.
 BENCH_MAINS := tests/bench/bench.c tests/bench/books.c
-BENCH_FLAGS := -Itests/bench
+BENCH_FLAGS := -Itests -Itests/bench
 $(BUILD)/tests/bench/%.o: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(BENCH_FLAGS) -c -o $@ $<

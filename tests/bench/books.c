@@ -1,11 +1,13 @@
 /*
  * books - sends mixed traffic to a real bridge over every transport, and checks its accounts.
  *
- *	books [--series=N] [--scrape-every=S] [--hostile=N] [--seed=N] BINARY MAPPING RATE SECONDS
+ *	books [--series=N] [--scrape-every=S] [--hostile=N] [--secure] [--seed=N] [--transport=udp]
+ *	      BINARY MAPPING RATE SECONDS
  *
  * RATE is lines a second, or "80%" of what the bridge takes when it gets more than that: found
  * first, with this traffic. --series makes as many series more, before; each is a line that counts.
- * --hostile has as many HTTP clients do harm meanwhile; then no scrape may take a second.
+ * --hostile has as many HTTP clients do harm meanwhile; then no scrape may take a second. With
+ * --secure HTTP needs TLS and a password.
  *
  * While two threads send, the bridge is scraped every S seconds and its rules are reloaded every
  * second. When the traffic has come to rest, every line that was sent must have been counted, as
@@ -27,6 +29,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -169,6 +172,8 @@ struct plan {
 	unsigned scrape_every; /* seconds */
 	size_t series;         /* made before, by one line each */
 	unsigned hostile;      /* HTTP clients */
+	bool is_secure;
+	int only; /* one transport; TRANSPORTS = all */
 	uint64_t seed;
 };
 
@@ -315,8 +320,9 @@ start_senders(struct sender *senders, const struct server *server, const struct 
 static void
 start_bridge(struct server *server, const struct plan *plan)
 {
-	server_start(server,
-		     &(struct server_plan){.binary = plan->binary, .mapping = plan->mapping});
+	server_start(server, &(struct server_plan){.binary = plan->binary,
+						   .mapping = plan->mapping,
+						   .is_secure = plan->is_secure});
 }
 
 /** Waits for the senders. @return packets they have sent; @sent gets the lines in them */
@@ -440,10 +446,21 @@ static _Noreturn void
 refuse(const char *why)
 {
 	fprintf(stderr,
-		"books: %s\nusage: books [--series=N] [--scrape-every=S] [--hostile=N] [--seed=N] "
-		"BINARY MAPPING RATE SECONDS\n",
+		"books: %s\nusage: books [--series=N] [--scrape-every=S] [--hostile=N] [--secure] "
+		"[--seed=N] [--transport=udp] BINARY MAPPING RATE SECONDS\n",
 		why);
 	exit(2);
+}
+
+static int
+find_transport(const char *name)
+{
+	int transport = 0;
+	while (transport < TRANSPORTS && strcmp(name, transport_names[transport]) != 0)
+		transport++;
+	if (transport == TRANSPORTS)
+		refuse("no such transport");
+	return transport;
 }
 
 static void
@@ -453,7 +470,9 @@ read_options(struct plan *plan, int argc, char **argv)
 	    {"series", required_argument, NULL, 'n'},
 	    {"scrape-every", required_argument, NULL, 'e'},
 	    {"hostile", required_argument, NULL, 'h'},
+	    {"secure", no_argument, NULL, 't'},
 	    {"seed", required_argument, NULL, 's'},
+	    {"transport", required_argument, NULL, 'o'},
 	    {0},
 	};
 	int option;
@@ -464,6 +483,10 @@ read_options(struct plan *plan, int argc, char **argv)
 			plan->scrape_every = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'h')
 			plan->hostile = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 't')
+			plan->is_secure = true;
+		else if (option == 'o')
+			plan->only = find_transport(optarg);
 		else if (option == 's')
 			plan->seed = strtoull(optarg, NULL, 10);
 		else
@@ -476,7 +499,7 @@ read_options(struct plan *plan, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct plan plan = {.scrape_every = 1, .seed = 1};
+	struct plan plan = {.scrape_every = 1, .seed = 1, .only = TRANSPORTS};
 	read_options(&plan, argc, argv);
 	if (optind + 4 != argc)
 		refuse("four arguments");
@@ -492,6 +515,7 @@ main(int argc, char **argv)
 		refuse("rate and seconds must be above 0");
 	bool ok = true;
 	for (int transport = 0; transport < TRANSPORTS; transport++)
-		ok &= run_transport(&plan, (enum transport)transport);
+		if (plan.only == TRANSPORTS || plan.only == transport)
+			ok &= run_transport(&plan, (enum transport)transport);
 	return ok ? 0 : 1;
 }

@@ -10,8 +10,8 @@
 struct hostile;
 
 /**
- * Starts a thread that is `count` such clients at once, from many addresses, one of which is
- * 127.0.0.1.
+ * Starts a thread that is `count` such clients at once, from many addresses: 127.0.0.1 and on, or
+ * from 127.0.0.2 on where the server is secured.
  *
  * @server borrowed until hostile_stop()
  */

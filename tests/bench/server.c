@@ -1,5 +1,9 @@
 #include "server.h"
 
+#include "authority.h"
+#include "channel.h"
+
+#include <crypt.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -18,6 +22,11 @@
 #define REST_PATIENCE_MS 5000
 #define ARGUMENTS_MAX 64
 #define HEADERS_MAX 8192 /* bytes of an answer's headers */
+
+/* The one user of a server that is secured. */
+#define USER "books"
+#define PASSWORD "sesame"
+#define PASSWORD_COST 10
 
 void
 give_up(const char *what)
@@ -73,8 +82,8 @@ add_argument(struct arguments *arguments, const char *format, ...)
 }
 
 /*
- * Goes before all other processes on its CPU. Where the kernel shares a CPU out to sessions first, niceness
- * counts within one only; so this becomes one, with a niceness of its own.
+ * Goes before all other processes on its CPU. Where the kernel shares a CPU out to sessions first,
+ * niceness counts within one only; so this becomes one, with a niceness of its own.
  */
 static void
 become_urgent(void)
@@ -103,6 +112,8 @@ exec_server(const struct server *server, const struct server_plan *plan)
 		add_argument(&arguments, "--statsd.listen-unixgram=%s", server->unixgram);
 		add_argument(&arguments, "--web.enable-lifecycle");
 	}
+	if (server->is_secure)
+		add_argument(&arguments, "--web.config.file=%s/web.yml", server->directory);
 	for (const char *const *flag = plan->flags; flag && *flag; flag++)
 		add_argument(&arguments, "%s", *flag);
 	cpu_set_t set;
@@ -117,6 +128,54 @@ exec_server(const struct server *server, const struct server_plan *plan)
 	give_up(plan->binary);
 }
 
+/* ---- TLS and a password. ---- */
+
+static const char *const secret_files[] = {"web.yml", "server.crt", "server.key"};
+
+static void
+write_secret(const struct server *server, const char *name, const char *text)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%s/%s", server->directory, name);
+	FILE *file = fopen(path, "w");
+	if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+		give_up(path);
+}
+
+static void
+remove_directory(const struct server *server)
+{
+	for (size_t i = 0; i < sizeof(secret_files) / sizeof(secret_files[0]); i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "%s/%s", server->directory, secret_files[i]);
+		unlink(path);
+	}
+	rmdir(server->directory);
+}
+
+/* With a key of RSA, the dearest for a server. */
+static void
+write_secrets(struct server *server)
+{
+	struct issued authority = authority_issue(NULL, "authority", NULL, GNUTLS_PK_ECDSA);
+	struct issued issued =
+	    authority_issue(&authority, "server", GNUTLS_KP_TLS_WWW_SERVER, GNUTLS_PK_RSA);
+	struct buf text = BUF_INIT;
+	const char *hash = crypt(PASSWORD, crypt_gensalt("$2b$", PASSWORD_COST, NULL, 0));
+	if (!hash || *hash == '*')
+		give_up("no hash of a password");
+	buf_printf(&text,
+		   "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
+		   "basic_auth_users: {" USER ": '%s'}\n",
+		   hash);
+	write_secret(server, "web.yml", buf_text(&text));
+	write_secret(server, "server.crt", (const char *)issued.certificate_pem.data);
+	write_secret(server, "server.key", (const char *)issued.key_pem.data);
+	buf_fini(&text);
+	issued_fini(&issued);
+	issued_fini(&authority);
+}
+
 static void
 await_ready(const struct server *server)
 {
@@ -125,7 +184,7 @@ await_ready(const struct server *server)
 	     waited_ms += 10) {
 		errno = 0;
 		if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
-			rmdir(server->directory);
+			remove_directory(server);
 			give_up("the server ended at start");
 		}
 		if (waited_ms >= START_PATIENCE_MS)
@@ -143,10 +202,13 @@ server_start(struct server *server, const struct server_plan *plan)
 	    .tcp = free_port(SOCK_STREAM),
 	    .directory = "/tmp/bench-XXXXXX",
 	    .prefix = plan->is_peer ? "statsd_exporter_" : "statsbridge_",
+	    .is_secure = plan->is_secure,
 	};
 	if (!mkdtemp(server->directory))
 		give_up(server->directory);
 	snprintf(server->unixgram, sizeof(server->unixgram), "%s/socket", server->directory);
+	if (server->is_secure)
+		write_secrets(server);
 	server->pid = fork();
 	if (server->pid < 0)
 		give_up("fork");
@@ -162,31 +224,18 @@ server_stop(struct server *server)
 	kill(server->pid, SIGTERM);
 	if (waitpid(server->pid, &status, 0) != server->pid)
 		give_up("waitpid");
-	rmdir(server->directory);
+	remove_directory(server);
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static bool
-send_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
-		if (sent < 0)
-			return false;
-		bytes += sent;
-		len -= (size_t)sent;
-	}
-	return true;
 }
 
 /* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came
  */
 static unsigned
-receive_headers(int fd, char *room, struct span *rest)
+receive_headers(struct channel *channel, char *room, struct span *rest)
 {
 	size_t len = 0;
 	for (;;) {
-		ssize_t got = recv(fd, room + len, HEADERS_MAX - len, 0);
+		ssize_t got = channel_receive(channel, room + len, HEADERS_MAX - len);
 		if (got <= 0)
 			return 0;
 		len += (size_t)got;
@@ -209,16 +258,16 @@ take_body(struct body_sink *sink, const char *bytes, size_t len)
 
 /* An answer to HTTP 1.0 ends with the connection. */
 static unsigned
-receive_answer(int fd, struct body_sink *sink)
+receive_answer(struct channel *channel, struct body_sink *sink)
 {
 	static __thread char room[256 * 1024];
 	struct span rest;
-	unsigned status = receive_headers(fd, room, &rest);
+	unsigned status = receive_headers(channel, room, &rest);
 	if (!status)
 		return 0;
 	take_body(sink, rest.ptr, rest.len);
 	for (;;) {
-		ssize_t got = recv(fd, room, sizeof(room), 0);
+		ssize_t got = channel_receive(channel, room, sizeof(room));
 		if (got <= 0)
 			return got == 0 ? status : 0;
 		take_body(sink, room, (size_t)got);
@@ -229,18 +278,16 @@ unsigned
 server_request(const struct server *server, const char *method, const char *path,
 	       const char *headers, struct body_sink *sink)
 {
-	struct sockaddr_in address = loopback(server->web);
+	static const char password[] = "Authorization: Basic Ym9va3M6c2VzYW1l\r\n"; /* of USER */
 	char request[512];
-	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n%s\r\n",
-			   method, path, headers);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (fd < 0)
-		give_up("socket");
+	struct channel channel;
+	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n%s%s\r\n",
+			   method, path, headers, server->is_secure ? password : "");
 	unsigned status = 0;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	    send_all(fd, request, (size_t)len))
-		status = receive_answer(fd, sink);
-	close(fd);
+	if (channel_open(&channel, server->web, server->is_secure) &&
+	    channel_send(&channel, request, (size_t)len))
+		status = receive_answer(&channel, sink);
+	channel_close(&channel);
 	return status;
 }
 

@@ -20,6 +20,7 @@ struct server_plan {
 	const char *const *flags; /* more of them, NULL at the end; NULL = none */
 	/* Knows just the flags that statsd_exporter has: no Unix socket, no lifecycle. */
 	bool is_peer;
+	bool is_secure; /* HTTP needs TLS and a password */
 	bool is_pinned; /* to `cpu` */
 	unsigned cpu;
 	bool is_urgent; /* goes before whatever else runs on the machine, where that is allowed */
@@ -31,6 +32,7 @@ struct server {
 	char directory[32];     /* holds the socket; removed at the end */
 	char unixgram[64];      /* path */
 	const char *prefix;     /* of its own metrics, with '_' */
+	bool is_secure;
 };
 
 /** Starts a server and waits until it is ready. */
