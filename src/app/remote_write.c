@@ -152,12 +152,14 @@ begin_pass(struct remote_write *remote)
 {
 	struct reader *reader = telemetry_reader_new(remote->sources);
 	remote->pass_begun = clock_mono();
-	remote->last_ms = push_next_timestamp(remote->last_ms, clock_wall().us / 1000);
+	int64_t last_ms = remote->last_ms;
+	remote->last_ms = push_next_timestamp(last_ms, clock_wall().us / 1000);
 	enum push_protocol protocol = push_sender_protocol(remote->sender);
 	struct push_pass_settings settings = {
 	    .protocol = protocol,
 	    .external = &remote->external,
 	    .timestamp_ms = remote->last_ms,
+	    .last_ms = last_ms,
 	    .group = remote->group + 1,
 	    .with_native = remote->with_native,
 	    .with_metadata = protocol == PUSH_PROTOCOL_1 && is_metadata_due(remote),

@@ -36,9 +36,6 @@ static const struct {
     [METRIC_HISTOGRAM] = {4, 7, 15},
 };
 
-/* Most exemplars of a native histogram, as client libraries have it. */
-#define NATIVE_EXEMPLARS_MAX 10
-
 struct state {
 	size_t begun; /* the family's message, see protobuf_end() */
 };
@@ -113,25 +110,13 @@ add_exemplar(struct buf *out, unsigned field, const struct exemplar_view *exempl
 	protobuf_end(out, begun);
 }
 
-/* The newest ones, and of these the oldest first: Prometheus takes none that is older than one
- * before. */
 static void
 add_native_exemplars(struct buf *out, const struct series_view *series)
 {
-	const struct exemplar_view *newest[NATIVE_EXEMPLARS_MAX + 1]; /* descending */
-	size_t count = 0;
-	for (size_t i = 0; series->exemplars && i <= series->bound_count; i++) {
-		const struct exemplar_view *exemplar = &series->exemplars[i];
-		if (!exemplar->labels.len)
-			continue;
-		size_t at = count;
-		for (; at && newest[at - 1]->time_ms < exemplar->time_ms; at--)
-			newest[at] = newest[at - 1];
-		newest[at] = exemplar;
-		count += count < NATIVE_EXEMPLARS_MAX;
-	}
-	while (count)
-		add_exemplar(out, NATIVE_EXEMPLARS, newest[--count]);
+	const struct exemplar_view *exemplars[NATIVE_MESSAGE_EXEMPLARS_MAX];
+	size_t count = native_message_exemplars(series, INT64_MIN, INT64_MAX, exemplars);
+	for (size_t i = 0; i < count; i++)
+		add_exemplar(out, NATIVE_EXEMPLARS, exemplars[i]);
 }
 
 /* Prometheus knows one by its threshold or by a span, some of its versions by one of them only; so

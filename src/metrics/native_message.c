@@ -42,3 +42,26 @@ native_message_count(const struct native_view *native)
 	}
 	return count;
 }
+
+size_t
+native_message_exemplars(const struct series_view *series, int64_t from_ms, int64_t until_ms,
+			 const struct exemplar_view *out[NATIVE_MESSAGE_EXEMPLARS_MAX])
+{
+	const struct exemplar_view *newest[NATIVE_MESSAGE_EXEMPLARS_MAX + 1]; /* descending */
+	size_t count = 0;
+	for (size_t i = 0; series->exemplars && i <= series->bound_count; i++) {
+		const struct exemplar_view *exemplar = &series->exemplars[i];
+		if (!exemplar->labels.len || exemplar->time_ms < from_ms ||
+		    exemplar->time_ms >= until_ms)
+			continue;
+		size_t at = count;
+		/* Buckets come in order of values. */
+		for (; at && newest[at - 1]->time_ms <= exemplar->time_ms; at--)
+			newest[at] = newest[at - 1];
+		newest[at] = exemplar;
+		count += count < NATIVE_MESSAGE_EXEMPLARS_MAX;
+	}
+	for (size_t i = 0; i < count; i++)
+		out[i] = newest[count - 1 - i];
+	return count;
+}

@@ -45,8 +45,8 @@ push_pass_new(const struct push_pass_settings *settings, struct push_ended **end
 	pass->group = settings->group;
 	pass->writer = push_writer_new(settings->protocol, settings->external,
 				       settings->with_native, take, pass);
-	if (settings->with_native)
-		reader_want(pass->reader, READER_NATIVE);
+	push_writer_want_exemplars(pass->writer, settings->last_ms);
+	reader_want(pass->reader, READER_EXEMPLARS | (settings->with_native ? READER_NATIVE : 0));
 	return pass;
 }
 

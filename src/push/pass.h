@@ -23,6 +23,7 @@ struct push_pass_settings {
 	enum push_protocol protocol;
 	const struct labels *external; /* as push_writer_new() wants them; borrowed */
 	int64_t timestamp_ms;          /* as push_next_timestamp() chose it */
+	int64_t last_ms;               /* that of the pass before, which told of exemplars, too */
 	uint64_t group;                /* the first one; the pass uses this one and the next */
 	bool with_native;              /* native histograms are sent, too */
 	bool with_metadata;            /* 1.0: types and help texts are sent, too */

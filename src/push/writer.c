@@ -31,6 +31,8 @@ struct sample_labels {
 struct point {
 	double value;                     /* of a native histogram its sum */
 	const struct native_view *native; /* NULL = a number */
+	size_t exemplar_count;
+	const struct exemplar_view *const *exemplars;
 };
 
 struct format {
@@ -52,9 +54,11 @@ struct push_writer {
 	int64_t timestamp_ms;
 	int64_t created_ms; /* of the series; 0 = not known */
 	bool with_native;
+	int64_t exemplars_from_ms;
 	bool is_end; /* markers are written in place of values */
 
-	struct buf unescaped; /* values of the series' labels */
+	struct buf unescaped;       /* values of the series' labels */
+	struct buf exemplar_labels; /* the same of an exemplar's */
 	struct sample_labels labels;
 
 	struct buf out;         /* the message */
@@ -114,15 +118,24 @@ append(struct sample_labels *labels, struct span extra, struct label label)
 	labels->item[labels->count++] = label;
 }
 
-/* @return the value without its escapes; borrowed from `value` or from the writer */
+/* Empties a buffer for the values of `text`: unescaping makes them shorter, so what is borrowed
+ * from the buffer stays where it is. */
+static void
+make_room(struct buf *room, struct span text)
+{
+	buf_reset(room);
+	buf_reserve(room, text.len);
+}
+
+/* @return the value without its escapes; borrowed from `value` or from `room` */
 static struct span
-unescape(struct push_writer *writer, struct span value)
+unescape(struct buf *room, struct span value)
 {
 	if (!span_find(value, '\\'))
 		return value;
-	size_t start = writer->unescaped.len;
-	label_text_unescape(value, &writer->unescaped);
-	return span_of(writer->unescaped.ptr + start, writer->unescaped.len - start);
+	size_t start = room->len;
+	label_text_unescape(value, room);
+	return span_of(room->ptr + start, room->len - start);
 }
 
 /* Merges the series' own labels with what is added. @extra `le`, `quantile` or empty */
@@ -136,9 +149,7 @@ prepare_labels(struct push_writer *writer, struct span text, struct span extra)
 	collect_added(writer, extra, &added);
 	labels->count = 0;
 	labels->name_at = labels->extra_at = SIZE_MAX;
-	buf_reset(&writer->unescaped);
-	/* Unescaping makes a text shorter, so what was borrowed stays where it is. */
-	buf_reserve(&writer->unescaped, text.len);
+	make_room(&writer->unescaped, text);
 	while (label_text_next(&text, &label.name, &label.value)) {
 		int order = 1;
 		for (; next < added.count &&
@@ -146,7 +157,7 @@ prepare_labels(struct push_writer *writer, struct span text, struct span extra)
 		     next++)
 			append(labels, extra, added.item[next]);
 		next += next < added.count && order == 0;
-		label.value = unescape(writer, label.value);
+		label.value = unescape(&writer->unescaped, label.value);
 		append(labels, SPAN(""), label);
 	}
 	while (next < added.count)
@@ -218,6 +229,54 @@ add_point(struct push_writer *writer, uint32_t sample, uint32_t histogram,
 }
 
 static void
+add_label_1(struct buf *out, unsigned field, const struct label *label)
+{
+	size_t begun = protobuf_begin(out, field);
+	protobuf_add_bytes(out, LABEL_NAME, label->name);
+	protobuf_add_bytes(out, LABEL_VALUE, label->value);
+	protobuf_end(out, begun);
+}
+
+static void
+add_label_2(struct symbols *symbols, struct buf *references, const struct label *label)
+{
+	protobuf_add_length(references, symbols_add(symbols, label->name));
+	protobuf_add_length(references, symbols_add(symbols, label->value));
+}
+
+static void
+add_exemplar_labels(struct push_writer *writer, struct span text)
+{
+	struct buf *out = &writer->out, *room = &writer->exemplar_labels;
+	bool is_1 = writer->protocol == PUSH_PROTOCOL_1;
+	size_t references = is_1 ? 0 : protobuf_begin(out, EXEMPLAR_LABELS);
+	struct label label;
+	make_room(room, text);
+	while (label_text_next(&text, &label.name, &label.value)) {
+		label.value = unescape(room, label.value);
+		if (is_1)
+			add_label_1(out, EXEMPLAR_LABELS, &label);
+		else
+			add_label_2(&writer->symbols, out, &label);
+	}
+	if (!is_1)
+		protobuf_end(out, references);
+}
+
+static void
+add_exemplars(struct push_writer *writer, unsigned field, const struct point *point)
+{
+	for (size_t i = 0; i < point->exemplar_count; i++) {
+		const struct exemplar_view *exemplar = point->exemplars[i];
+		size_t begun = protobuf_begin(&writer->out, field);
+		add_exemplar_labels(writer, exemplar->labels);
+		protobuf_add_double(&writer->out, EXEMPLAR_VALUE, exemplar->value);
+		protobuf_add_uint(&writer->out, EXEMPLAR_TIMESTAMP, (uint64_t)exemplar->time_ms);
+		protobuf_end(&writer->out, begun);
+	}
+}
+
+static void
 add_sample_1(struct push_writer *writer, const struct sample_labels *labels, bool with_extra,
 	     const struct point *point)
 {
@@ -226,12 +285,10 @@ add_sample_1(struct push_writer *writer, const struct sample_labels *labels, boo
 	for (size_t i = 0; i < labels->count; i++) {
 		if (i == labels->extra_at && !with_extra)
 			continue;
-		size_t label = protobuf_begin(out, TIMESERIES_LABELS);
-		protobuf_add_bytes(out, LABEL_NAME, labels->item[i].name);
-		protobuf_add_bytes(out, LABEL_VALUE, labels->item[i].value);
-		protobuf_end(out, label);
+		add_label_1(out, TIMESERIES_LABELS, &labels->item[i]);
 	}
 	add_point(writer, TIMESERIES_SAMPLES, TIMESERIES_HISTOGRAMS, point, 0);
+	add_exemplars(writer, TIMESERIES_EXEMPLARS, point);
 	protobuf_end(out, series);
 }
 
@@ -256,13 +313,13 @@ add_sample_2(struct push_writer *writer, const struct sample_labels *labels, boo
 		if (i == labels->extra_at && !with_extra)
 			continue;
 		const struct label *label = &labels->item[i];
-		protobuf_add_length(references, symbols_add(&writer->symbols, label->name));
-		protobuf_add_length(references, symbols_add(&writer->symbols, label->value));
+		add_label_2(&writer->symbols, references, label);
 		writer->spelled += label->name.len + label->value.len;
 	}
 	size_t series = protobuf_begin(out, REQUEST2_TIMESERIES);
 	protobuf_add_bytes(out, TIMESERIES2_LABELS, buf_span(references));
 	add_point(writer, TIMESERIES2_SAMPLES, TIMESERIES2_HISTOGRAMS, point, start_of(writer));
+	add_exemplars(writer, TIMESERIES2_EXEMPLARS, point);
 	size_t metadata = protobuf_begin(out, TIMESERIES2_METADATA);
 	protobuf_add_uint(out, METADATA2_TYPE, type_numbers[writer->family.type]);
 	protobuf_add_uint(out, METADATA2_HELP, symbols_add(&writer->symbols, writer->family.help));
@@ -316,6 +373,20 @@ add_sample(struct push_writer *writer, struct span name, struct span extra, doub
 	add_to_message(writer, name, extra, &point);
 }
 
+/* @exemplars of the series, or NULL; the one at `number` is the sample's, if there is one there */
+static void
+add_sample_with(struct push_writer *writer, struct span name, struct span extra, double value,
+		const struct exemplar_view *exemplars, size_t number)
+{
+	const struct exemplar_view *exemplar = exemplars ? &exemplars[number] : NULL;
+	bool has_one =
+	    exemplar && exemplar->labels.len && exemplar->time_ms >= writer->exemplars_from_ms;
+	struct point point = {.value = shown_value(writer, value),
+			      .exemplar_count = has_one ? 1 : 0,
+			      .exemplars = &exemplar};
+	add_to_message(writer, name, extra, &point);
+}
+
 /* ---- Series. ---- */
 
 static const struct span no_extra = {NULL, 0};
@@ -328,23 +399,33 @@ add_totals(struct push_writer *writer, const struct series_view *series)
 }
 
 static void
+add_native_histogram(struct push_writer *writer, const struct series_view *series)
+{
+	const struct exemplar_view *exemplars[NATIVE_MESSAGE_EXEMPLARS_MAX];
+	/* The marker of a number ends a native histogram, too. */
+	struct point point = {.value = shown_value(writer, series->sum),
+			      .native = writer->is_end ? NULL : series->native,
+			      .exemplar_count =
+				  native_message_exemplars(series, writer->exemplars_from_ms,
+							   writer->timestamp_ms, exemplars),
+			      .exemplars = exemplars};
+	add_to_message(writer, writer->family.name, no_extra, &point);
+}
+
+static void
 add_histogram(struct push_writer *writer, const struct series_view *series)
 {
 	uint64_t below = 0;
 	prepare_labels(writer, series->labels, SPAN("le"));
 	for (size_t i = 0; i <= series->bound_count; i++) {
 		below += writer->is_end ? 0 : series->buckets[i];
-		add_sample(writer, buf_span(&writer->bucket_name),
-			   i < series->bound_count ? series->bound_texts[i] : SPAN("+Inf"),
-			   (double)below);
+		add_sample_with(writer, buf_span(&writer->bucket_name),
+				i < series->bound_count ? series->bound_texts[i] : SPAN("+Inf"),
+				(double)below, series->exemplars, i);
 	}
 	add_totals(writer, series);
-	if (!series->native || !writer->with_native)
-		return;
-	/* The marker of a number ends a native histogram, too. */
-	struct point point = {shown_value(writer, series->sum),
-			      writer->is_end ? NULL : series->native};
-	add_to_message(writer, writer->family.name, no_extra, &point);
+	if (series->native && writer->with_native)
+		add_native_histogram(writer, series);
 }
 
 static void
@@ -370,7 +451,8 @@ add_one(struct push_writer *writer, const struct series_view *series)
 		return;
 	default:
 		prepare_labels(writer, series->labels, SPAN(""));
-		add_sample(writer, writer->family.name, no_extra, series->value);
+		add_sample_with(writer, writer->family.name, no_extra, series->value,
+				series->exemplars, 0);
 	}
 }
 
@@ -453,12 +535,20 @@ push_writer_new(enum push_protocol protocol, const struct labels *external, bool
 	writer->format = &formats[protocol];
 	writer->external = external;
 	writer->with_native = with_native;
+	writer->exemplars_from_ms = INT64_MAX;
 	writer->take = take;
 	writer->ctx = ctx;
 	writer->bucket_name = writer->sum_name = writer->count_name = BUF_INIT;
-	writer->unescaped = writer->out = writer->references = BUF_INIT;
+	writer->unescaped = writer->exemplar_labels = BUF_INIT;
+	writer->out = writer->references = BUF_INIT;
 	symbols_init(&writer->symbols);
 	return writer;
+}
+
+void
+push_writer_want_exemplars(struct push_writer *writer, int64_t from_ms)
+{
+	writer->exemplars_from_ms = from_ms;
 }
 
 void
@@ -468,8 +558,9 @@ push_writer_free(struct push_writer **slot)
 	*slot = NULL;
 	if (!writer)
 		return;
-	struct buf *all[] = {&writer->bucket_name, &writer->sum_name, &writer->count_name,
-			     &writer->unescaped,   &writer->out,      &writer->references};
+	struct buf *all[] = {&writer->bucket_name, &writer->sum_name,        &writer->count_name,
+			     &writer->unescaped,   &writer->exemplar_labels, &writer->out,
+			     &writer->references};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		buf_fini(all[i]);
 	symbols_fini(&writer->symbols);

@@ -55,6 +55,15 @@ struct push_writer *push_writer_new(enum push_protocol protocol, const struct la
 void push_writer_free(struct push_writer **writer);
 
 /**
+ * Has exemplars written that are not older than `from_ms`, beside the counters and buckets of
+ * histograms that they belong to; without this none are. With the timestamp of the pass before,
+ * each is written once, but for those that came while that pass was under way, which may come
+ * twice: receivers know them for the same. Native histograms have none that is as new as their own
+ * timestamp, since what comes twice between others would be out of order.
+ */
+void push_writer_want_exemplars(struct push_writer *writer, int64_t from_ms);
+
+/**
  * Begins a family; the series that follow belong to it.
  *
  * @family borrowed until the next call

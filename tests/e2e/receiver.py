@@ -71,14 +71,19 @@ def fields(data):
         yield key >> 3, value
 
 
+def spell(labels):
+    """-> a series as a Scrape spells it"""
+    inner = ','.join('%s="%s"' % pair for pair in labels if pair[0] != '__name__')
+    return dict(labels)['__name__'] + ('{%s}' % inner if inner else '')
+
+
 class Sample:
     """`name` as a Scrape spells a series, `value` None for a marker of its end, `at` and `start` (0: not told) in milliseconds."""
 
     def __init__(self, labels, sample, metadata=None):
         assert labels == sorted(labels) and len({name for name, _ in labels}) == len(labels)
         assert all(value for _, value in labels)
-        inner = ','.join('%s="%s"' % pair for pair in labels if pair[0] != '__name__')
-        self.name = dict(labels)['__name__'] + ('{%s}' % inner if inner else '')
+        self.name = spell(labels)
         parts = dict(fields(sample))
         self.at, self.start = parts[2], parts.get(3, 0)
         bits, = struct.unpack('<Q', parts[1])
@@ -90,46 +95,72 @@ class Sample:
         self.metadata = metadata
 
 
+class Exemplar:
+    """`name` is that of the series it belongs to, `at` in milliseconds."""
+
+    def __init__(self, series, labels, parts):
+        self.name, self.labels, self.at = spell(series), dict(labels), parts[3]
+        self.value, = struct.unpack('<d', parts[2])
+
+
+class Message:
+    """`samples`, `exemplars`, `metadata` of families in 1.0 as {family: (type, help)}, and how many native `histograms`."""
+
+    def __init__(self):
+        self.samples, self.exemplars, self.metadata, self.histograms = [], [], {}, 0
+
+    def add_series(self, labels, samples, histograms, exemplars, metadata=None):
+        """`exemplars` are (labels, parts); `metadata` is that of a series in 2.0"""
+        self.histograms += len(histograms)
+        self.samples += [Sample(labels, sample, metadata) for sample in samples]
+        self.exemplars += [Exemplar(labels, *exemplar) for exemplar in exemplars]
+        assert len(samples) + len(histograms) == 1
+
+
 def decode_1(message):
-    """-> (samples, {family: (type, help)}, how many native histograms)"""
-    samples, metadata, histograms = [], {}, 0
+    decoded = Message()
+
+    def label(data):
+        parts = dict(fields(data))
+        return parts[1].decode(), parts[2].decode()
+
     for number, value in fields(message):
-        parts = list(fields(value))
         if number == 3:
-            entry = dict(parts)
-            metadata[entry[2].decode()] = (entry[1], entry[4].decode())
+            entry = dict(fields(value))
+            decoded.metadata[entry[2].decode()] = (entry[1], entry[4].decode())
             continue
         assert number == 1
-        labels = [dict(fields(label)) for key, label in parts if key == 1]
-        if any(key == 4 for key, _ in parts):
-            histograms += 1
-            continue
-        sample, = [sample for key, sample in parts if key == 2]
-        samples.append(Sample([(label[1].decode(), label[2].decode()) for label in labels], sample))
-    return samples, metadata, histograms
+        parts = list(fields(value))
+        labels, samples, exemplars, histograms = ([part for key, part in parts if key == number] for number in (1, 2, 3, 4))
+        decoded.add_series([label(part) for part in labels], samples, histograms,
+                           [([label(part) for key, part in fields(exemplar) if key == 1], dict(fields(exemplar)))
+                            for exemplar in exemplars])
+    return decoded
 
 
 def decode_2(message):
-    """-> (samples, {}, how many native histograms); each sample has its (type, help)"""
+    decoded = Message()
     symbols = [value.decode() for number, value in fields(message) if number == 4]
     assert symbols[0] == '' and len(set(symbols)) == len(symbols)
-    samples, histograms = [], 0
+
+    def labels(data):
+        references, at = [], 0
+        while at < len(data):
+            reference, at = varint(data, at)
+            references.append(symbols[reference])
+        return list(zip(references[::2], references[1::2]))
+
     for number, value in fields(message):
         if number == 4:
             continue
         assert number == 5
-        parts = dict(fields(value))
-        if 3 in parts:
-            histograms += 1
-            continue
-        references, at = [], 0
-        while at < len(parts[1]):
-            reference, at = varint(parts[1], at)
-            references.append(symbols[reference])
-        metadata = dict(fields(parts[5]))
-        samples.append(Sample(list(zip(references[::2], references[1::2])), parts[2],
-                              (metadata[1], symbols[metadata.get(3, 0)])))
-    return samples, {}, histograms
+        parts = list(fields(value))
+        samples, histograms, exemplars = ([part for key, part in parts if key == number] for number in (2, 3, 4))
+        metadata = dict(fields(dict(parts)[5]))
+        decoded.add_series(labels(dict(parts)[1]), samples, histograms,
+                           [(labels(dict(fields(exemplar))[1]), dict(fields(exemplar))) for exemplar in exemplars],
+                           (metadata[1], symbols[metadata.get(3, 0)]))
+    return decoded
 
 
 class Request:
@@ -138,8 +169,9 @@ class Request:
         self.version = headers['X-Prometheus-Remote-Write-Version']
         assert headers['Content-Encoding'] == 'snappy'
         assert headers['Content-Type'] == CONTENT_TYPES[self.version]
-        message = unsnap(body)
-        self.samples, self.metadata, self.histograms = (decode_1 if self.version == V1 else decode_2)(message)
+        message = (decode_1 if self.version == V1 else decode_2)(unsnap(body))
+        self.samples, self.exemplars, self.metadata = message.samples, message.exemplars, message.metadata
+        self.histograms = message.histograms
         self.status = None
         self.is_taken = False
 
@@ -198,6 +230,7 @@ class Receiver:
         if request.version == V2 and answer.status == 204 and answer.written is None:
             headers['X-Prometheus-Remote-Write-Samples-Written'] = str(len(request.samples))
             headers['X-Prometheus-Remote-Write-Histograms-Written'] = str(request.histograms)
+            headers['X-Prometheus-Remote-Write-Exemplars-Written'] = str(len(request.exemplars))
         for name, value in headers.items():
             handler.send_header(name, value)
         if answer.status != 204:

@@ -1,6 +1,7 @@
 """What the bridge sends to receivers of Prometheus's remote write: good ones, bad ones and real ones."""
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -97,6 +98,41 @@ def test_native_histograms_are_accounted_for(start_bridge, start_receiver, proto
     await_condition(lambda: bridge.scrape().own('remote_write_samples_sent_total') > 0)
     assert bridge.scrape().own('remote_write_samples_failed_total') == 0
     assert_accounts(bridge.scrape())
+
+
+EXEMPLARS = '''
+defaults: {exemplar_tag: trace_id, observer_type: histogram, histogram_options: {buckets: [1]}}
+'''
+
+
+@pytest.mark.parametrize('protocol', ['1.0', '2.0'])
+def test_exemplars(start_bridge, start_receiver, protocol):
+    """They are no samples, and go with what they belong to, once."""
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=' + protocol,
+                          '--remote-write.native-histograms', mapping=EXEMPLARS)
+
+    def told():
+        return [(exemplar.name, exemplar.labels['trace_id'], exemplar.value)
+                for request in list(receiver.requests) for exemplar in request.exemplars]
+
+    started = time.time()
+    bridge.send_udp('jobs:2|c|#trace_id:a"\\,k:v\nlate:500|ms|#trace_id:b\nlate:9|d|#trace_id:c\nroom:1|g|#trace_id:d')
+    expected = {('jobs{k="v"}', 'a"\\', 2), ('late_bucket{le="1"}', 'b', 0.5), ('late_bucket{le="+Inf"}', 'c', 9),
+                ('late', 'b', 0.5), ('late', 'c', 9)}
+    await_equal(lambda: set(told()), expected)
+    before = len(receiver.requests)
+    await_condition(lambda: len(receiver.requests) > before + 5)
+    # One may come while a pass is under way, which is told of in the next one, too.
+    assert len(told()) <= 2 * len(expected)
+    bridge.send_udp('jobs:3|c|#trace_id:e,k:v')
+    await_equal(lambda: set(told()), expected | {('jobs{k="v"}', 'e', 3)})
+    bridge.stop()
+    assert 0 < len([1 for name, labels, _ in told() if labels == 'e']) <= 2
+    assert all(started - 0.001 <= exemplar.at / 1e3 <= time.time()
+               for request in receiver.requests for exemplar in request.exemplars)
+    own = receiver.newest()
+    assert own[PREFIX + 'remote_write_samples_failed_total'] == 0
 
 
 def test_one_timestamp_in_a_pass(start_bridge, start_receiver):

@@ -2,6 +2,7 @@
 import shutil
 import signal
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -39,7 +40,8 @@ class PrometheusReceiver:
 
     def __init__(self, directory, port=None):
         self._server = Prometheus(directory, 0, 'scrape_configs: []',
-                                  ['--web.enable-remote-write-receiver', '--enable-feature=native-histograms'], port)
+                                  ['--web.enable-remote-write-receiver',
+                                   '--enable-feature=native-histograms,exemplar-storage'], port)
         self.process, self.api = self._server.process, self._server
 
 
@@ -171,3 +173,22 @@ def test_native_histograms(start_bridge, start_server):
     await_equal(lambda: server.api.query('count({__name__=~"brief_seconds.*"})'), {})
     scrape = bridge.scrape()
     assert scrape.own('remote_write_samples_failed_total') == scrape.own('remote_write_samples_retried_total') == 0
+
+
+@pytest.mark.parametrize('start_server', [PrometheusReceiver], indirect=True, ids=['prometheus'])
+def test_exemplars(start_bridge, start_server):
+    server = start_server()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port,
+                          '--remote-write.interval=200ms', mapping='defaults: {exemplar_tag: trace_id}')
+    started = time.time()
+
+    def stored_exemplars():
+        rows = server.api.get('query_exemplars', query='jobs', start=started - 60, end=time.time() + 60)
+        return [(exemplar['labels'], float(exemplar['value'])) for row in rows for exemplar in row['exemplars']]
+
+    bridge.send_udp('jobs:2|c|#trace_id:a')
+    await_equal(stored_exemplars, [({'trace_id': 'a'}, 2)])
+    bridge.send_udp('jobs:3|c|#trace_id:b')
+    await_equal(stored_exemplars, [({'trace_id': 'a'}, 2), ({'trace_id': 'b'}, 3)])
+    assert server.api.query('jobs') == {(): 5}
+    assert bridge.scrape().own('remote_write_samples_failed_total') == 0

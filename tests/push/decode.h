@@ -1,6 +1,6 @@
 /* Messages of remote write as text, one line for each sample and each metadata entry of 1.0:
  * `name{a="b"} 1 @ 5` and `# counter name help`. What is 2.0 shows `# counter help` behind the
- * sample. */
+ * sample. Exemplars come before that, as `, of {id="x"} 0.5 @ 4`. */
 #ifndef TESTS_PUSH_DECODE_H
 #define TESTS_PUSH_DECODE_H
 
@@ -127,6 +127,42 @@ decode_labels(const struct span *texts, size_t count, struct buf *out)
 	buf_add_text(out, is_first ? " " : "} ");
 }
 
+/* @symbols NULL in 1.0 */
+static void
+decode_exemplar(struct span exemplar, const struct span *symbols, struct buf *out)
+{
+	struct decoded_field field, text;
+	struct span texts[2] = {{NULL, 0}};
+	double value = 0;
+	uint64_t timestamp = 0;
+	size_t count = 0;
+	while (decode_next(&exemplar, &field)) {
+		if (field.number == EXEMPLAR_VALUE)
+			memcpy(&value, &field.integer, sizeof(value));
+		if (field.number == EXEMPLAR_TIMESTAMP)
+			timestamp = field.integer;
+		while (field.number == EXEMPLAR_LABELS && field.bytes.len) {
+			assert_in_range(count, 0, 1);
+			if (symbols)
+				texts[count++] = symbols[decode_varint(&field.bytes)];
+			else if (decode_next(&field.bytes, &text))
+				texts[count++] = text.bytes;
+		}
+	}
+	buf_printf(out, ", of {%.*s=\"%.*s\"} %g @ %llu", SPAN_ARGS(texts[0]), SPAN_ARGS(texts[1]),
+		   value, (unsigned long long)timestamp);
+}
+
+/* Those of a series, if it has any. */
+static void
+decode_exemplars(struct span series, unsigned number, const struct span *symbols, struct buf *out)
+{
+	for (struct decoded_field field; decode_next(&series, &field);) {
+		if (field.number == number)
+			decode_exemplar(field.bytes, symbols, out);
+	}
+}
+
 static const char *
 decode_type(uint64_t type)
 {
@@ -142,6 +178,7 @@ static void
 decode_series_1(struct span series, struct buf *out)
 {
 	struct span texts[DECODED_LABELS_MAX] = {{NULL, 0}}, sample = SPAN(""), native = {NULL, 0};
+	struct span whole = series;
 	struct decoded_field field, text;
 	size_t count = 0;
 	while (decode_next(&series, &field)) {
@@ -157,6 +194,7 @@ decode_series_1(struct span series, struct buf *out)
 		decode_native(native, out);
 	else
 		decode_sample(sample, out);
+	decode_exemplars(whole, TIMESERIES_EXEMPLARS, NULL, out);
 	buf_add_byte(out, '\n');
 }
 
@@ -191,7 +229,7 @@ static void
 decode_series_2(struct span series, const struct span *symbols, struct buf *out)
 {
 	struct span texts[DECODED_LABELS_MAX] = {{NULL, 0}}, sample = SPAN(""), metadata = SPAN("");
-	struct span native = {NULL, 0};
+	struct span native = {NULL, 0}, whole = series;
 	struct decoded_field field;
 	uint64_t type = 0, help = 0;
 	size_t count = 0;
@@ -212,6 +250,7 @@ decode_series_2(struct span series, const struct span *symbols, struct buf *out)
 		decode_native(native, out);
 	else
 		decode_sample(sample, out);
+	decode_exemplars(whole, TIMESERIES2_EXEMPLARS, symbols, out);
 	buf_printf(out, " # %s %.*s\n", decode_type(type), SPAN_ARGS(symbols[help]));
 }
 

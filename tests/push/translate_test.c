@@ -13,11 +13,16 @@ static const struct native_span spans[] = {{-1, 2}};
 static const struct native_view native = {
     .schema = -1, .zero_threshold = 0.25, .zero_count = 2, .positive = {1, spans, 2, counts}};
 
+static const struct exemplar_view exemplars[] = {{SPAN("id=\"a\""), 0.25, 3},
+						 {SPAN("id=\"b\""), 9, 4}};
+
 static const struct family_view counter = {SPAN("a_total"), SPAN("Help."), METRIC_COUNTER};
 static const struct family_view histogram = {SPAN("h"), SPAN(""), METRIC_HISTOGRAM};
 
-static const struct series_view one = {
-    .labels = SPAN("B=\"1\",z=\"x\\\\y\\n\\\"\""), .created_ms = 3, .value = 1.5};
+static const struct series_view one = {.labels = SPAN("B=\"1\",z=\"x\\\\y\\n\\\"\""),
+				       .created_ms = 3,
+				       .value = 1.5,
+				       .exemplars = exemplars};
 static const struct series_view seen = {.labels = SPAN("m=\"1\""),
 					.created_ms = 3,
 					.sum = 4,
@@ -25,7 +30,8 @@ static const struct series_view seen = {.labels = SPAN("m=\"1\""),
 					.bound_count = 1,
 					.bound_texts = bound_texts,
 					.buckets = counts,
-					.native = &native};
+					.native = &native,
+					.exemplars = exemplars};
 
 static void
 take(void *ctx, const struct push_message *message)
@@ -40,6 +46,7 @@ write_message(enum push_protocol protocol)
 	static const struct labels none;
 	struct buf bytes = BUF_INIT;
 	struct push_writer *writer = push_writer_new(protocol, &none, true, take, &bytes);
+	push_writer_want_exemplars(writer, 0);
 	push_writer_begin_family(writer, &counter, false);
 	push_writer_add_series(writer, &one, 1, 5);
 	push_writer_begin_family(writer, &histogram, false);
@@ -59,6 +66,8 @@ test_translate__as_if_written_so(void **state)
 	decode_message(&(struct push_message){.bytes = buf_span(&old)}, &want);
 	decode_message(&(struct push_message){.bytes = buf_span(&translated)}, &have);
 	assert_string_equal(buf_text(&have), buf_text(&want));
+	assert_non_null(strstr(buf_text(&want), "} native"));
+	assert_non_null(strstr(buf_text(&want), ", of {id=\"a\"} 0.25 @ 3, of {id=\"b\"} 9 @ 4"));
 	struct buf *all[] = {&old, &new, &translated, &want, &have};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		buf_fini(all[i]);

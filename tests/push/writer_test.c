@@ -253,6 +253,59 @@ test_writer__native_histograms(void **state)
 	       "h_count{m=\"1\"} stale @ 6\nh{m=\"1\"} stale @ 6\n");
 }
 
+/* With what they belong to, and no second time. */
+static void
+test_writer__exemplars(void **state)
+{
+	(void)state;
+	static const struct exemplar_view exemplars[] = {{SPAN("id=\"a\\\\b\""), 0.25, 7},
+							 {SPAN("id=\"c\""), 9, 8}};
+	static const struct native_view native;
+	const struct series_view hit = {.labels = SPAN(""), .value = 1, .exemplars = exemplars};
+	struct series_view late = seen;
+	late.exemplars = exemplars;
+	late.native = &native;
+	static const struct {
+		int64_t from_ms, at_ms;
+		const char *hit, *first, *second, *of_native;
+	} table[] = {
+	    {7, 9, ", of {id=\"a\\b\"} 0.25 @ 7", ", of {id=\"a\\b\"} 0.25 @ 7",
+	     ", of {id=\"c\"} 9 @ 8", ", of {id=\"a\\b\"} 0.25 @ 7, of {id=\"c\"} 9 @ 8"},
+	    {8, 9, "", "", ", of {id=\"c\"} 9 @ 8", ", of {id=\"c\"} 9 @ 8"},
+	    /* One that came while the pass was under way. */
+	    {8, 8, "", "", ", of {id=\"c\"} 9 @ 8", ""},
+	    {9, 10, "", "", "", ""},
+	    {INT64_MAX, 9, "", "", "", ""},
+	};
+	for (size_t i = 0; i < 2 * sizeof(table) / sizeof(table[0]); i++) {
+		enum push_protocol protocol = i % 2 ? PUSH_PROTOCOL_2 : PUSH_PROTOCOL_1;
+		const char *counts = i % 2 ? " # counter Help \\ a." : "";
+		const char *observes = i % 2 ? " # histogram Help h." : "";
+		struct taken taken = {.text = BUF_INIT};
+		struct push_writer *writer =
+		    push_writer_new(protocol, &no_labels, true, take, &taken);
+		if (table[i / 2].from_ms != INT64_MAX)
+			push_writer_want_exemplars(writer, table[i / 2].from_ms);
+		int at = (int)table[i / 2].at_ms;
+		push_writer_begin_family(writer, &counter, false);
+		push_writer_add_series(writer, &hit, 1, at);
+		push_writer_begin_family(writer, &histogram, false);
+		push_writer_add_series(writer, &late, 1, at);
+		struct buf want = BUF_INIT;
+		buf_printf(&want, "a_total 1 @ %d%s%s\n", at, table[i / 2].hit, counts);
+		buf_printf(&want, "h_bucket{le=\"0.5\",m=\"1\"} 1 @ %d%s%s\n", at,
+			   table[i / 2].first, observes);
+		buf_printf(&want, "h_bucket{le=\"+Inf\",m=\"1\"} 3 @ %d%s%s\n", at,
+			   table[i / 2].second, observes);
+		buf_printf(&want, "h_sum{m=\"1\"} 4 @ %d%s\nh_count{m=\"1\"} 3 @ %d%s\n", at,
+			   observes, at, observes);
+		buf_printf(&want, "h{m=\"1\"} native 1:0 3:4 4:0 5:0 6:0 15:%d%s%s\n", at,
+			   table[i / 2].of_native, observes);
+		expect(&taken, &writer, buf_text(&want));
+		buf_fini(&want);
+	}
+}
+
 static void
 test_writer__messages_are_bounded(void **state)
 {
@@ -324,6 +377,7 @@ main(void)
 	    cmocka_unit_test(test_writer__ends),
 	    cmocka_unit_test(test_writer__start_timestamps),
 	    cmocka_unit_test(test_writer__native_histograms),
+	    cmocka_unit_test(test_writer__exemplars),
 	    cmocka_unit_test(test_writer__messages_are_bounded),
 	    cmocka_unit_test(test_writer__labels_spelled_out_are_bounded),
 	    cmocka_unit_test(test_sample_count),
