@@ -1,6 +1,6 @@
 /*
- * A strict reader of text format 0.0.4, for tests: stricter than Prometheus, since it knows how the
- * bridge writes. It says what is wrong first.
+ * A strict reader of text format 0.0.4 and of OpenMetrics, for tests: stricter than Prometheus,
+ * since it knows how the bridge writes. It says what is wrong first.
  */
 #ifndef TESTS_APP_EXPOSITION_CHECK_H
 #define TESTS_APP_EXPOSITION_CHECK_H
@@ -11,19 +11,24 @@
 #include "base/utf8.h"
 #include "model/kind.h"
 #include "model/name.h"
+#include "model/options.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Behind metric_type: what OpenMetrics calls a counter whose name does not end in "_total". */
+#define CHECK_UNKNOWN METRIC_TYPES
+
 struct exposition_check {
+	bool is_openmetrics;
 	struct span rest; /* lines not read yet */
 	struct span line;
 	const char *fault; /* NULL = none so far */
 
 	struct span family;
-	enum metric_type type;
+	unsigned type; /* enum metric_type or CHECK_UNKNOWN */
 	/* The histogram series in hand. */
 	bool has_bucket;
 	double below, infinite;
@@ -83,25 +88,50 @@ check_escapes(struct exposition_check *c, struct span text, const char *allowed)
 }
 
 static inline bool
+check_type(struct exposition_check *c)
+{
+	c->type = 0;
+	while (c->type < METRIC_TYPES && !span_equal(c->line, span_text(metric_type_text(c->type))))
+		c->type++;
+	return c->type < METRIC_TYPES ||
+	       (c->is_openmetrics && span_equal(c->line, SPAN("unknown"))) ||
+	       check_fails(c, "an unknown type");
+}
+
+static inline bool
+check_help(struct exposition_check *c)
+{
+	return check_escapes(c, c->line, c->is_openmetrics ? "\\\"n" : "\\n");
+}
+
+/* HELP and TYPE, in OpenMetrics TYPE and HELP. */
+static inline bool
 check_family_head(struct exposition_check *c)
 {
 	struct span name, previous = c->family;
-	if (!check_take_name(c, SPAN("# HELP "), &c->family) || !check_escapes(c, c->line, "\\n"))
+	bool type_first = c->is_openmetrics;
+	if (!check_take_name(c, type_first ? SPAN("# TYPE ") : SPAN("# HELP "), &c->family) ||
+	    !(type_first ? check_type(c) : check_help(c)))
 		return false;
-	if (previous.ptr && span_compare(previous, c->family) >= 0)
+	/* Without "_total" they come in another order. */
+	if (!c->is_openmetrics && previous.ptr && span_compare(previous, c->family) >= 0)
 		return check_fails(c, "families are not ascending");
-	if (!check_next_line(c) || !check_take_name(c, SPAN("# TYPE "), &name))
-		return check_fails(c, "no TYPE behind HELP");
+	if (!check_next_line(c) ||
+	    !check_take_name(c, type_first ? SPAN("# HELP ") : SPAN("# TYPE "), &name) ||
+	    !(type_first ? check_help(c) : check_type(c)))
+		return check_fails(c, "HELP without TYPE, or TYPE without HELP");
 	if (!span_equal(name, c->family))
 		return check_fails(c, "TYPE of another family");
-	unsigned type = 0;
-	while (type < METRIC_TYPES && !span_equal(c->line, span_text(metric_type_text(type))))
-		type++;
-	c->type = type;
 	c->families =
 	    xgrow(c->families, c->family_count, &c->family_capacity, sizeof(*c->families));
 	c->families[c->family_count++] = c->family;
-	return type < METRIC_TYPES || check_fails(c, "an unknown type");
+	return true;
+}
+
+static inline bool
+check_is_observer(const struct exposition_check *c)
+{
+	return c->type == METRIC_HISTOGRAM || c->type == METRIC_SUMMARY;
 }
 
 /* Labels from behind '{' to behind '}'. @extra the value of `le` or `quantile`, where last */
@@ -124,7 +154,7 @@ check_labels(struct exposition_check *c, struct span *extra)
 			return check_fails(c, "a label value without end");
 		struct span value = span_of(equals + 2, at - name.len - 2);
 		char end = c->line.ptr[at + 1];
-		bool is_special = c->type >= METRIC_HISTOGRAM && span_equal(name, special);
+		bool is_special = check_is_observer(c) && span_equal(name, special);
 		if (!name_is_legal(name) || label_name_is_reserved(name))
 			return check_fails(c, "an illegal label name");
 		if (!check_escapes(c, value, "\\\"n"))
@@ -164,7 +194,7 @@ check_bucket(struct exposition_check *c, struct span bound, double value)
 		return false;
 	if (c->has_bucket && value < c->below)
 		return check_fails(c, "buckets shrink");
-	c->has_bucket = true;
+	c->has_bucket = !isinf(le);
 	c->below = value;
 	c->infinite = isinf(le) ? value : -1;
 	return true;
@@ -173,19 +203,18 @@ check_bucket(struct exposition_check *c, struct span bound, double value)
 static inline bool
 check_value(struct exposition_check *c, struct span suffix, struct span extra, double value)
 {
-	bool is_observer = c->type >= METRIC_HISTOGRAM;
-	if (!is_observer && suffix.len)
-		return check_fails(c, "a sample of another family");
-	if (c->type == METRIC_COUNTER && !(value >= 0 && isfinite(value)))
+	struct span own =
+	    c->type == METRIC_COUNTER && c->is_openmetrics ? SPAN("_total") : SPAN("");
+	if ((c->type == METRIC_COUNTER || c->type == CHECK_UNKNOWN) &&
+	    !(value >= 0 && isfinite(value)))
 		return check_fails(c, "an impossible counter");
-	if (!is_observer)
-		return true;
+	if (!check_is_observer(c))
+		return span_equal(suffix, own) || check_fails(c, "a sample of another family");
 	if (span_equal(suffix, SPAN("_sum")))
 		return isfinite(value) || check_fails(c, "an impossible sum");
 	if (span_equal(suffix, SPAN("_count"))) {
 		if (c->type == METRIC_HISTOGRAM && c->infinite != value)
 			return check_fails(c, "the last bucket is not the count");
-		c->has_bucket = false;
 		return (value >= 0 && value == floor(value)) ||
 		       check_fails(c, "an impossible count");
 	}
@@ -195,6 +224,48 @@ check_value(struct exposition_check *c, struct span suffix, struct span extra, d
 		return span_equal(suffix, SPAN("_bucket")) ? check_bucket(c, extra, value)
 							   : check_fails(c, "no bucket");
 	return !suffix.len || check_fails(c, "a sample of another family");
+}
+
+/* Code points of the one label that the bridge's exemplars have, without its quotes and escapes. */
+static inline size_t
+check_exemplar_length(struct span label)
+{
+	size_t length = utf8_count(label) - strlen("=\"\"");
+	for (size_t i = 0; i < label.len; i++) {
+		if (label.ptr[i] == '\\') {
+			length--;
+			i++;
+		}
+	}
+	return length;
+}
+
+/* What stands behind a value. @le the end of its bucket, or empty */
+static inline bool
+check_exemplar(struct exposition_check *c, struct span le)
+{
+	struct span start = SPAN(" # {"), unused = {0};
+	double value, bound = HUGE_VAL, time;
+	if (!c->is_openmetrics || !span_starts(c->line, start))
+		return check_fails(c, "something behind the value");
+	if (!le.ptr && c->type != METRIC_COUNTER)
+		return check_fails(c, "an exemplar where none may be");
+	c->line = span_from(c->line, start.len);
+	const char *label = c->line.ptr;
+	if (!check_labels(c, &unused))
+		return false;
+	if (check_exemplar_length(span_of(label, (size_t)(c->line.ptr - 1 - label))) >
+	    EXEMPLAR_LENGTH_MAX)
+		return check_fails(c, "an exemplar too long");
+	const char *blank = c->line.len ? span_find(span_from(c->line, 1), ' ') : NULL;
+	if (!blank || c->line.ptr[0] != ' ')
+		return check_fails(c, "an exemplar without value or time");
+	size_t end = (size_t)(blank - c->line.ptr);
+	if (!check_number(c, span_of(c->line.ptr + 1, end - 1), &value) ||
+	    !check_number(c, span_from(c->line, end + 1), &time) ||
+	    (le.ptr && !check_number(c, le, &bound)))
+		return false;
+	return (value <= bound && time >= 0) || check_fails(c, "an exemplar of another bucket");
 }
 
 static inline bool
@@ -215,11 +286,16 @@ check_sample(struct exposition_check *c)
 	double value;
 	if (!c->line.len || c->line.ptr[0] != ' ')
 		return check_fails(c, "no value");
-	if (!check_number(c, span_from(c->line, 1), &value))
+	c->line = span_from(c->line, 1);
+	const char *blank = span_find(c->line, ' ');
+	struct span number = blank ? span_first(c->line, (size_t)(blank - c->line.ptr)) : c->line;
+	c->line = span_from(c->line, number.len);
+	if (!check_number(c, number, &value))
 		return false;
 	c->seen = xgrow(c->seen, c->seen_count, &c->seen_capacity, sizeof(*c->seen));
 	c->seen[c->seen_count++] = series;
-	return check_value(c, span_from(name, c->family.len), extra, value);
+	return check_value(c, span_from(name, c->family.len), extra, value) &&
+	       (!c->line.len || check_exemplar(c, extra));
 }
 
 static inline int
@@ -240,25 +316,45 @@ check_is_unique(struct exposition_check *c, struct span *items, size_t count)
 	return true;
 }
 
+static inline const char *
+check_find_fault(struct exposition_check *c, struct span *where)
+{
+	if (!utf8_is_valid(c->rest))
+		check_fails(c, "invalid UTF-8");
+	while (!c->fault && check_next_line(c)) {
+		*where = c->line;
+		if (c->is_openmetrics && !c->rest.len) {
+			if (!span_equal(c->line, SPAN("# EOF")))
+				check_fails(c, "no end");
+		} else if (span_starts(c->line, SPAN("#"))) {
+			check_family_head(c);
+		} else {
+			check_sample(c);
+		}
+	}
+	if (!c->fault)
+		check_is_unique(c, c->seen, c->seen_count);
+	if (!c->fault)
+		check_is_unique(c, c->families, c->family_count);
+	free(c->seen);
+	free(c->families);
+	return c->fault;
+}
+
 /** @return what is wrong with a scrape, a constant, or NULL; *where gets the line */
 static inline const char *
 exposition_find_fault(struct span text, struct span *where)
 {
 	struct exposition_check c = {.rest = text};
-	if (!utf8_is_valid(text))
-		check_fails(&c, "invalid UTF-8");
-	while (!c.fault && check_next_line(&c)) {
-		*where = c.line;
-		if (span_starts(c.line, SPAN("#")) ? !check_family_head(&c) : !check_sample(&c))
-			break;
-	}
-	if (!c.fault)
-		check_is_unique(&c, c.seen, c.seen_count);
-	if (!c.fault)
-		check_is_unique(&c, c.families, c.family_count);
-	free(c.seen);
-	free(c.families);
-	return c.fault;
+	return check_find_fault(&c, where);
+}
+
+/** The same for one in OpenMetrics. */
+static inline const char *
+openmetrics_find_fault(struct span text, struct span *where)
+{
+	struct exposition_check c = {.rest = text, .is_openmetrics = true};
+	return check_find_fault(&c, where);
 }
 
 #endif

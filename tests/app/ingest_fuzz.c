@@ -34,6 +34,9 @@ static const char mapping[] =
     "- {match: 'o.*', name: '$1', labels: {k: rule}, honor_labels: true}\n"
     "- {match: 'd.*', action: drop}\n"
     "- {match: 't.*', name: 'traced_$1', exemplar_tag: k, zero_first: 1s}\n"
+    "- {match: 'u.*', name: 'u_${1}_total', exemplar_tag: abcdefghijklmnopqrstuvwxyz}\n"
+    "- {match: 'v.*', name: 'v_${1}_total', exemplar_tag: k, match_metric_type: counter}\n"
+    "- {match: 'v.*', name: 'v_$1', exemplar_tag: k}\n"
     "- {match: 's.*', name: s, observer_type: summary, labels: {n: '$1'}}\n"
     "- {match: 'x.*', name: 'scaled_$1', scale: -2}\n"
     "- {match: '^e(.*)$', match_type: regex, name: '$1', labels: {e: '$1$1'}}\n";
@@ -74,17 +77,30 @@ check_unmapped(struct span text, uint64_t events)
 	json_decref(root);
 }
 
-/* @return a text of everything there is to see: scrape, counters, unmapped names */
+typedef const char *find_fault_fn(struct span text, struct span *where);
+
+/* Appends what a scrape shows in a format, which `find_fault` reads. */
+static void
+see_as(struct pipeline *p, enum exposition_format format, find_fault_fn *find_fault,
+       struct buf *text)
+{
+	size_t start = text->len;
+	struct span where = SPAN("");
+	pipeline_expose_as(p, format, text);
+	const char *fault = find_fault(span_from(buf_span(text), start), &where);
+	if (fault)
+		fprintf(stderr, "%s: %.*s\n", fault, SPAN_ARGS(where));
+	CHECK(!fault);
+}
+
+/* @return a text of everything there is to see: scrapes, counters, unmapped names */
 static struct buf
 see(struct pipeline *p)
 {
 	struct buf text = BUF_INIT;
-	struct span where = SPAN("");
-	pipeline_expose(p, &text);
-	const char *fault = exposition_find_fault(buf_span(&text), &where);
-	if (fault)
-		fprintf(stderr, "%s: %.*s\n", fault, SPAN_ARGS(where));
-	CHECK(!fault);
+	see_as(p, EXPOSITION_TEXT_0_0_4, exposition_find_fault, &text);
+	see_as(p, EXPOSITION_OPENMETRICS_1_0_0, openmetrics_find_fault, &text);
+	pipeline_expose_as(p, EXPOSITION_PROTOBUF, &text);
 	struct account *account = pipeline_account(p);
 	CHECK(account_is_balanced(account));
 	account_format(account, &text);

@@ -61,6 +61,21 @@ check_summary(const struct summary_options *options)
 	CHECK(options->max_age_us / options->age_buckets >= 1000);
 }
 
+/* What starts at zero is seen to grow before it expires, and an exemplar has room behind its name.
+ */
+static void
+check_totals(const struct total_options *totals, const char *exemplar_tag, int64_t ttl_us)
+{
+	CHECK(totals->zero_first_us >= 0 && totals->zero_first_us <= ZERO_FIRST_US_MAX);
+	CHECK(!ttl_us || totals->zero_first_us < ttl_us);
+	CHECK(totals->keeps_exemplars == (exemplar_tag != NULL));
+	if (!exemplar_tag)
+		return;
+	struct span name = span_text(exemplar_tag);
+	CHECK(name_is_legal(name) && !label_name_is_reserved(name));
+	CHECK(name.len && name.len < EXEMPLAR_LENGTH_MAX);
+}
+
 static void
 check_labels(const struct mapping_rule *rule)
 {
@@ -91,6 +106,8 @@ check_rule(const struct mapping_rule *rule)
 	CHECK(!rule->help || rule->help[0]);
 	CHECK(rule->ttl_us >= 0);
 	CHECK(isfinite(rule->scale));
+	bool has_totals = rule->kinds != KIND_BIT(EVENT_GAUGE);
+	check_totals(&rule->totals, rule->exemplar_tag, has_totals ? rule->ttl_us : 0);
 	check_labels(rule);
 	check_histogram(&rule->histogram);
 	check_summary(&rule->summary);
@@ -153,6 +170,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_messages(&diag);
 	if (set) {
 		CHECK(set->ttl_us >= 0);
+		check_totals(&set->totals, set->exemplar_tag, set->ttl_us);
 		check_histogram(&set->histogram);
 		check_summary(&set->summary);
 		check_labelling(set);
