@@ -40,7 +40,7 @@ struct reader {
 	enum web_config_use use;
 	struct web_config *config;
 	struct diag *diag;
-	const struct ynode *tls, *client_auth, *sans; /* keys, where they are there */
+	const struct ynode *tls, *client_auth, *sans; /* where they are there */
 };
 
 struct key {
@@ -138,6 +138,17 @@ take_flag(struct reader *reader, const struct key *key, const struct ynode *valu
 {
 	return value->type == YNODE_SCALAR && value->is_plain &&
 	       scalar_parse_flag(value->text, field_of(reader, key));
+}
+
+/* A limit that is not kept would be worse than none. */
+static bool
+refuse_rate_limit(struct reader *reader, const struct key *key, const struct ynode *value)
+{
+	report(
+	    reader, value, key->section, key->name,
+	    "not taken: connections and wrong passwords have limits for each address, and scrapes "
+	    "that come together share their work");
+	return true;
 }
 
 static bool
@@ -311,11 +322,13 @@ take_users(struct reader *reader, const struct key *key, const struct ynode *val
 	}
 	config->users = xcalloc(value->map.count + 1, sizeof(*config->users));
 	for (size_t i = 0; i < value->map.count; i++) {
-		const struct ynode *name = value->map.pairs[i].key, *hash = value->map.pairs[i].value;
+		const struct ynode *name = value->map.pairs[i].key,
+				   *hash = value->map.pairs[i].value;
 		char shown[EXCERPT_SIZE];
 		const char *fault = find_user_fault(name->text, hash);
 		if (fault) {
-			report(reader, hash, IN_USERS, excerpt_quote(name->text, shown), "%s", fault);
+			report(reader, hash, IN_USERS, excerpt_quote(name->text, shown), "%s",
+			       fault);
 			continue;
 		}
 		config->users[config->user_count++] =
@@ -339,6 +352,7 @@ static const struct key keys[] = {
     {IN_FILE, "tls_server_config", A_MAP, take_tls, 0, IN_TLS},
     {IN_FILE, "http_server_config", A_MAP, take_section, 0, IN_HTTP},
     {IN_FILE, "basic_auth_users", "a mapping of names to bcrypt hashes", take_users, 0, 0},
+    {IN_FILE, "rate_limit", A_MAP, refuse_rate_limit, 0, 0},
     {IN_TLS, "cert_file", A_PATH, take_path, AT(tls.certificate.path), 0},
     {IN_TLS, "key_file", A_PATH, take_path, AT(tls.key.path), 0},
     {IN_TLS, "client_ca_file", A_PATH, take_path, AT(tls.client_ca.path), 0},
@@ -436,9 +450,15 @@ check_tls(struct reader *reader)
 	if (!has_authority && tls->client_auth >= TLS_CLIENT_VERIFY_IF_GIVEN)
 		report(reader, reader->client_auth, IN_TLS, "client_auth_type",
 		       "needs client_ca_file");
-	if (tls->san_count && !tls->client_auth)
+	/* Who may come without a certificate has no names to compare. */
+	if (reader->sans && tls->client_auth != TLS_CLIENT_REQUIRE_ANY &&
+	    tls->client_auth != TLS_CLIENT_REQUIRE_AND_VERIFY)
 		report(reader, reader->sans, IN_TLS, "client_allowed_sans",
-		       "has no effect without a client_auth_type");
+		       "needs a client_auth_type of RequireAnyClientCert or "
+		       "RequireAndVerifyClientCert");
+	else if (reader->sans && !tls->san_count)
+		report(reader, reader->sans, IN_TLS, "client_allowed_sans",
+		       "lets nobody in when it is empty");
 	if (tls->min_version > tls->max_version)
 		report(reader, reader->tls, IN_TLS, "", "min_version is above max_version");
 }

@@ -3,8 +3,9 @@
  * toolkit, and that of --statsd.tls-config-file, which has its tls_server_config alone.
  *
  * What the toolkit takes is taken, with these differences: a client_auth_type that verifies needs
- * an authority, passwords may cost 2^16 rounds at most, and http2 has no effect, since HTTP/2 is
- * not spoken.
+ * an authority, a text and a file for the same exclude each other, settings of TLS need a
+ * certificate, passwords may cost 2^16 rounds at most, rate_limit is refused, and http2 has no
+ * effect, since HTTP/2 is not spoken.
  */
 #ifndef APP_WEB_CONFIG_H
 #define APP_WEB_CONFIG_H

@@ -84,6 +84,9 @@ test_parse__nothing(void **state)
 }
 
 #define TLS "tls_server_config:\n  cert_file: c\n  key_file: k\n"
+#define NEEDS_CERTIFICATES                                                    \
+	"tls_server_config.client_allowed_sans: needs a client_auth_type of " \
+	"RequireAnyClientCert or RequireAndVerifyClientCert"
 
 static void
 test_parse__errors(void **state)
@@ -96,7 +99,9 @@ test_parse__errors(void **state)
 	} rows[] = {
 	    {"tls_sever_config: {}", 0,
 	     PATH ":1:1: unknown key \"tls_sever_config\"; did you mean \"tls_server_config\"?"},
-	    {"rate_limit: {}", 0, PATH ":1:1: unknown key \"rate_limit\""},
+	    {"rate_limit: {interval: 1s, burst: 20}", 0,
+	     PATH ":1:13: rate_limit: not taken: connections and wrong passwords have limits for "
+		  "each address, and scrapes that come together share their work"},
 	    {TLS "  min_verion: TLS12\n", 0,
 	     PATH ":4:3: tls_server_config: unknown key \"min_verion\"; did you mean "
 		  "\"min_version\"?"},
@@ -120,9 +125,15 @@ test_parse__errors(void **state)
 		  "client_auth_type"},
 	    {TLS "  client_auth_type: VerifyClientCertIfGiven\n", 0,
 	     PATH ":4:21: tls_server_config.client_auth_type: needs client_ca_file"},
-	    {TLS "  client_allowed_sans: [x]\n", 0,
-	     PATH ":4:24: tls_server_config.client_allowed_sans: has no effect without a "
-		  "client_auth_type"},
+	    {TLS "  client_allowed_sans: [x]\n", 0, PATH ":4:24: " NEEDS_CERTIFICATES},
+	    {TLS "  client_allowed_sans: []\n", 0, PATH ":4:24: " NEEDS_CERTIFICATES},
+	    {TLS "  client_allowed_sans: [x]\n  client_auth_type: RequestClientCert\n", 0,
+	     PATH ":4:24: " NEEDS_CERTIFICATES},
+	    {TLS "  client_allowed_sans: [x]\n  client_auth_type: VerifyClientCertIfGiven\n"
+		 "  client_ca_file: x\n",
+	     0, PATH ":4:24: " NEEDS_CERTIFICATES},
+	    {TLS "  client_allowed_sans: []\n  client_auth_type: RequireAnyClientCert\n", 0,
+	     PATH ":4:24: tls_server_config.client_allowed_sans: lets nobody in when it is empty"},
 	    {TLS "  cert: x\n", 0,
 	     PATH ":1:1: tls_server_config: cert and cert_file exclude each other"},
 	    {TLS "  prefer_server_cipher_suites: 'true'\n", 0,
