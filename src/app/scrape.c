@@ -12,12 +12,9 @@ struct scrape {
 	struct exposition_choice choice;
 	struct rendering_kind kind;
 	struct rendering_consumer consumer;
-	bool has_begun;	  /* HEAD never does */
-	unsigned address; /* below SCRAPE_ADDRESSES */
-
-	/* While it waits. */
-	TAILQ_ENTRY(scrape) link;
-	struct http_later *later;
+	bool has_begun; /* HEAD never does */
+	struct turn turn;
+	struct http_later *later; /* while it waits */
 };
 
 static void
@@ -53,7 +50,7 @@ begin(struct scrape *scrape)
 	scrape->has_begun = true;
 	begin_rendering(scrape);
 	renderings_spend(&scrape->queue->renderings, clock_thread_us() - start_us);
-	scrape->queue->last_turn[scrape->address] = ++scrape->queue->turns;
+	turns_note(&scrape->queue->turns, &scrape->turn);
 	return true;
 }
 
@@ -94,12 +91,12 @@ fill_reply(struct scrape *scrape, struct http_reply *reply)
 static void
 start_timer(struct scrape_queue *queue)
 {
-	ev_timer_stop(queue->loop, &queue->turn);
-	if (TAILQ_EMPTY(&queue->waiting))
+	ev_timer_stop(queue->loop, &queue->due);
+	if (TAILQ_EMPTY(&queue->turns.waiting))
 		return;
 	ev_now_update(queue->loop);
-	ev_timer_set(&queue->turn, (double)renderings_wait_us(&queue->renderings) / 1e6, 0.);
-	ev_timer_start(queue->loop, &queue->turn);
+	ev_timer_set(&queue->due, (double)renderings_wait_us(&queue->renderings) / 1e6, 0.);
+	ev_timer_start(queue->loop, &queue->due);
 }
 
 /* Takes a scrape out of the queue, and answers it. @reply consumed */
@@ -107,8 +104,7 @@ static void
 answer_with(struct scrape *scrape, struct http_reply *reply)
 {
 	struct http_later *later = scrape->later;
-	TAILQ_REMOVE(&scrape->queue->waiting, scrape, link);
-	scrape->queue->waiting_from[scrape->address]--;
+	turns_leave(&scrape->queue->turns, &scrape->turn);
 	http_later_answer(&later, reply);
 }
 
@@ -122,70 +118,31 @@ answer(struct scrape *scrape)
 }
 
 static void
-fill_refusal(struct scrape *scrape, struct http_reply *reply)
-{
-	scrape->queue->counters->scrapes_aborted++;
-	reply->status = 503;
-	reply->retry_after_s = 1;
-	buf_add_text(&reply->body, "503 too many scrapes\n");
-}
-
-static void
 refuse(struct scrape *scrape)
 {
 	struct http_reply reply = http_reply_new();
-	fill_refusal(scrape, &reply);
+	scrape->queue->counters->scrapes_aborted++;
+	reply.status = 503;
+	reply.retry_after_s = 1;
+	buf_add_text(&reply.body, "503 too many scrapes\n");
 	answer_with(scrape, &reply);
 	free(scrape);
 }
 
-/* @return the first that waits from the address whose last turn was longest ago */
-static struct scrape *
-choose_next(const struct scrape_queue *queue)
-{
-	struct scrape *scrape, *next = NULL;
-	TAILQ_FOREACH(scrape, &queue->waiting, link) {
-		if (!next ||
-		    queue->last_turn[scrape->address] < queue->last_turn[next->address])
-			next = scrape;
-	}
-	return next;
-}
-
 static void
-on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+on_due(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)loop, (void)events;
 	struct scrape_queue *queue = watcher->data;
-	struct scrape *scrape = choose_next(queue), *next;
-	if (begin(scrape))
-		answer(scrape);
-	for (scrape = TAILQ_FIRST(&queue->waiting); scrape; scrape = next) {
-		next = TAILQ_NEXT(scrape, link);
-		if (join_rendering(scrape))
-			answer(scrape);
+	struct turn *turn = turns_next(&queue->turns), *next;
+	if (begin(turn->owner))
+		answer(turn->owner);
+	for (turn = TAILQ_FIRST(&queue->turns.waiting); turn; turn = next) {
+		next = TAILQ_NEXT(turn, link);
+		if (join_rendering(turn->owner))
+			answer(turn->owner);
 	}
 	start_timer(queue);
-}
-
-/* Where too many wait already. @return whether there is room for one more of this address */
-static bool
-make_room(struct scrape_queue *queue, unsigned address)
-{
-	const unsigned *from = queue->waiting_from;
-	unsigned count = 0;
-	struct scrape *scrape, *last = NULL;
-	TAILQ_FOREACH(scrape, &queue->waiting, link) {
-		count++;
-		if (!last || from[scrape->address] >= from[last->address])
-			last = scrape;
-	}
-	if (count < SCRAPES_WAITING_MAX)
-		return true;
-	if (from[address] >= from[last->address])
-		return false;
-	refuse(last);
-	return true;
 }
 
 static void
@@ -193,8 +150,10 @@ wait_for_turn(struct scrape *scrape, const struct http_request *request)
 {
 	struct scrape_queue *queue = scrape->queue;
 	scrape->later = http_request_defer(request);
-	TAILQ_INSERT_TAIL(&queue->waiting, scrape, link);
-	queue->waiting_from[scrape->address]++;
+	turns_wait(&queue->turns, &scrape->turn);
+	struct turn *excess = turns_excess(&queue->turns);
+	if (excess)
+		refuse(excess->owner);
 	start_timer(queue);
 }
 
@@ -205,9 +164,9 @@ scrape_queue_init(struct scrape_queue *queue, struct ev_loop *loop,
 		  const struct telemetry_sources *sources, struct control_counters *counters)
 {
 	*queue = (struct scrape_queue){.loop = loop, .sources = sources, .counters = counters};
-	TAILQ_INIT(&queue->waiting);
-	ev_timer_init(&queue->turn, on_turn, 0., 0.);
-	queue->turn.data = queue;
+	turns_init(&queue->turns);
+	ev_timer_init(&queue->due, on_due, 0., 0.);
+	queue->due.data = queue;
 }
 
 void
@@ -215,9 +174,9 @@ scrape_queue_fini(struct scrape_queue *queue)
 {
 	if (!queue->loop)
 		return;
-	while (!TAILQ_EMPTY(&queue->waiting))
-		refuse(TAILQ_FIRST(&queue->waiting));
-	ev_timer_stop(queue->loop, &queue->turn);
+	while (!TAILQ_EMPTY(&queue->turns.waiting))
+		refuse(TAILQ_FIRST(&queue->turns.waiting)->owner);
+	ev_timer_stop(queue->loop, &queue->due);
 	CHECK(LIST_EMPTY(&queue->renderings.list));
 }
 
@@ -229,7 +188,7 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	queue->counters->scrapes++;
 	scrape->queue = queue;
 	scrape->start = clock_mono();
-	scrape->address = http_client_hash(http_request_client(request)) % SCRAPE_ADDRESSES;
+	scrape->turn = turn_new(http_request_client(request), scrape);
 	scrape->choice = exposition_negotiate(http_request_header(request, "Accept"),
 					      queue->sources->options->web_openmetrics);
 	scrape->kind = (struct rendering_kind){
@@ -238,13 +197,9 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	    .is_gzip = exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding")),
 	};
 	/* Nobody goes before those that wait. */
-	bool may_begin = TAILQ_EMPTY(&queue->waiting);
-	if (http_request_is_head(request) || (may_begin ? begin(scrape) : join_rendering(scrape))) {
+	bool may_begin = TAILQ_EMPTY(&queue->turns.waiting);
+	if (http_request_is_head(request) || (may_begin ? begin(scrape) : join_rendering(scrape)))
 		fill_reply(scrape, reply);
-	} else if (make_room(queue, scrape->address)) {
+	else
 		wait_for_turn(scrape, request);
-	} else {
-		fill_refusal(scrape, reply);
-		free(scrape);
-	}
 }

@@ -5,8 +5,7 @@
  *
  * Rendering gets half of the control thread's time at most. A scrape that comes before it is due
  * again waits, and those of a kind that wait share one rendering where its size allows that.
- * Addresses take turns, so that many scrapes from a few keep no other waiting; when too many wait,
- * who came last from the address with the most is refused.
+ * Clients take turns, as http/turns has them; when too many wait, one is refused.
  */
 #ifndef APP_SCRAPE_H
 #define APP_SCRAPE_H
@@ -14,27 +13,17 @@
 #include "app/rendering.h"
 #include "app/telemetry.h"
 #include "http/server.h"
+#include "http/turns.h"
 
 #include <ev.h>
-
-/* Scrapes that may wait: few enough to leave connections to others. */
-#define SCRAPES_WAITING_MAX 64
-/* Addresses are told apart as far as their hashes are. */
-#define SCRAPE_ADDRESSES 256
-
-struct scrape;
 
 struct scrape_queue {
 	struct ev_loop *loop;
 	const struct telemetry_sources *sources;
 	struct control_counters *counters;
 	struct renderings renderings; /* empty when the HTTP server is freed */
-	TAILQ_HEAD(, scrape) waiting;
-	ev_timer turn; /* runs while there are any */
-	/* By address. */
-	unsigned waiting_from[SCRAPE_ADDRESSES];
-	uint64_t last_turn[SCRAPE_ADDRESSES]; /* 0 = none yet */
-	uint64_t turns;
+	struct turns turns;
+	ev_timer due; /* runs while any wait */
 };
 
 /** @loop, @sources, @counters borrowed until scrape_queue_fini() */

@@ -1,0 +1,60 @@
+#include "http/turns.h"
+
+void
+turns_init(struct turns *turns)
+{
+	*turns = (struct turns){0};
+	TAILQ_INIT(&turns->waiting);
+}
+
+struct turn
+turn_new(struct http_client client, void *owner)
+{
+	return (struct turn){.owner = owner,
+			     .client = (unsigned)(http_client_hash(client) % TURNS_CLIENTS)};
+}
+
+void
+turns_wait(struct turns *turns, struct turn *turn)
+{
+	TAILQ_INSERT_TAIL(&turns->waiting, turn, link);
+	turns->count++;
+	turns->waiting_from[turn->client]++;
+}
+
+void
+turns_leave(struct turns *turns, struct turn *turn)
+{
+	TAILQ_REMOVE(&turns->waiting, turn, link);
+	turns->count--;
+	turns->waiting_from[turn->client]--;
+}
+
+void
+turns_note(struct turns *turns, const struct turn *turn)
+{
+	turns->last[turn->client] = ++turns->had;
+}
+
+struct turn *
+turns_next(const struct turns *turns)
+{
+	struct turn *turn, *next = NULL;
+	TAILQ_FOREACH(turn, &turns->waiting, link)
+	if (!next || turns->last[turn->client] < turns->last[next->client])
+		next = turn;
+	return next;
+}
+
+struct turn *
+turns_excess(const struct turns *turns)
+{
+	const size_t *from = turns->waiting_from;
+	struct turn *turn, *excess = NULL;
+	if (turns->count <= TURNS_WAITING_MAX)
+		return NULL;
+	TAILQ_FOREACH(turn, &turns->waiting, link)
+	if (!excess || from[turn->client] >= from[excess->client])
+		excess = turn;
+	return excess;
+}

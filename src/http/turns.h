@@ -1,0 +1,54 @@
+/*
+ * http/turns - who is next of those that wait for what only one can have at a time, and who has to
+ * go where too many wait.
+ *
+ * Clients take turns, so that many requests of one keep no other waiting; of one client who came
+ * first is first. When too many wait, who came last goes, of the client with the most.
+ */
+#ifndef HTTP_TURNS_H
+#define HTTP_TURNS_H
+
+#include "http/client.h"
+
+#include <stddef.h>
+#include <sys/queue.h>
+
+/* Few enough to leave connections to others. */
+#define TURNS_WAITING_MAX 64
+/* Clients are told apart as far as their hashes are. */
+#define TURNS_CLIENTS 256
+
+/* Lives in what waits. */
+struct turn {
+	TAILQ_ENTRY(turn) link;
+	void *owner;     /* what it lives in */
+	unsigned client; /* below TURNS_CLIENTS */
+};
+
+struct turns {
+	TAILQ_HEAD(, turn) waiting;
+	size_t count;
+	/* By client. */
+	size_t waiting_from[TURNS_CLIENTS];
+	uint64_t last[TURNS_CLIENTS]; /* 0 = none yet */
+	uint64_t had;
+};
+
+void turns_init(struct turns *turns);
+
+/** @return a turn that does not wait yet */
+struct turn turn_new(struct http_client client, void *owner);
+
+/** @turn borrowed until it leaves */
+void turns_wait(struct turns *turns, struct turn *turn);
+/** @turn one that waits; from now on it does not */
+void turns_leave(struct turns *turns, struct turn *turn);
+/** Notes that a client has its turn now. @turn need not wait */
+void turns_note(struct turns *turns, const struct turn *turn);
+
+/** @return the first of the client whose turn was longest ago, or NULL when none waits */
+struct turn *turns_next(const struct turns *turns);
+/** @return who has to go, or NULL while no more than TURNS_WAITING_MAX wait */
+struct turn *turns_excess(const struct turns *turns);
+
+#endif
