@@ -1,48 +1,45 @@
 #include "http/auth.h"
 
 #include "base/alloc.h"
-#include "base/base64.h"
 #include "base/clock.h"
-#include "tls/secret.h"
+#include "http/password.h"
+#include "http/turns.h"
+#include "http/users.h"
 
 #include <stdlib.h>
 
-#define SCHEME SPAN("Basic ")
+/* What is no refusal. */
+#define LET_IN HTTP_AUTH_REFUSALS
 
-/* Passwords remembered; the oldest makes room. */
-#define REMEMBERED_MAX 128
-
-/* Addresses share a slot where their hashes do; the key of these is secret. */
+/* Clients share a slot where their hashes do. */
 #define SLOTS 4096
 
-struct auth {
-	struct ev_loop *loop;
-	struct http_stats *stats;
-	struct http_user *users; /* owned array of owned texts */
-	size_t user_count;
-	char unknown[PASSWORD_HASH_LEN +
-		     1]; /* what the passwords of unknown users are compared with */
-	struct password_checker *checker; /* NULL until there are users */
-	struct secret_key key;
-	struct secret_digest remembered[REMEMBERED_MAX];
-	size_t remembered_count, next;
-	int64_t free_us[SLOTS]; /* when all wrong passwords of a slot are forgotten; monotonic */
+/* A password that is checked for a client. */
+struct guess {
+	struct turn turn; /* it waits, unless it is the one under way */
+	struct http_client client;
+	struct credentials credentials; /* owned */
+	struct secret_digest digest;    /* of them */
+	LIST_HEAD(, auth_check) checks; /* empty = everybody left when it had begun */
 };
 
+/* A request that waits for that. */
 struct auth_check {
+	LIST_ENTRY(auth_check) link;
 	struct auth *auth;
-	struct password_check *password;
-	struct secret_digest digest;
-	bool is_known; /* the user */
-	int64_t *free_us;
+	struct guess *guess;
 	auth_done_fn *done;
 	void *ctx;
 };
 
-/* What a header says. */
-struct credentials {
-	struct buf text; /* holds both */
-	struct span user, password;
+struct auth {
+	struct ev_loop *loop;
+	struct http_stats *stats;
+	struct users *users;
+	struct password_checker *checker; /* NULL until there are users */
+	struct turns turns;               /* of guesses */
+	struct guess *running;            /* NULL = none */
+	int64_t free_us[SLOTS]; /* when all wrong passwords of a slot are forgotten; monotonic */
 };
 
 const char *
@@ -57,84 +54,160 @@ http_auth_refusal_text(enum http_auth_refusal refusal)
 	return texts[refusal];
 }
 
-static void
-credentials_fini(struct credentials *credentials)
+/* ---- Limits. ---- */
+
+static int64_t *
+slot_of(struct auth *auth, struct http_client client)
 {
-	secret_wipe(credentials->text.ptr, credentials->text.len);
-	buf_fini(&credentials->text);
+	return &auth->free_us[http_client_hash(client) % SLOTS];
 }
 
-/* @return whether it can be read. @out freed with credentials_fini() in any case */
+/* @return whether the client may be wrong once more */
 static bool
-credentials_parse(struct span authorization, struct credentials *out)
+may_guess(struct auth *auth, struct http_client client)
 {
-	*out = (struct credentials){.text = BUF_INIT};
-	if (!authorization.ptr || authorization.len < SCHEME.len ||
-	    !span_equal_ignoring_case(span_first(authorization, SCHEME.len), SCHEME))
-		return false;
-	struct span encoded = span_from(authorization, SCHEME.len);
-	if (encoded.len > AUTH_BYTES_MAX / 3 * 4 + 4 || !base64_decode(encoded, &out->text))
-		return false;
-	struct span text = buf_span(&out->text);
-	const char *colon = span_find(text, ':');
-	if (!colon || span_find(text, '\0') || text.len > AUTH_BYTES_MAX)
-		return false;
-	out->user = span_first(text, (size_t)(colon - text.ptr));
-	out->password = span_from(text, out->user.len + 1);
-	return true;
+	return *slot_of(auth, client) - clock_mono().us <=
+	       (AUTH_WRONG_BURST - 1) * (int64_t)AUTH_WRONG_PERIOD_US;
 }
 
-/* @return the user, or NULL */
-static const struct http_user *
-find_user(const struct auth *auth, struct span name)
+static void
+charge(struct auth *auth, struct http_client client)
 {
-	for (size_t i = 0; i < auth->user_count; i++)
-		if (span_equal(name, span_text(auth->users[i].name)))
-			return &auth->users[i];
+	int64_t *free_us = slot_of(auth, client), now_us = clock_mono().us;
+	*free_us = (*free_us > now_us ? *free_us : now_us) + AUTH_WRONG_PERIOD_US;
+}
+
+/* Counts a refusal, unless it is LET_IN. @return its status, or 0 */
+static unsigned
+refuse(struct auth *auth, enum http_auth_refusal refusal)
+{
+	static const unsigned statuses[HTTP_AUTH_REFUSALS] = {
+	    [HTTP_AUTH_MISSING] = 401,
+	    [HTTP_AUTH_WRONG] = 401,
+	    [HTTP_AUTH_LIMITED] = 429,
+	    [HTTP_AUTH_BUSY] = 503,
+	};
+	if (refusal == LET_IN)
+		return 0;
+	auth->stats->auth_refused[refusal]++;
+	return statuses[refusal];
+}
+
+/* ---- Guesses. ---- */
+
+/* @credentials consumed: none are left */
+static struct guess *
+guess_new(struct http_client client, struct credentials *credentials,
+	  const struct secret_digest *digest)
+{
+	struct guess *guess = xcalloc(1, sizeof(*guess));
+	guess->turn = turn_new(client, guess);
+	guess->client = client;
+	guess->credentials = *credentials;
+	*credentials = (struct credentials){.text = BUF_INIT};
+	guess->digest = *digest;
+	LIST_INIT(&guess->checks);
+	return guess;
+}
+
+static void
+guess_free(struct guess *guess)
+{
+	CHECK(LIST_EMPTY(&guess->checks));
+	credentials_fini(&guess->credentials);
+	free(guess);
+}
+
+static bool
+is_same(const struct guess *guess, struct http_client client, const struct secret_digest *digest)
+{
+	return http_client_equal(guess->client, client) &&
+	       memcmp(&guess->digest, digest, sizeof(*digest)) == 0;
+}
+
+/* @return the client's guess with these credentials, or NULL */
+static struct guess *
+guess_find(const struct auth *auth, struct http_client client, const struct secret_digest *digest)
+{
+	const struct turn *turn;
+	if (auth->running && is_same(auth->running, client, digest))
+		return auth->running;
+	TAILQ_FOREACH(turn, &auth->turns.waiting, link)
+	if (is_same(turn->owner, client, digest))
+		return turn->owner;
 	return NULL;
 }
 
-/* ---- What is remembered. ---- */
-
-static struct secret_digest
-digest_of(const struct auth *auth, const struct http_user *user, struct span password)
+/* @guess one that neither waits nor runs any more; consumed. @refusal or LET_IN */
+static void
+guess_end(struct auth *auth, struct guess *guess, enum http_auth_refusal refusal)
 {
-	struct span parts[] = {span_text(user->name), span_text(user->hash), password};
-	return secret_digest(&auth->key, parts, sizeof(parts) / sizeof(parts[0]));
+	struct auth_check *check;
+	while ((check = LIST_FIRST(&guess->checks))) {
+		LIST_REMOVE(check, link);
+		check->done(check->ctx, refuse(auth, refusal));
+		free(check);
+	}
+	guess_free(guess);
 }
 
+/* @return whether the password is good already, as things are now */
 static bool
-is_remembered(const struct auth *auth, const struct secret_digest *digest)
+guess_is_good(const struct auth *auth, const struct guess *guess)
 {
-	bool found = false;
-	for (size_t i = 0; i < auth->remembered_count; i++)
-		found |= memcmp(&auth->remembered[i], digest, sizeof(*digest)) == 0;
-	return found;
+	return !users_count(auth->users) ||
+	       users_remember(auth->users, &guess->credentials, &guess->digest);
+}
+
+/* Lets those in, or refuses them, of whom enough is known without hashing. */
+static void
+settle(struct auth *auth)
+{
+	struct turn *turn, *next;
+	for (turn = TAILQ_FIRST(&auth->turns.waiting); turn; turn = next) {
+		next = TAILQ_NEXT(turn, link);
+		struct guess *guess = turn->owner;
+		guess->digest = users_digest(auth->users, &guess->credentials);
+		bool is_good = guess_is_good(auth, guess);
+		if (!is_good && may_guess(auth, guess->client))
+			continue;
+		turns_leave(&auth->turns, turn);
+		guess_end(auth, guess, is_good ? LET_IN : HTTP_AUTH_LIMITED);
+	}
 }
 
 static void
-remember(struct auth *auth, const struct secret_digest *digest)
+begin_next(struct auth *auth)
 {
-	if (is_remembered(auth, digest))
+	struct turn *turn = turns_next(&auth->turns);
+	if (!turn || auth->running)
 		return;
-	auth->remembered[auth->next] = *digest;
-	auth->next = (auth->next + 1) % REMEMBERED_MAX;
-	if (auth->remembered_count < REMEMBERED_MAX)
-		auth->remembered_count++;
+	struct guess *guess = turn->owner;
+	turns_leave(&auth->turns, turn);
+	turns_note(&auth->turns, turn);
+	auth->running = guess;
+	password_check(auth->checker, users_hash(auth->users, guess->credentials.user),
+		       guess->credentials.password, users_costs(auth->users));
 }
 
-/* ---- Limits. ---- */
-
-/* Counts a password as wrong, until it is known. @return whether the address has one left */
-static bool
-charge(int64_t *free_us)
+static void
+on_checked(void *ctx, bool is_right)
 {
-	int64_t now_us = clock_mono().us;
-	int64_t base_us = *free_us > now_us ? *free_us : now_us;
-	if (base_us - now_us > (AUTH_WRONG_BURST - 1) * (int64_t)AUTH_WRONG_PERIOD_US)
-		return false;
-	*free_us = base_us + AUTH_WRONG_PERIOD_US;
-	return true;
+	struct auth *auth = ctx;
+	struct guess *guess = auth->running;
+	struct secret_digest now = users_digest(auth->users, &guess->credentials);
+	auth->running = NULL;
+	if (!users_count(auth->users) || memcmp(&now, &guess->digest, sizeof(now)) != 0) {
+		/* It was compared with a hash that holds no longer. */
+		turns_wait(&auth->turns, &guess->turn);
+	} else if (is_right && users_learn(auth->users, &guess->credentials, &now)) {
+		guess_end(auth, guess, LET_IN);
+	} else {
+		charge(auth, guess->client);
+		guess_end(auth, guess, HTTP_AUTH_WRONG);
+	}
+	settle(auth);
+	begin_next(auth);
 }
 
 /* ---- Life. ---- */
@@ -145,147 +218,144 @@ auth_new(struct ev_loop *loop, struct http_stats *stats)
 	struct auth *auth = xcalloc(1, sizeof(*auth));
 	auth->loop = loop;
 	auth->stats = stats;
-	auth->key = secret_key_new();
+	auth->users = users_new();
+	turns_init(&auth->turns);
 	return auth;
-}
-
-static void
-free_users(struct auth *auth)
-{
-	for (size_t i = 0; i < auth->user_count; i++) {
-		free(auth->users[i].name);
-		free(auth->users[i].hash);
-	}
-	free(auth->users);
-	auth->user_count = 0;
 }
 
 void
 auth_set_users(struct auth *auth, const struct http_user *users, size_t count)
 {
-	int cost = PASSWORD_COST_MIN;
-	free_users(auth);
-	auth->users = xcalloc(count + 1, sizeof(*auth->users));
-	auth->user_count = count;
-	for (size_t i = 0; i < count; i++) {
-		auth->users[i] = (struct http_user){xstrdup(users[i].name), xstrdup(users[i].hash)};
-		int own = password_hash_cost(span_text(users[i].hash));
-		CHECK(own >= PASSWORD_COST_MIN && own <= PASSWORD_COST_MAX);
-		cost = own > cost ? own : cost;
-	}
-	/* As a hash it is one of nothing. */
-	memset(auth->unknown, '.', PASSWORD_HASH_LEN);
-	memcpy(auth->unknown,
-	       (const char[]){'$', '2', 'b', '$', (char)('0' + cost / 10), (char)('0' + cost % 10),
-			      '$'},
-	       7);
-	auth->remembered_count = auth->next = 0;
+	users_set(auth->users, users, count);
 	if (count && !auth->checker)
-		auth->checker = password_checker_new(auth->loop);
+		auth->checker = password_checker_new(auth->loop, on_checked, auth);
+	settle(auth);
 }
 
 void
-auth_free(struct auth **auth)
+auth_free(struct auth **auth_ptr)
 {
-	if (!*auth)
+	struct auth *auth = *auth_ptr;
+	*auth_ptr = NULL;
+	if (!auth)
 		return;
-	password_checker_free(&(*auth)->checker);
-	free_users(*auth);
-	secret_wipe(*auth, sizeof(**auth));
-	free(*auth);
-	*auth = NULL;
+	password_checker_free(&auth->checker);
+	/* Only what was begun may be left, also where it was to begin once more. */
+	struct turn *turn;
+	while ((turn = TAILQ_FIRST(&auth->turns.waiting))) {
+		turns_leave(&auth->turns, turn);
+		guess_free(turn->owner);
+	}
+	if (auth->running)
+		guess_free(auth->running);
+	users_free(&auth->users);
+	free(auth);
 }
 
 /* ---- Checks. ---- */
+
+/* @credentials filled in any case @digest of them, where they are AUTH_UNKNOWN */
+static enum auth_verdict
+look(struct auth *auth, struct span authorization, struct credentials *credentials,
+     struct secret_digest *digest)
+{
+	bool is_readable = credentials_parse(authorization, credentials);
+	if (!users_count(auth->users))
+		return AUTH_GOOD;
+	if (!is_readable) {
+		refuse(auth, HTTP_AUTH_MISSING);
+		return AUTH_REFUSED;
+	}
+	*digest = users_digest(auth->users, credentials);
+	return users_remember(auth->users, credentials, digest) ? AUTH_GOOD : AUTH_UNKNOWN;
+}
 
 enum auth_verdict
 auth_look(struct auth *auth, struct span authorization)
 {
 	struct credentials credentials;
-	enum auth_verdict verdict = AUTH_GOOD;
-	if (!auth->user_count)
-		return verdict;
-	if (credentials_parse(authorization, &credentials)) {
-		const struct http_user *user = find_user(auth, credentials.user);
-		struct secret_digest digest;
-		verdict = AUTH_UNKNOWN;
-		if (user) {
-			digest = digest_of(auth, user, credentials.password);
-			verdict = is_remembered(auth, &digest) ? AUTH_GOOD : AUTH_UNKNOWN;
-		}
-	} else {
-		verdict = AUTH_REFUSED;
-		auth->stats->auth_refused[HTTP_AUTH_MISSING]++;
-	}
+	struct secret_digest digest;
+	enum auth_verdict verdict = look(auth, authorization, &credentials, &digest);
 	credentials_fini(&credentials);
 	return verdict;
 }
 
-static void
-on_checked(void *ctx, bool is_right)
+/* Makes room by refusing who is too many. @return whether that is another guess; else it is freed
+ */
+static bool
+wait_for_turn(struct auth *auth, struct guess *guess)
 {
-	struct auth_check *check = ctx;
-	bool is_good = is_right && check->is_known;
-	if (is_good) {
-		remember(check->auth, &check->digest);
-		*check->free_us -= AUTH_WRONG_PERIOD_US;
-	} else {
-		check->auth->stats->auth_refused[HTTP_AUTH_WRONG]++;
-	}
-	auth_done_fn *done = check->done;
-	void *done_ctx = check->ctx;
-	free(check);
-	done(done_ctx, is_good ? 0 : 401);
+	turns_wait(&auth->turns, &guess->turn);
+	struct turn *excess = turns_excess(&auth->turns);
+	if (!excess)
+		return true;
+	bool is_other = excess != &guess->turn;
+	turns_leave(&auth->turns, excess);
+	guess_end(auth, excess->owner, HTTP_AUTH_BUSY);
+	return is_other;
 }
 
-/* Takes over what was charged. @return whether there is room for one more check */
-static bool
-begin_check(struct auth *auth, const struct credentials *credentials, struct auth_check *check)
+/* @credentials may be consumed @guess set, unless it is refused @return what it is refused with */
+static enum http_auth_refusal
+take_guess(struct auth *auth, struct http_client client, struct credentials *credentials,
+	   const struct secret_digest *digest, struct guess **guess)
 {
-	const struct http_user *user = find_user(auth, credentials->user);
-	check->is_known = user != NULL;
-	if (user)
-		check->digest = digest_of(auth, user, credentials->password);
-	check->password = password_check_begin(auth->checker, user ? user->hash : auth->unknown,
-					       credentials->password, on_checked, check);
-	return check->password != NULL;
+	*guess = guess_find(auth, client, digest);
+	if (*guess)
+		return LET_IN;
+	if (!may_guess(auth, client))
+		return HTTP_AUTH_LIMITED;
+	*guess = guess_new(client, credentials, digest);
+	return wait_for_turn(auth, *guess) ? LET_IN : HTTP_AUTH_BUSY;
+}
+
+static struct auth_check *
+check_new(struct auth *auth, struct guess *guess, auth_done_fn *done, void *ctx)
+{
+	struct auth_check *check = xcalloc(1, sizeof(*check));
+	*check = (struct auth_check){.auth = auth, .guess = guess, .done = done, .ctx = ctx};
+	LIST_INSERT_HEAD(&guess->checks, check, link);
+	return check;
 }
 
 unsigned
 auth_begin(struct auth *auth, struct span authorization, struct http_client client,
-	   struct auth_check **out, auth_done_fn *done, void *ctx)
+	   struct auth_check **check, auth_done_fn *done, void *ctx)
 {
 	struct credentials credentials;
+	struct secret_digest digest;
 	/* Another request may have shown the password meanwhile, or the users may be others. */
-	enum auth_verdict verdict = auth_look(auth, authorization);
-	if (verdict != AUTH_UNKNOWN)
-		return verdict == AUTH_GOOD ? 0 : 401;
-	int64_t *free_us = &auth->free_us[http_client_hash(client) % SLOTS];
-	if (!charge(free_us)) {
-		auth->stats->auth_refused[HTTP_AUTH_LIMITED]++;
-		return 429;
+	enum auth_verdict verdict = look(auth, authorization, &credentials, &digest);
+	enum http_auth_refusal refusal = LET_IN;
+	if (verdict == AUTH_UNKNOWN) {
+		struct guess *guess;
+		refusal = take_guess(auth, client, &credentials, &digest, &guess);
+		if (refusal == LET_IN)
+			*check = check_new(auth, guess, done, ctx);
+		begin_next(auth);
 	}
-	struct auth_check *check = xcalloc(1, sizeof(*check));
-	*check = (struct auth_check){.auth = auth, .free_us = free_us, .done = done, .ctx = ctx};
-	CHECK(credentials_parse(authorization, &credentials));
-	bool is_begun = begin_check(auth, &credentials, check);
 	credentials_fini(&credentials);
-	if (is_begun) {
-		*out = check;
-		return 0;
-	}
-	*free_us -= AUTH_WRONG_PERIOD_US;
-	free(check);
-	auth->stats->auth_refused[HTTP_AUTH_BUSY]++;
-	return 503;
+	return verdict == AUTH_REFUSED ? 401 : refuse(auth, refusal);
+}
+
+bool
+auth_is_waiting(const struct auth_check *check)
+{
+	return check->guess != check->auth->running;
 }
 
 void
-auth_forget(struct auth_check **check)
+auth_forget(struct auth_check **check_ptr)
 {
-	if (!*check)
+	struct auth_check *check = *check_ptr;
+	*check_ptr = NULL;
+	if (!check)
 		return;
-	password_check_forget(&(*check)->password);
-	free(*check);
-	*check = NULL;
+	struct guess *guess = check->guess;
+	LIST_REMOVE(check, link);
+	if (LIST_EMPTY(&guess->checks) && auth_is_waiting(check)) {
+		turns_leave(&check->auth->turns, &guess->turn);
+		guess_free(guess);
+	}
+	free(check);
 }

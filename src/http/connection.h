@@ -183,7 +183,7 @@ void request_note_left(struct http_request *request);
 /**
  * Notes that the client has ended its side while its password is checked. What would change
  * something is not carried out then; what only asks is, since a client that has only ended its side
- * can hear.
+ * can hear, unless its turn has not come: checks are for who waits.
  */
 void request_stop_check(struct http_request *request);
 /** Lets go of the body. */

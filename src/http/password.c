@@ -1,6 +1,7 @@
 #include "http/password.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "tls/secret.h"
 
 #include <crypt.h>
@@ -8,33 +9,28 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
-struct password_check {
-	TAILQ_ENTRY(password_check) link;
-	struct password_checker *checker;
-	char hash[PASSWORD_HASH_LEN + 1];
-	char *password; /* owned */
-	size_t password_len;
-	bool is_waiting; /* in that list; under the mutex */
-	bool is_right;
-	password_done_fn *done; /* NULL = forgotten */
-	void *ctx;
-};
-
-TAILQ_HEAD(check_list, password_check);
+enum state { RESTING, BEGUN, OVER };
 
 struct password_checker {
 	struct ev_loop *loop;
 	ev_async finished;
+	password_done_fn *done;
+	void *ctx;
 	pthread_t thread;
 	struct crypt_data *crypt; /* the thread's; 32 KiB */
+
+	/* The check: the thread's while BEGUN, and the loop's else. */
+	char hash[PASSWORD_HASH_LEN + 1];
+	char *password; /* owned */
+	size_t password_len;
+	uint32_t costs;
+	bool is_right;
 
 	/* Between both threads. */
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	struct check_list waiting, done;
-	size_t waiting_count;
+	enum state state;
 	bool is_ending;
 };
 
@@ -56,14 +52,6 @@ password_hash_cost(struct span hash)
 	return (hash.ptr[4] - '0') * 10 + (hash.ptr[5] - '0');
 }
 
-static void
-check_free(struct password_check *check)
-{
-	secret_wipe(check->password, check->password_len);
-	free(check->password);
-	free(check);
-}
-
 /* Takes as long for any hash: all of it is compared. */
 static bool
 is_same(const char *a, const char *b)
@@ -75,10 +63,26 @@ is_same(const char *a, const char *b)
 }
 
 static bool
-is_right(struct crypt_data *crypt, const struct password_check *check)
+is_right(const struct password_checker *checker)
 {
-	const char *made = crypt_r(check->password, check->hash, crypt);
-	return made && strlen(made) == PASSWORD_HASH_LEN && is_same(made, check->hash);
+	const char *made = crypt_r(checker->password, checker->hash, checker->crypt);
+	return made && strlen(made) == PASSWORD_HASH_LEN && is_same(made, checker->hash);
+}
+
+/* Does what the hashes of other users would have taken. */
+static void
+hash_with_other_costs(const struct password_checker *checker)
+{
+	char setting[PASSWORD_HASH_LEN + 1];
+	int own = password_hash_cost(span_of(checker->hash, PASSWORD_HASH_LEN));
+	memcpy(setting, checker->hash, sizeof(setting));
+	for (int cost = PASSWORD_COST_MIN; cost <= PASSWORD_COST_MAX; cost++) {
+		if (cost == own || !(checker->costs & 1u << cost))
+			continue;
+		setting[4] = (char)('0' + cost / 10);
+		setting[5] = (char)('0' + cost % 10);
+		crypt_r(checker->password, setting, checker->crypt);
+	}
 }
 
 static void *
@@ -87,33 +91,29 @@ run(void *ctx)
 	struct password_checker *checker = ctx;
 	pthread_mutex_lock(&checker->mutex);
 	for (;;) {
-		while (!checker->is_ending && TAILQ_EMPTY(&checker->waiting))
+		while (!checker->is_ending && checker->state != BEGUN)
 			pthread_cond_wait(&checker->wake, &checker->mutex);
 		if (checker->is_ending)
 			break;
-		struct password_check *check = TAILQ_FIRST(&checker->waiting);
-		TAILQ_REMOVE(&checker->waiting, check, link);
-		checker->waiting_count--;
-		check->is_waiting = false;
 		pthread_mutex_unlock(&checker->mutex);
-		check->is_right = is_right(checker->crypt, check);
+		checker->is_right = is_right(checker);
+		if (!checker->is_right)
+			hash_with_other_costs(checker);
 		pthread_mutex_lock(&checker->mutex);
-		TAILQ_INSERT_TAIL(&checker->done, check, link);
+		checker->state = OVER;
 		ev_async_send(checker->loop, &checker->finished);
 	}
 	pthread_mutex_unlock(&checker->mutex);
 	return NULL;
 }
 
-static struct password_check *
-take(struct password_checker *checker, struct check_list *list)
+static void
+forget_password(struct password_checker *checker)
 {
-	pthread_mutex_lock(&checker->mutex);
-	struct password_check *check = TAILQ_FIRST(list);
-	if (check)
-		TAILQ_REMOVE(list, check, link);
-	pthread_mutex_unlock(&checker->mutex);
-	return check;
+	secret_wipe(checker->password, checker->password_len);
+	free(checker->password);
+	checker->password = NULL;
+	checker->password_len = 0;
 }
 
 static void
@@ -121,22 +121,25 @@ on_finished(struct ev_loop *loop, ev_async *watcher, int events)
 {
 	(void)loop, (void)events;
 	struct password_checker *checker = watcher->data;
-	struct password_check *check;
-	while ((check = take(checker, &checker->done))) {
-		if (check->done)
-			check->done(check->ctx, check->is_right);
-		check_free(check);
-	}
+	pthread_mutex_lock(&checker->mutex);
+	bool is_over = checker->state == OVER;
+	if (is_over)
+		checker->state = RESTING;
+	pthread_mutex_unlock(&checker->mutex);
+	if (!is_over)
+		return;
+	forget_password(checker);
+	checker->done(checker->ctx, checker->is_right);
 }
 
 struct password_checker *
-password_checker_new(struct ev_loop *loop)
+password_checker_new(struct ev_loop *loop, password_done_fn *done, void *ctx)
 {
 	struct password_checker *checker = xcalloc(1, sizeof(*checker));
 	checker->loop = loop;
+	checker->done = done;
+	checker->ctx = ctx;
 	checker->crypt = xcalloc(1, sizeof(*checker->crypt));
-	TAILQ_INIT(&checker->waiting);
-	TAILQ_INIT(&checker->done);
 	pthread_mutex_init(&checker->mutex, NULL);
 	pthread_cond_init(&checker->wake, NULL);
 	ev_async_init(&checker->finished, on_finished);
@@ -151,47 +154,19 @@ password_checker_new(struct ev_loop *loop)
 	return checker;
 }
 
-struct password_check *
-password_check_begin(struct password_checker *checker, const char *hash, struct span password,
-		     password_done_fn *done, void *ctx)
-{
-	pthread_mutex_lock(&checker->mutex);
-	struct password_check *check = NULL;
-	if (checker->waiting_count < PASSWORD_CHECKS_MAX) {
-		check = xcalloc(1, sizeof(*check));
-		check->checker = checker;
-		memcpy(check->hash, hash, PASSWORD_HASH_LEN);
-		check->password = xmemdup0(password.ptr, password.len);
-		check->password_len = password.len;
-		check->done = done;
-		check->ctx = ctx;
-		check->is_waiting = true;
-		TAILQ_INSERT_TAIL(&checker->waiting, check, link);
-		checker->waiting_count++;
-		pthread_cond_signal(&checker->wake);
-	}
-	pthread_mutex_unlock(&checker->mutex);
-	return check;
-}
-
 void
-password_check_forget(struct password_check **check_ptr)
+password_check(struct password_checker *checker, const char *hash, struct span password,
+	       uint32_t costs)
 {
-	struct password_check *check = *check_ptr;
-	*check_ptr = NULL;
-	if (!check)
-		return;
-	struct password_checker *checker = check->checker;
 	pthread_mutex_lock(&checker->mutex);
-	bool is_ours = check->is_waiting;
-	if (is_ours) {
-		TAILQ_REMOVE(&checker->waiting, check, link);
-		checker->waiting_count--;
-	}
+	CHECK(checker->state == RESTING);
+	memcpy(checker->hash, hash, PASSWORD_HASH_LEN);
+	checker->password = xmemdup0(password.ptr, password.len);
+	checker->password_len = password.len;
+	checker->costs = costs;
+	checker->state = BEGUN;
+	pthread_cond_signal(&checker->wake);
 	pthread_mutex_unlock(&checker->mutex);
-	check->done = NULL;
-	if (is_ours)
-		check_free(check);
 }
 
 void
@@ -206,10 +181,7 @@ password_checker_free(struct password_checker **checker_ptr)
 	pthread_cond_signal(&checker->wake);
 	pthread_mutex_unlock(&checker->mutex);
 	CHECK(pthread_join(checker->thread, NULL) == 0);
-	CHECK(TAILQ_EMPTY(&checker->waiting));
-	struct password_check *check;
-	while ((check = take(checker, &checker->done)))
-		check_free(check);
+	forget_password(checker);
 	ev_async_stop(checker->loop, &checker->finished);
 	pthread_cond_destroy(&checker->wake);
 	pthread_mutex_destroy(&checker->mutex);

@@ -5,13 +5,11 @@
 #ifndef HTTP_PASSWORD_H
 #define HTTP_PASSWORD_H
 
-#include "base/check.h"
 #include "base/span.h"
 
-struct ev_loop;
+#include <stdint.h>
 
-/* Checks that wait at most; one more is refused. */
-#define PASSWORD_CHECKS_MAX 64
+struct ev_loop;
 
 /* Rounds are 2 to the power of the cost; beyond this one a check takes seconds. */
 #define PASSWORD_COST_MIN 4
@@ -24,27 +22,26 @@ struct ev_loop;
 int password_hash_cost(struct span hash);
 
 struct password_checker;
-struct password_check;
 
+/** Tells of a check's end, on the loop's thread. Another one may be begun in there. */
 typedef void password_done_fn(void *ctx, bool is_right);
 
 /** Starts the thread. */
-struct password_checker *password_checker_new(struct ev_loop *loop);
+struct password_checker *password_checker_new(struct ev_loop *loop, password_done_fn *done,
+					      void *ctx);
 
 /**
+ * Begins a check; the one before must be over. A wrong password is hashed once with each of the
+ * costs, so that the work tells nothing of whose hash it was compared with.
+ *
  * @hash     copied, of PASSWORD_HASH_LEN bytes
  * @password copied; without a NUL byte
- * @done     called once, later
- * @return the check, valid until `done` is called; NULL when too many wait
+ * @costs    a bit, 1 << cost, for each cost that any user's hash has, this one's included
  */
-struct password_check *password_check_begin(struct password_checker *checker, const char *hash,
-					    struct span password, password_done_fn *done,
-					    void *ctx) MUST_CHECK;
+void password_check(struct password_checker *checker, const char *hash, struct span password,
+		    uint32_t costs);
 
-/** `done` will not be called. @check consumed */
-void password_check_forget(struct password_check **check);
-
-/** Waits for a check that is under way. Those that are left must have been forgotten. */
+/** Waits for a check that is under way; it will not be told of. */
 void password_checker_free(struct password_checker **checker);
 
 #endif

@@ -303,7 +303,8 @@ on_password_checked(void *ctx, unsigned status)
 void
 request_stop_check(struct http_request *request)
 {
-	if (!request->check || request->method == HTTP_GET)
+	if (!request->check ||
+	    (request->method == HTTP_GET && !auth_is_waiting(request->check)))
 		return;
 	auth_forget(&request->check);
 	request->needs_check = false;

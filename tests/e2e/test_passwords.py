@@ -134,6 +134,35 @@ def test_limit_of_wrong_passwords(start_guarded):
     assert refused(bridge, 'limited') == statuses.count(429)
 
 
+def from_another_address(bridge, headers):
+    connection = http.client.HTTPConnection('127.0.0.1', bridge.web, timeout=PATIENCE, source_address=('127.0.0.2', 0))
+    with contextlib.closing(connection):
+        connection.request('GET', '/-/healthy', headers=headers)
+        return connection.getresponse().status
+
+
+def test_right_ones_at_once(start_guarded):
+    """More than may be wrong, and none of them is known when they come."""
+    users = {USER: hash_of('right'), **{'user %d' % i: hash_of('right', 8) for i in range(8)}}
+    bridge = start_guarded(users=users)
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        statuses = list(pool.map(lambda i: plain(bridge, '/-/healthy', basic('user %d' % (i % 8), 'right')).status, range(64)))
+    assert statuses == [200] * 64
+    assert refused(bridge, 'limited') == 0
+
+
+def test_reload_keeps_what_was_right(start_guarded):
+    """Who is limited by then would not be let in again."""
+    bridge = start_guarded()
+    kept = {USER: hash_of('right'), 'other': hash_of('right')}
+    await_condition(lambda: plain(bridge, headers=basic(USER, 'wrong')).status == 429, 'the limit')
+    bridge.file.write_text('basic_auth_users:\n' + ''.join('  %s: %s\n' % pair for pair in kept.items()))
+    await_equal(lambda: from_another_address(bridge, basic('other', 'right')), 200)
+    await_condition(lambda: plain(bridge, headers=basic(USER, 'wrong')).status == 429, 'the limit')
+    assert plain(bridge, headers=GOOD).status == 200
+    assert refused(bridge, 'limited') >= 2
+
+
 def test_flood_disturbs_nobody(start_guarded):
     bridge = start_guarded(cost=8)
     with concurrent.futures.ThreadPoolExecutor(32) as pool:

@@ -31,7 +31,7 @@ test_hash_cost(void **state)
 struct fixture {
 	struct ev_loop *loop;
 	struct password_checker *checker;
-	char hash[PASSWORD_HASH_LEN + 1]; /* of "right" */
+	char hash[PASSWORD_HASH_LEN + 1]; /* of "right", with cost 4 */
 	unsigned right, wrong;
 };
 
@@ -49,7 +49,7 @@ static void
 start(struct fixture *f)
 {
 	*f = (struct fixture){.loop = ev_loop_new(EVFLAG_AUTO)};
-	f->checker = password_checker_new(f->loop);
+	f->checker = password_checker_new(f->loop, on_done, f);
 	struct crypt_data data = {0};
 	strcpy(f->hash, crypt_r("right", "$2b$04$abcdefghijklmnopqrstuu", &data));
 }
@@ -58,85 +58,70 @@ static void
 stop(struct fixture *f)
 {
 	password_checker_free(&f->checker);
+	assert_null(f->checker);
 	ev_loop_destroy(f->loop);
 }
 
-static struct password_check *
-begin(struct fixture *f, const char *password)
+static bool
+check(struct fixture *f, const char *password, uint32_t costs)
 {
-	return password_check_begin(f->checker, f->hash, span_text(password), on_done, f);
-}
-
-static void
-await_done(struct fixture *f, unsigned count)
-{
-	while (f->right + f->wrong < count)
+	unsigned right = f->right, before = right + f->wrong;
+	password_check(f->checker, f->hash, span_text(password), costs);
+	while (f->right + f->wrong == before)
 		ev_run(f->loop, EVRUN_ONCE);
+	return f->right > right;
 }
 
 static void
 test_check__right_and_wrong(void **state)
 {
 	(void)state;
+	static const struct {
+		const char *password;
+		bool is_right;
+	} rows[] = {
+	    {"right", true}, {"wrong", false}, {"", false}, {"right ", false}, {"right", true},
+	};
 	struct fixture f;
 	start(&f);
-	assert_non_null(begin(&f, "right"));
-	assert_non_null(begin(&f, "wrong"));
-	assert_non_null(begin(&f, ""));
-	await_done(&f, 3);
-	assert_int_equal(f.right, 1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_int_equal(check(&f, rows[i].password, 1u << 4), rows[i].is_right);
+		assert_int_equal(check(&f, rows[i].password, 1u << 4 | 1u << 5), rows[i].is_right);
+	}
 	stop(&f);
 }
 
+/* What comes of it is the answer of its own hash, also when the hash of no password is meant. */
 static void
-test_check__forgotten(void **state)
+test_check__hash_of_nothing(void **state)
 {
 	(void)state;
 	struct fixture f;
 	start(&f);
-	struct password_check *checks[20];
-	for (size_t i = 0; i < 20; i++)
-		checks[i] = begin(&f, "right");
-	/* The first one may be under way. */
-	for (size_t i = 0; i < 20; i++)
-		password_check_forget(&checks[i]);
-	assert_null(checks[0]);
-	password_check_forget(&checks[0]);
-	assert_non_null(begin(&f, "wrong"));
-	await_done(&f, 1);
-	assert_int_equal(f.right, 0);
+	memset(f.hash + 7, '.', PASSWORD_HASH_LEN - 7);
+	assert_false(check(&f, "", 1u << 4));
+	assert_false(check(&f, "right", 1u << 4 | 1u << 6));
 	stop(&f);
 }
 
 static void
-test_check__queue_is_bounded(void **state)
+test_free__with_a_check_under_way(void **state)
 {
 	(void)state;
 	struct fixture f;
 	start(&f);
-	struct password_check *checks[3 * PASSWORD_CHECKS_MAX];
-	size_t begun = 0;
-	for (size_t i = 0; i < 3 * PASSWORD_CHECKS_MAX; i++)
-		begun += (checks[i] = begin(&f, "right")) != NULL;
-	assert_true(begun >= PASSWORD_CHECKS_MAX);
-	await_done(&f, (unsigned)begun);
-	assert_int_equal(f.right, begun);
+	password_check(f.checker, f.hash, SPAN("right"), 1u << 4);
 	stop(&f);
+	assert_int_equal(f.right + f.wrong, 0);
 }
 
 static void
-test_free__with_checks_under_way(void **state)
+test_free__of_none(void **state)
 {
 	(void)state;
-	struct fixture f;
-	start(&f);
-	struct password_check *checks[10];
-	for (size_t i = 0; i < 10; i++)
-		checks[i] = begin(&f, "right");
-	for (size_t i = 0; i < 10; i++)
-		password_check_forget(&checks[i]);
-	stop(&f);
-	assert_int_equal(f.right, 0);
+	struct password_checker *none = NULL;
+	password_checker_free(&none);
+	assert_null(none);
 }
 
 int
@@ -145,9 +130,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hash_cost),
 	    cmocka_unit_test(test_check__right_and_wrong),
-	    cmocka_unit_test(test_check__forgotten),
-	    cmocka_unit_test(test_check__queue_is_bounded),
-	    cmocka_unit_test(test_free__with_checks_under_way),
+	    cmocka_unit_test(test_check__hash_of_nothing),
+	    cmocka_unit_test(test_free__with_a_check_under_way),
+	    cmocka_unit_test(test_free__of_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
