@@ -3,7 +3,9 @@
  *
  * A crowd of clients that send nothing, send slowly or do not read must not keep those out that do.
  * So the one goes whom the server has waited for the longest: whoever behaves has been waited for
- * only since its last request or the last bytes that it took, for milliseconds.
+ * only since its last request or the last bytes that it took, for milliseconds. Where that is too
+ * long, since others come by thousands a second, it is one of the client with the most connections,
+ * so that whoever has but one is safe from a crowd.
  */
 #include "http/connection.h"
 
@@ -25,28 +27,56 @@ group_add(struct group *group, struct connection *connection)
 		group->longest = connection;
 }
 
+/* Clients whose hashes meet count as one. */
+#define SLOTS 1024
+
+static size_t
+slot_of(const struct connection *connection)
+{
+	return http_client_hash(connection->client) % SLOTS;
+}
+
+/* @return of the client with the most connections the one waited for the longest, or NULL */
+static struct connection *
+find_crowd(const struct http_server *server)
+{
+	unsigned counts[SLOTS] = {0}, most = 0;
+	struct connection *connection;
+	struct group crowd = {0};
+	LIST_FOREACH (connection, &server->connections, link) {
+		if (connection->is_shut || connection->request.is_suspended)
+			continue;
+		unsigned count = ++counts[slot_of(connection)];
+		most = count > most ? count : most;
+	}
+	LIST_FOREACH (connection, &server->connections, link)
+		if (!connection->is_shut && counts[slot_of(connection)] == most)
+			group_add(&crowd, connection);
+	return crowd.longest;
+}
+
 bool
 room_make(struct http_server *server, struct http_client client)
 {
-	struct group all = {0}, same = {0};
+	unsigned all = 0;
+	struct group same = {0};
 	struct connection *connection;
 	LIST_FOREACH (connection, &server->connections, link) {
 		if (connection->is_shut)
 			continue;
-		group_add(&all, connection);
+		all++;
 		if (http_client_equal(connection->client, client))
 			group_add(&same, connection);
 	}
-	const struct group *full = NULL;
 	if (same.count >= server->limits.connections_per_address)
-		full = &same;
-	else if (all.count >= server->limits.connections)
-		full = &all;
-	if (!full)
+		connection = same.longest;
+	else if (all >= server->limits.connections)
+		connection = find_crowd(server);
+	else
 		return true;
-	if (!full->longest)
+	if (!connection)
 		return false;
 	server->stats.evicted++;
-	connection_drop(full->longest);
+	connection_drop(connection);
 	return true;
 }

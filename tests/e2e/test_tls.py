@@ -422,7 +422,7 @@ def test_prometheus__password(secured, start_prometheus):
     await_equal(lambda: ups(prometheus), {'good': 1, 'bad': 0})
     await_equal(lambda: prometheus.query('a'), {(): 7})
     await_condition(lambda: bridge.scrape().own('http_auth_refused_total', reason='wrong') > 0)
-    assert bridge.scrape().own('http_tls_failures_total') == 0
+    assert bridge.scrape().own_sum('http_tls_failures_total') == 0
 
 
 def test_prometheus__client_certificate(secured, start_prometheus):
@@ -433,7 +433,7 @@ def test_prometheus__client_certificate(secured, start_prometheus):
     bridge.send_udp('a:7|c')
     await_equal(lambda: ups(prometheus), {'good': 1, 'bad': 0})
     await_equal(lambda: prometheus.query('a'), {(): 7})
-    await_condition(lambda: bridge.scrape().own('http_tls_failures_total') > 0)
+    await_condition(lambda: bridge.scrape().own_sum('http_tls_failures_total') > 0)
 
 
 def test_prometheus__certificate_is_exchanged(secured, start_prometheus, tmp_path):

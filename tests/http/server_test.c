@@ -954,6 +954,29 @@ test_connections__over_the_limit(void **state)
 	stop(f);
 }
 
+/* Whoever has but one connection keeps it, however long the server waits for its request. */
+static void
+test_connections__crowd(void **state)
+{
+	(void)state;
+	enum { LIMIT = 4, MORE = 20 };
+	struct http_limits limits = ample;
+	limits.connections = LIMIT;
+	struct fixture *f = start(limits);
+	int fds[LIMIT + MORE], loner = dial_from(f, "127.0.0.2", 0);
+	await(f, stat_of(f, connections) == 1);
+	for (int i = 0; i < LIMIT + MORE; i++) {
+		fds[i] = dial(f);
+		await(f, stat_of(f, connections) == (unsigned)i + 2);
+	}
+	await(f, stat_of(f, open) == LIMIT);
+	assert_served(f, loner);
+	for (int i = 0; i < LIMIT + MORE; i++)
+		close(fds[i]);
+	close(loner);
+	stop(f);
+}
+
 static void
 test_connections__per_address(void **state)
 {
@@ -1629,6 +1652,7 @@ main(void)
 	    cmocka_unit_test(test_deadline__client_does_not_read),
 	    cmocka_unit_test(test_incomplete__client_leaves_early),
 	    cmocka_unit_test(test_connections__over_the_limit),
+	    cmocka_unit_test(test_connections__crowd),
 	    cmocka_unit_test(test_connections__per_address),
 	    cmocka_unit_test(test_connections__per_user_of_unix_sockets),
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
