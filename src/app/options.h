@@ -76,7 +76,8 @@ struct options {
 	bool remote_native_histograms;
 	struct option_list remote_headers; /* "Name: value" */
 	const char *remote_username;	   /* "" = none */
-	const char *remote_bearer_token_file, *remote_password_file, *remote_ca_file; /* "" = none */
+	const char *remote_bearer_token_file, *remote_password_file; /* "" = none */
+	const char *remote_ca_file, *remote_cert_file, *remote_key_file;
 
 	/* Logging. */
 	enum log_level log_level;

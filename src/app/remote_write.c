@@ -8,8 +8,11 @@
 #include "push/pass.h"
 #include "push/sender.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* How often types and help texts are sent in 1.0, as Prometheus does it. */
 #define METADATA_US (60 * 1000000LL)
@@ -98,6 +101,27 @@ check_secret(const char *flag, const char *path, struct diag *diag)
 	buf_fini(&error);
 }
 
+/* That they can be read; libcurl says later what else is wrong with them. */
+static void
+check_certificates(const struct options *options, struct diag *diag)
+{
+	const struct {
+		const char *flag, *path;
+	} files[] = {
+	    {"--remote-write.ca-file", options->remote_ca_file},
+	    {"--remote-write.cert-file", options->remote_cert_file},
+	    {"--remote-write.key-file", options->remote_key_file},
+	};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (*files[i].path && access(files[i].path, R_OK) != 0)
+			diag_error(diag, (struct diag_place){files[i].flag, 0, 0}, NULL, "%s: %s",
+				   files[i].path, strerror(errno));
+	}
+	if (!*options->remote_cert_file != !*options->remote_key_file)
+		diag_error(diag, (struct diag_place){"--remote-write.cert-file", 0, 0}, NULL,
+			   "and --remote-write.key-file need each other");
+}
+
 bool
 remote_write_check(const struct options *options, struct diag *diag)
 {
@@ -114,6 +138,7 @@ remote_write_check(const struct options *options, struct diag *diag)
 		diag_error(diag, place, NULL, "needs --remote-write.username");
 	check_secret(place.file, options->remote_password_file, diag);
 	check_secret("--remote-write.bearer-token-file", options->remote_bearer_token_file, diag);
+	check_certificates(options, diag);
 	check_lists(options, diag);
 	return diag->errors == 0;
 }
@@ -218,6 +243,8 @@ make_sender(const struct options *options)
 	    .username = options->remote_username,
 	    .password_file = options->remote_password_file,
 	    .ca_file = options->remote_ca_file,
+	    .cert_file = options->remote_cert_file,
+	    .key_file = options->remote_key_file,
 	    .protocol = (enum push_protocol_choice)options->remote_protocol,
 	    .queue_bytes = options->remote_queue_bytes,
 	});

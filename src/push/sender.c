@@ -530,6 +530,10 @@ make_easy(const struct push_sender_settings *settings, struct transfer *transfer
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	if (*settings->ca_file)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+	if (*settings->cert_file) {
+		curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->cert_file);
+		curl_easy_setopt(easy, CURLOPT_SSLKEY, settings->key_file);
+	}
 	return easy;
 }
 

@@ -31,6 +31,8 @@ struct push_sender_settings {
 	const char *bearer_token_file;
 	const char *username, *password_file;
 	const char *ca_file; /* "" = the system's */
+	const char *cert_file,
+	    *key_file; /* of the client; both or none. Read for each connection */
 	enum push_protocol_choice protocol;
 	size_t queue_bytes;
 };

@@ -191,7 +191,8 @@ class Answer:
 class Receiver:
     """`answer` maps a Request to an Answer; `requests` are all that came, with the status they got, and whether it was taken."""
 
-    def __init__(self, answer=lambda request: Answer(), certificate=None):
+    def __init__(self, answer=lambda request: Answer(), certificate=None, clients=None):
+        """`certificate` is a file with a key, too; `clients` one that those of clients are checked against."""
         self.answer = answer
         self.requests = []
         receiver = self
@@ -210,6 +211,9 @@ class Receiver:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
+            if clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(clients)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]

@@ -408,6 +408,10 @@ def test_secrets(start_bridge, start_receiver, tmp_path):
     (['--remote-write.header=Authorization: Bearer x'], 'bearer-token-file'),
     (['--remote-write.bearer-token-file=/nowhere'], 'No such file'),
     (['--remote-write.password-file=/etc/hostname'], 'username'),
+    (['--remote-write.ca-file=/nowhere'], 'No such file'),
+    (['--remote-write.cert-file=/etc/hostname'], 'key-file'),
+    (['--remote-write.key-file=/etc/hostname'], 'cert-file'),
+    (['--remote-write.cert-file=/etc/hostname', '--remote-write.key-file=/nowhere'], 'No such file'),
 ])
 def test_flags_that_cannot_be_meant(flags, reason):
     done = run_to_end('--check-config', *flags)
@@ -436,3 +440,14 @@ def test_tls(start_bridge, start_receiver, certificate):
     await_condition(lambda: stranger.scrape().own('remote_write_samples_retried_total') > 0)
     assert stranger.scrape().own('remote_write_samples_sent_total') == 0
     assert 'certificate' in stranger.stderr()
+
+
+def test_a_receiver_that_asks_for_a_certificate(start_bridge, start_receiver, certificate):
+    receiver = start_receiver(certificate=certificate, clients=certificate)
+    flags = ['--remote-write.url=https://localhost:%d/' % receiver.port, OFTEN, '--remote-write.ca-file=%s' % certificate]
+    stranger = start_bridge(*flags)
+    bridge = start_bridge(*flags, '--remote-write.cert-file=%s' % certificate, '--remote-write.key-file=%s' % certificate)
+    bridge.send_udp('jobs:7|c')
+    await_condition(lambda: receiver.newest().get('jobs') == 7)
+    await_condition(lambda: stranger.scrape().own('remote_write_samples_retried_total') > 0)
+    assert stranger.scrape().own('remote_write_samples_sent_total') == 0
