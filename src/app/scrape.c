@@ -180,6 +180,22 @@ scrape_queue_fini(struct scrape_queue *queue)
 	CHECK(LIST_EMPTY(&queue->renderings.list));
 }
 
+static void
+negotiate(struct scrape *scrape, const struct http_request *request)
+{
+	struct buf accept = BUF_INIT, encodings = BUF_INIT;
+	scrape->choice = exposition_negotiate(http_request_list(request, "Accept", &accept),
+					      scrape->queue->sources->options->web_openmetrics);
+	scrape->kind = (struct rendering_kind){
+	    .format = scrape->choice.format,
+	    .has_dots = scrape->choice.escaping == EXPOSITION_DOTS,
+	    .is_gzip = exposition_negotiate_gzip(
+		http_request_list(request, "Accept-Encoding", &encodings)),
+	};
+	buf_fini(&accept);
+	buf_fini(&encodings);
+}
+
 void
 scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	      struct http_reply *reply)
@@ -189,13 +205,7 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	scrape->queue = queue;
 	scrape->start = clock_mono();
 	scrape->turn = turn_new(http_request_client(request), scrape);
-	scrape->choice = exposition_negotiate(http_request_header(request, "Accept"),
-					      queue->sources->options->web_openmetrics);
-	scrape->kind = (struct rendering_kind){
-	    .format = scrape->choice.format,
-	    .has_dots = scrape->choice.escaping == EXPOSITION_DOTS,
-	    .is_gzip = exposition_negotiate_gzip(http_request_header(request, "Accept-Encoding")),
-	};
+	negotiate(scrape, request);
 	/* Nobody goes before those that wait. */
 	bool may_begin = TAILQ_EMPTY(&queue->turns.waiting);
 	if (http_request_is_head(request) || (may_begin ? begin(scrape) : join_rendering(scrape)))

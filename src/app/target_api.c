@@ -168,11 +168,14 @@ begin_listing(struct target_api *api, const struct http_request *request, struct
 	      const struct listing *shape)
 {
 	struct target_set *set = target_store_set(api->store);
-	struct span known = http_request_header(request, "If-None-Match");
+	struct buf tags = BUF_INIT;
+	struct span known = http_request_list(request, "If-None-Match", &tags);
 	snprintf(reply->etag, sizeof(reply->etag), "\"%" PRIx64 "\"",
 		 target_store_version(api->store));
 	reply->content_type = JSON_TYPE;
-	if (known.ptr && memmem(known.ptr, known.len, reply->etag, strlen(reply->etag))) {
+	bool has_it = known.ptr && memmem(known.ptr, known.len, reply->etag, strlen(reply->etag));
+	buf_fini(&tags);
+	if (has_it) {
 		reply->status = 304;
 		return;
 	}

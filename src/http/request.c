@@ -13,8 +13,6 @@
 #include "http/path.h"
 #include "http/route.h"
 
-#include <strings.h>
-
 /* What is read of a refused body, in multiples of the limit, so that its sender sees the refusal.
  */
 #define REFUSED_BODY_FACTOR 2
@@ -28,6 +26,35 @@ http_request_header(const struct http_request *request, const char *name)
 					  &len) != MHD_YES)
 		return span_of(NULL, 0);
 	return value ? span_of(value, len) : SPAN("");
+}
+
+/* Lines of one name. */
+struct lines {
+	struct span name;
+	struct buf *out;
+	unsigned count;
+};
+
+static enum MHD_Result
+add_line(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+	 size_t value_len)
+{
+	(void)kind;
+	struct lines *lines = cls;
+	if (!span_equal_ignoring_case(span_of(name, name_len), lines->name))
+		return MHD_YES;
+	if (lines->count++)
+		buf_add_text(lines->out, ", ");
+	buf_add(lines->out, value, value ? value_len : 0);
+	return MHD_YES;
+}
+
+struct span
+http_request_list(const struct http_request *request, const char *name, struct buf *out)
+{
+	struct lines lines = {.name = span_text(name), .out = out};
+	MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, add_line, &lines);
+	return lines.count ? buf_span(out) : span_of(NULL, 0);
 }
 
 unsigned
@@ -125,12 +152,6 @@ is_token(struct span s)
 }
 
 static bool
-is_named(struct span name, struct span want)
-{
-	return name.len == want.len && strncasecmp(name.ptr, want.ptr, want.len) == 0;
-}
-
-static bool
 parse_length(struct span text, uint64_t *out)
 {
 	uint64_t length = 0;
@@ -156,16 +177,16 @@ take_header(void *cls, enum MHD_ValueKind kind, const char *name_text, size_t na
 	struct span value = value_text ? span_of(value_text, value_len) : SPAN("");
 	if (!is_token(name))
 		framing->is_malformed = true;
-	else if (is_named(name, SPAN("Host")))
+	else if (span_equal_ignoring_case(name, SPAN("Host")))
 		framing->hosts++;
-	else if (is_named(name, SPAN("Authorization")))
+	else if (span_equal_ignoring_case(name, SPAN("Authorization")))
 		framing->authorizations++;
-	else if (is_named(name, SPAN("Content-Length"))) {
+	else if (span_equal_ignoring_case(name, SPAN("Content-Length"))) {
 		framing->lengths++;
 		framing->is_malformed |= !parse_length(value, &framing->length);
-	} else if (is_named(name, SPAN("Transfer-Encoding"))) {
+	} else if (span_equal_ignoring_case(name, SPAN("Transfer-Encoding"))) {
 		framing->encodings++;
-		framing->is_chunked = is_named(value, SPAN("chunked"));
+		framing->is_chunked = span_equal_ignoring_case(value, SPAN("chunked"));
 	}
 	return MHD_YES;
 }
@@ -210,10 +231,12 @@ request_line(void *cls, const char *target, struct MHD_Connection *mhd)
 	return NULL;
 }
 
+/* Only what libmicrohttpd answers counts; of other expectations it knows nothing, and so its client
+ * is not told to go on (RFC 9110 section 10.1.1 lets both be). */
 static bool
 expects_continue(const struct http_request *request)
 {
-	return is_named(http_request_header(request, MHD_HTTP_HEADER_EXPECT), SPAN("100-continue"));
+	return span_equal_ignoring_case(http_request_header(request, MHD_HTTP_HEADER_EXPECT), SPAN("100-continue"));
 }
 
 /* @return whether the handler itself looks at who asks */

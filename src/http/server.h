@@ -45,8 +45,18 @@ struct ev_loop;
 
 struct http_request; /* opaque; valid during the handler only, also when the answer is put off */
 
-/** @return the value of a header, borrowed, or a span with ptr NULL */
+/** @return the value of a header, of the first line with several, borrowed, or a span with ptr NULL
+ */
 struct span http_request_header(const struct http_request *request, const char *name);
+/**
+ * Reads a header that is a list and may stand in several lines (RFC 9110 section 5.3).
+ *
+ * @out    empty; gets the values of all lines, with commas between them; no more than headers may
+ * have
+ * @return what `out` holds, or a span with ptr NULL when there is no such header
+ */
+struct span http_request_list(const struct http_request *request, const char *name,
+			      struct buf *out);
 /** @return one of the bits above */
 unsigned http_request_method(const struct http_request *request);
 /** @return whether the method is HEAD, so that the body will not be asked for */

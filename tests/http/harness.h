@@ -86,6 +86,11 @@ handle_ask(void *ctx, const struct http_request *request, struct http_reply *rep
 	add_value(&reply->body, http_request_path(request));
 	add_value(&reply->body, http_request_header(request, "accept"));
 	add_value(&reply->body, http_request_query(request, "q"));
+	struct buf lines = BUF_INIT;
+	struct span list = http_request_list(request, "X-List", &lines);
+	if (list.ptr)
+		add_value(&reply->body, list);
+	buf_fini(&lines);
 	reply->content_encoding = "identity";
 	reply->vary = "Accept";
 	reply->www_authenticate = "Bearer";

@@ -37,6 +37,26 @@ static const struct {
      {0},
      NULL,
      "</ask><><>"},
+    {"list in one line",
+     "GET /ask HTTP/1.1\r\n" H "x-list: a, b\r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     NULL,
+     "</ask>nonenone<a, b>"},
+    {"list in several lines, others between them",
+     "GET /ask HTTP/1.1\r\n" H
+     "X-List: a\r\nX-Lists: x\r\nX-LIST:\r\nX-Lis: y\r\nx-list: b;q=1,c\r\n"
+     "Connection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     NULL,
+     "</ask>nonenone<a, , b;q=1,c>"},
+    {"empty list",
+     "GET /ask HTTP/1.1\r\n" H "X-List:\r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 200 OK\r\n",
+     {0},
+     NULL,
+     "</ask>nonenone<>"},
     {"peer and arguments",
      GET("/list?a=%20b+c&&a&d=e=f%26"),
      "HTTP/1.1 200 OK\r\n",
@@ -549,6 +569,28 @@ test_headers__many_and_large_enough(void **state)
 		buf_printf(&request, "X-%d: %0100d\r\n", i, i);
 	buf_add_text(&request, "\r\n");
 	assert_non_null(strstr(exchange(f, buf_text(&request), &in), "HTTP/1.1 200 OK"));
+	buf_fini(&request);
+	buf_fini(&in);
+	stop(f);
+}
+
+static void
+test_headers__list_of_many_lines(void **state)
+{
+	(void)state;
+	enum { LINES = 3000 };
+	struct fixture *f = start(ample);
+	struct buf in = BUF_INIT, request = BUF_INIT, want = BUF_INIT;
+	buf_add_text(&request, "GET /ask HTTP/1.1\r\n" H "Connection: close\r\n");
+	buf_add_text(&want, "</ask>nonenone<");
+	for (int i = 0; i < LINES; i++) {
+		buf_printf(&request, "X-List: %d\r\n", i);
+		buf_printf(&want, "%s%d", i ? ", " : "", i);
+	}
+	buf_add_text(&request, "\r\n");
+	buf_add_byte(&want, '>');
+	assert_non_null(strstr(exchange(f, buf_text(&request), &in), buf_text(&want)));
+	buf_fini(&want);
 	buf_fini(&request);
 	buf_fini(&in);
 	stop(f);
@@ -1634,6 +1676,7 @@ main(void)
 	    cmocka_unit_test(test_body__chunked_over_the_limit),
 	    cmocka_unit_test(test_headers__too_large),
 	    cmocka_unit_test(test_headers__many_and_large_enough),
+	    cmocka_unit_test(test_headers__list_of_many_lines),
 	    cmocka_unit_test(test_headers__large_in_every_request),
 	    cmocka_unit_test(test_reply__body_over_its_cap),
 	    cmocka_unit_test(test_keep_alive__several_requests),
