@@ -2,6 +2,7 @@
 
 The binary is named by the environment variable STATSBRIDGE, default build/statsbridge.
 """
+import contextlib
 import http.client
 import math
 import os
@@ -265,13 +266,18 @@ class Bridge:
 
     # Pull side.
 
+    def connect_web(self):
+        return http.client.HTTPConnection('127.0.0.1', self.web, timeout=PATIENCE)
+
     def request(self, method, path, headers=None, body=None):
-        connection = http.client.HTTPConnection('127.0.0.1', self.web, timeout=PATIENCE)
-        try:
+        with contextlib.closing(self.connect_web()) as connection:
             connection.request(method, path, body=body, headers=headers or {})
             return Response(connection.getresponse())
-        finally:
-            connection.close()
+
+    def resident_bytes(self):
+        """Of memory that is no file's."""
+        status = pathlib.Path('/proc/%d/status' % self.process.pid).read_text()
+        return int(re.search(r'^RssAnon:\s+(\d+) kB$', status, re.MULTILINE)[1]) * 1024
 
     def scrape(self):
         response = self.request('GET', '/metrics')

@@ -1,6 +1,6 @@
 import pytest
 
-pytest.register_assert_rewrite('bridge', 'pack', 'promql')
+pytest.register_assert_rewrite('bridge', 'pack', 'promql', 'test_targets')
 
 from bridge import Bridge  # noqa: E402  (only after its asserts can be rewritten)
 

@@ -24,6 +24,9 @@ BROKEN = '''mappings:
 '''
 
 
+PROTOBUF = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited'
+
+
 def test_landing_page(bridge):
     response = bridge.request('GET', '/')
     assert response.status == 200
@@ -69,6 +72,31 @@ def test_metrics__no_gzip(bridge, accept_encoding):
     response = bridge.request('GET', '/metrics', {'Accept-Encoding': accept_encoding})
     assert response.headers['Content-Encoding'] is None
     Scrape(response.text)
+
+
+@pytest.mark.parametrize('lines, kind, is_gzip', [
+    (['Accept: application/json', 'Accept: ' + PROTOBUF], 'application/vnd.google.protobuf', False),
+    (['Accept: text/plain;q=0.2', 'Accept: ' + PROTOBUF + ';q=0.3', 'Accept-Encoding: br', 'Accept-Encoding: gzip'],
+     'application/vnd.google.protobuf', True),
+    (['Accept: ' + PROTOBUF + ';q=0.2', 'Accept: text/plain;q=0.3', 'Accept-Encoding: gzip;q=0', 'Accept-Encoding: identity'],
+     'text/plain', False),
+    (['Accept:', 'Accept: ,', 'Accept: ' + PROTOBUF, 'Accept:', 'Accept-Encoding:', 'Accept-Encoding: gzip'],
+     'application/vnd.google.protobuf', True),
+    (['Accept: nonsense;;"'] * 2000 + ['Accept-Encoding: x'] * 1000, 'text/plain', False),
+    (['Accept:'] * 2000 + ['Accept: ' + PROTOBUF], 'application/vnd.google.protobuf', False),
+])
+def test_metrics__wishes_in_several_lines(bridge, lines, kind, is_gzip):
+    """They mean what one line with commas means (RFC 9110 section 5.3)."""
+    with contextlib.closing(bridge.connect_web()) as connection:
+        connection.putrequest('GET', '/metrics', skip_accept_encoding=True)
+        for line in lines:
+            name, _, value = line.partition(':')
+            connection.putheader(name, value.strip())
+        connection.endheaders()
+        response = connection.getresponse()
+        response.read()
+    assert (response.status, response.headers.get_content_type()) == (200, kind)
+    assert (response.headers['Content-Encoding'] == 'gzip') == is_gzip
 
 
 def test_metrics__large_answer_is_whole(start_bridge):

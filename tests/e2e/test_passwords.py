@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import contextlib
 import http.client
+import os
 import socket
 import subprocess
 
@@ -13,6 +14,8 @@ from passwords import basic, hash_of
 
 USER = 'prometheus'
 GOOD = basic(USER, 'right')
+# Sanitizers keep what is freed.
+SANITIZED = 'build-' in os.environ.get('STATSBRIDGE', '')
 
 
 class GuardedBridge(Bridge):
@@ -182,6 +185,80 @@ def test_client_leaves_before_its_password_is_checked(start_guarded):
             client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n'
                             % basic('nobody', str(i))['Authorization']).encode())
     await_equal(lambda: bridge.scrape().own('http_connections'), 1)
+
+
+@pytest.mark.parametrize('leave', [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)],
+                         ids=['gone', 'half gone'])
+def test_change_of_client_that_leaves_during_its_check(start_guarded, leave):
+    """It is not carried out."""
+    bridge = start_guarded('--web.enable-target-api', users={USER: hash_of('right', 4), 'dear': hash_of('right', 12)})
+
+    def ended():
+        """Whether it may yet hear so, is for libmicrohttpd to say."""
+        scrape = bridge.scrape()
+        return scrape.own('http_responses_total', code='5xx') + scrape.own('http_requests_incomplete_total')
+
+    before = ended()
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
+        client.sendall(('PUT /api/v1/targets/a HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: 2\r\n\r\n[]'
+                        % basic('dear', 'right')['Authorization']).encode())
+        leave(client)
+        await_equal(ended, before + 1)
+    assert bridge.scrape().own('sd_changes_total', operation='put') == 0
+    # Who stays is heard.
+    assert plain(bridge, '/api/v1/targets/a', basic('dear', 'right'), 'PUT', b'[]').status == 201
+
+
+STRANGERS = 250
+BODY = 1 << 20
+
+
+@pytest.mark.parametrize('headers', [{}, basic('nobody', 'x'), {'Authorization': 'Bearer wrong-wrong-wrong'}],
+                         ids=['nothing', 'password', 'token'])
+def test_bodies_of_strangers_are_not_kept(start_guarded, tmp_path, headers):
+    """However many send as much as is allowed: all but the last byte is there, and nothing of it stays."""
+    (tmp_path / 'tokens').write_text('0123456789abcdef\n')
+    bridge = start_guarded('--web.enable-target-api', '--sd.token-file=%s' % (tmp_path / 'tokens'))
+    bridge.scrape()
+    before = bridge.resident_bytes()
+    head = 'PUT /api/v1/targets/a HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n' % (
+        BODY, ''.join('%s: %s\r\n' % pair for pair in headers.items()))
+    with contextlib.ExitStack() as stack:
+        strangers = []
+        for i in range(STRANGERS):
+            source = '127.0.0.%d' % (2 + i % 5), 0
+            strangers.append(stack.enter_context(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE, source)))
+            strangers[-1].sendall(head.encode() + b'x' * (BODY - 1))
+        scrape = bridge.scrape()
+        assert scrape.own('http_connections') == STRANGERS + 1
+        assert scrape.own('http_request_body_bytes') == 0
+        if not SANITIZED:
+            assert bridge.resident_bytes() - before < 16 << 20
+        good = {'Authorization': 'Bearer 0123456789abcdef'}
+        assert plain(bridge, '/api/v1/targets/b', good, 'PUT', b'[{"targets": ["a:1"]}]').status == 201
+        for stranger in strangers:
+            stranger.sendall(b'x')
+            assert stranger.recv(12) in (b'HTTP/1.1 401', b'HTTP/1.1 429', b'HTTP/1.1 503')
+    assert list(bridge.request('GET', '/sd').text.split('"')).count('a:1') == 1
+
+
+def test_bodies_of_clients_have_a_limit_together(start_bridge):
+    """Who comes when there is no more room hears it, and has room later."""
+    bridge = start_bridge('--web.enable-target-api')
+    head = b'PUT /api/v1/targets/a HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n' % BODY
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE)) for _ in range(8)]
+        for client in clients:
+            client.sendall(head + b' ' * (BODY - 1))
+        await_equal(lambda: bridge.scrape().own('http_request_bodies_refused_total'), 4)
+        assert bridge.scrape().own('http_request_body_bytes') == 4 * BODY
+        answers = []
+        for client in clients:
+            client.sendall(b' ')
+            answers.append(client.recv(12))
+        assert sorted(answers) == [b'HTTP/1.1 400'] * 4 + [b'HTTP/1.1 503'] * 4
+    assert plain(bridge, '/api/v1/targets/a', {}, 'PUT', b'[]' + b' ' * (BODY - 2)).status == 201
+    assert bridge.scrape().own('http_request_body_bytes') == 0
 
 
 def test_end_with_passwords_under_way(start_guarded):

@@ -518,7 +518,7 @@ def halted(folder):
 @contextlib.contextmanager
 def being_put(bridge, group):
     """A client that registers a group without elements; its request has arrived."""
-    with contextlib.closing(http.client.HTTPConnection('127.0.0.1', bridge.web, timeout=PATIENCE)) as client:
+    with contextlib.closing(bridge.connect_web()) as client:
         client.request('PUT', '/api/v1/targets/' + group, '[]')
         # What is answered after it came later.
         sd(bridge)
@@ -572,10 +572,8 @@ def test_changes_at_a_halted_disk(start_bridge, folder):
     assert list(listed(bridge)) == ['after']
 
 
-def test_client_leaves_while_its_change_waits(start_bridge, folder):
-    """It is not written any more."""
-    bridge = start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state'))
-
+def check_change_of_client_that_leaves(bridge, folder):
+    """It is not written any more. `folder` holds the state file."""
     def abandoned():
         return bridge.scrape().own('sd_refused_total', reason='abandoned')
 
@@ -588,6 +586,10 @@ def test_client_leaves_while_its_change_waits(start_bridge, folder):
         assert answer_to(first).status == 503
     assert put(bridge, 'after', []).status == 201
     assert list(listed(bridge)) == ['after']
+
+
+def test_client_leaves_while_its_change_waits(start_bridge, folder):
+    check_change_of_client_that_leaves(start_bridge(OPEN, '--sd.state-file=%s' % (folder / 'state')), folder)
 
 
 def test_disk_that_has_come_to_a_halt_does_not_keep_the_bridge(start_bridge, folder):

@@ -15,6 +15,7 @@ from bridge import PATIENCE, Bridge, Response, Scrape, await_condition, await_eq
 from certificates import Authority
 from passwords import basic, hash_of
 from promql import Prometheus
+from test_targets import OPEN, check_change_of_client_that_leaves
 
 QUIET = ('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=127.0.0.1:0', '--statsd.listen-tcp=')
 SERVER = 'tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n'
@@ -24,9 +25,11 @@ class SecureBridge(Bridge):
     context = None
     credentials = {}
 
+    def connect_web(self, context=None):
+        return http.client.HTTPSConnection('localhost', self.web, timeout=PATIENCE, context=context or self.context)
+
     def request(self, method, path, headers=None, body=None, context=None):
-        connection = http.client.HTTPSConnection('localhost', self.web, timeout=PATIENCE, context=context or self.context)
-        with contextlib.closing(connection):
+        with contextlib.closing(self.connect_web(context)) as connection:
             connection.request(method, path, body=body, headers={**self.credentials, **(headers or {})})
             return Response(connection.getresponse())
 
@@ -111,6 +114,13 @@ def test_large_answers_keep_alive_and_gzip(secured):
             assert len(Scrape(connection.getresponse().read().decode()).users()) == 20000
             connection.request('GET', '/metrics', headers={'Accept-Encoding': 'gzip'})
             assert len(connection.getresponse().read()) > 10000
+
+
+def test_client_leaves_while_its_change_waits(secured, tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    bridge = secured.start(SERVER, OPEN, '--sd.state-file=%s' % (folder / 'state'))
+    check_change_of_client_that_leaves(bridge, folder)
 
 
 def test_curl(secured):
