@@ -14,7 +14,7 @@
 # make books        accounts under load: RATE=200000 lines/s, SECONDS=30 per transport; the hardest
 #                   is RATE=80% SECONDS=60 SERIES=1000000 SCRAPE_EVERY=5: of what it can take, while
 #                   a million more series are scraped every five seconds; HOSTILE=1000 has as many HTTP
-#                   clients do harm meanwhile
+#                   clients do harm meanwhile, and SECURE=1 has them meet TLS and passwords
 # make bench        how fast it is, against targets; T=T1,T5 for some rows, PEER="server flags" for
 #                   another server beside it
 #
@@ -139,8 +139,14 @@ RATE    ?= 200000
 SECONDS ?= $(if $(filter books,$(MAKECMDGOALS)),30,60)
 books: all $(BUILD)/books
 	$(BUILD)/books $(if $(SERIES),--series=$(SERIES)) $(if $(SCRAPE_EVERY),--scrape-every=$(SCRAPE_EVERY)) \
-		$(if $(HOSTILE),--hostile=$(HOSTILE)) \
+		$(if $(HOSTILE),--hostile=$(HOSTILE)) $(if $(SECURE),--secure) \
 		$(BUILD)/statsbridge mappings/example/mapping.yml $(RATE) $(SECONDS)
+
+# A short crowd of hostile clients, without a judgement of time.
+HOSTILE_BOOKS := $(BUILD)/books --hostile=200 --patient --transport=udp
+hostile: all $(BUILD)/books
+	@$(HOSTILE_BOOKS) $(BUILD)/statsbridge mappings/example/mapping.yml 20000 4
+	@$(HOSTILE_BOOKS) --secure $(BUILD)/statsbridge mappings/example/mapping.yml 20000 4
 
 # Measures and judges; fails only when it could not measure.
 bench: all $(BUILD)/bench
@@ -179,7 +185,7 @@ SIDE_BY_SIDE = --no-print-directory --output-sync=target -j$$(($$(nproc) + 1))
 # scanners are alike.
 check:
 	@sh tests/tools/install.sh build check
-	@$(MAKE) $(SIDE_BY_SIDE) WERROR=1 all e2e conformance build/bench build/books unit lint replay
+	@$(MAKE) $(SIDE_BY_SIDE) WERROR=1 all e2e conformance build/bench hostile unit lint replay
 	@$(MAKE) $(SIDE_BY_SIDE) SAN=address,undefined all e2e conformance unit replay
 	@$(MAKE) $(SIDE_BY_SIDE) SAN=thread SCANNERS=auto all e2e conformance unit replay
 	@echo "check: every test passed"
@@ -194,6 +200,6 @@ docker-test:
 clean:
 	rm -rf build build-*
 
-.PHONY: all unit replay lint conformance e2e books bench fuzz run check docker-test clean
+.PHONY: all unit replay lint conformance e2e books hostile bench fuzz run check docker-test clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
