@@ -95,8 +95,9 @@ user_from(const struct users *before, const struct http_user *with)
 {
 	struct user user = {.name = xstrdup(with->name), .hash = xstrdup(with->hash)};
 	const struct user *same = find(before, span_text(with->name));
-	if (same && same->is_remembered && strcmp(same->hash, with->hash) == 0) {
-		user.is_remembered = true;
+	/* Of another hash the digest is another. */
+	if (same) {
+		user.is_remembered = same->is_remembered;
 		user.right = same->right;
 	}
 	return user;
