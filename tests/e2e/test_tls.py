@@ -304,6 +304,14 @@ def test_both_are_wrong__both_are_named(secured):
     await_condition(lambda: 'server.crt' in bridge.stderr(), 'word of the certificate')
     assert 'cert_fiel' in bridge.stderr()
     assert serial(bridge, bridge.context) == before
+    certificate, key = secured.authority.issue('new')
+    failures = bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure')
+    os.replace(certificate, secured.server[0])
+    # Between the two nothing fits.
+    await_condition(lambda: bridge.scrape().own('web_config_reloads_total', file='web', outcome='failure') > failures)
+    assert serial(bridge, bridge.context) == before
+    os.replace(key, secured.server[1])
+    await_condition(lambda: serial(bridge, bridge.context) != before, 'the new certificate')
 
 
 def test_certificate_appears_later(secured):
