@@ -372,7 +372,7 @@ settle(struct push_sender *sender, struct transfer *transfer, enum push_verdict 
 	if (request->protocol == PUSH_PROTOCOL_2 && transfer->answer.has_written)
 		note_spoken(sender);
 	/* Whoever refuses is there. */
-	push_backoff_succeed(&sender->backoff);
+	push_backoff_succeed(&sender->backoff, clock_mono().us);
 	push_queue_settle(sender->queue, &transfer->request, taken);
 }
 
@@ -468,7 +468,7 @@ hurry_at_end(struct push_sender *sender)
 	if (sender->is_ending || sender->end_us == INT64_MAX)
 		return;
 	sender->is_ending = true;
-	push_backoff_succeed(&sender->backoff);
+	sender->backoff = (struct push_backoff){0};
 }
 
 static bool

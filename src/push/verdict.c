@@ -60,7 +60,8 @@ push_backoff_fail(struct push_backoff *backoff, int64_t now_us, int64_t retry_af
 }
 
 void
-push_backoff_succeed(struct push_backoff *backoff)
+push_backoff_succeed(struct push_backoff *backoff, int64_t now_us)
 {
-	*backoff = (struct push_backoff){0};
+	if (now_us >= backoff->until_us)
+		*backoff = (struct push_backoff){0};
 }

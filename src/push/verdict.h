@@ -56,7 +56,10 @@ struct push_backoff {
  */
 void push_backoff_fail(struct push_backoff *backoff, int64_t now_us, int64_t retry_after_us,
 		       uint64_t random);
-/** After a success. */
-void push_backoff_succeed(struct push_backoff *backoff);
+/**
+ * After a success. During a wait it changes nothing: it is that of a request that was under way
+ * with the one that failed, and tells less of the receiver than the failure does.
+ */
+void push_backoff_succeed(struct push_backoff *backoff, int64_t now_us);
 
 #endif

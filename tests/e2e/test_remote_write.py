@@ -226,6 +226,32 @@ def test_what_fails_for_now_is_sent_again(start_bridge, start_receiver, failure)
     assert 'remote write works again' in bridge.stderr()
 
 
+def test_a_wait_that_was_asked_for_is_kept(start_bridge, start_receiver):
+    """Also when requests that were under way meanwhile are taken."""
+    receiver = start_receiver(lambda request: stage(request))
+    together = []
+    is_over = False
+
+    def stage(request):
+        if is_over or not any(sample.name.startswith('many') for sample in request.samples):
+            return Answer()
+        together.append(request)
+        if request is together[0]:
+            await_condition(lambda: len(together) == 4)
+            return Answer(503, {'Retry-After': '200'})
+        await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
+        return Answer()
+
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    with bridge.connect_tcp() as out:
+        out.sendall(b''.join(b'many:%d|g|#i:%d\n' % (i, i) for i in range(10000)))
+    await_condition(lambda: any(request.is_taken for request in together))
+    passes = bridge.scrape().own('remote_write_passes_total')
+    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 3)
+    is_over = True
+    assert len(together) == 4
+
+
 @pytest.mark.parametrize('status', [400, 404, 302])
 def test_what_is_refused_is_not_sent_again(start_bridge, start_receiver, status):
     elsewhere = start_receiver()

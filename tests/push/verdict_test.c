@@ -67,10 +67,13 @@ test_backoff(void **state)
 		now = until;
 		most = most * 2 < PUSH_BACKOFF_MOST_US ? most * 2 : PUSH_BACKOFF_MOST_US;
 	}
-	push_backoff_succeed(&backoff);
+	push_backoff_succeed(&backoff, now);
 	push_backoff_fail(&backoff, now, 0, 0);
 	assert_int_equal(backoff.until_us, now + PUSH_BACKOFF_FIRST_US / 2);
 	push_backoff_fail(&backoff, now, 7000000, 0);
+	assert_int_equal(backoff.until_us, now + 7000000);
+	/* What was under way with the one that failed does not end the wait. */
+	push_backoff_succeed(&backoff, now + 6999999);
 	assert_int_equal(backoff.until_us, now + 7000000);
 	push_backoff_fail(&backoff, now, INT64_MAX, 0);
 	assert_int_equal(backoff.until_us, now + PUSH_RETRY_AFTER_MOST_US);
