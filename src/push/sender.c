@@ -35,6 +35,7 @@ struct transfer {
 	struct push_request *request; /* NULL = none */
 	struct curl_slist *headers;   /* owned */
 	struct push_answer answer;
+	bool has_head; /* it came up to its empty line */
 	size_t header_bytes, body_bytes;
 	char excerpt[EXCERPT_BYTES];
 };
@@ -204,8 +205,11 @@ header_cb(char *bytes, size_t size, size_t count, void *ctx)
 	struct span line = span_of(bytes, size * count);
 	transfer->header_bytes += line.len;
 	/* Of several answers, such as with "100 Continue" before, the last one counts. */
-	if (span_starts(line, SPAN("HTTP/")))
+	if (span_starts(line, SPAN("HTTP/"))) {
 		transfer->answer = (struct push_answer){0};
+		transfer->has_head = false;
+	}
+	transfer->has_head |= !span_trim(line).len;
 	for (size_t i = 0; i < sizeof(written_headers) / sizeof(written_headers[0]); i++) {
 		const struct written_header *header = &written_headers[i];
 		size_t len = header->start.len;
@@ -302,6 +306,7 @@ begin(struct push_sender *sender, struct transfer *transfer, struct push_request
 {
 	transfer->request = *request;
 	transfer->answer = (struct push_answer){0};
+	transfer->has_head = false;
 	transfer->header_bytes = transfer->body_bytes = 0;
 	*request = NULL;
 	set_headers(sender, transfer);
@@ -367,6 +372,12 @@ settle(struct push_sender *sender, struct transfer *transfer, enum push_verdict 
 	struct push_request *request = transfer->request;
 	size_t taken =
 	    push_samples_taken(&transfer->answer, verdict, request->protocol, request->samples);
+	if (verdict == PUSH_REFUSED)
+		log_failure(sender, transfer, "remote write: the receiver refused samples",
+			    CURLE_OK);
+	else if (taken < request->samples)
+		log_failure(sender, transfer,
+			    "remote write: the receiver did not write all samples", CURLE_OK);
 	if (verdict == PUSH_SENT)
 		note_success(sender);
 	if (request->protocol == PUSH_PROTOCOL_2 && transfer->answer.has_written)
@@ -394,8 +405,9 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 	long status = 0;
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(sender->multi, transfer->easy);
-	/* An answer that is only "100 Continue" is none. */
-	transfer->answer.status = status >= 200 ? (unsigned)status : 0;
+	/* An answer that is only "100 Continue" is none, nor is one that was cut off in its head.
+	 */
+	transfer->answer.status = status >= 200 && transfer->has_head ? (unsigned)status : 0;
 	enum push_verdict verdict =
 	    push_judge(&transfer->answer, transfer->request->protocol, sender->settings.protocol,
 		       sender->negotiation.is_confirmed);
@@ -408,8 +420,6 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 		send_translated(sender, transfer);
 		return;
 	case PUSH_REFUSED:
-		log_failure(sender, transfer, "remote write: the receiver refused samples", code);
-		/* fall through */
 	case PUSH_SENT:
 		settle(sender, transfer, verdict);
 	}

@@ -7,8 +7,8 @@
  * scrape may. Nothing is shared with it but the queue.
  *
  * At most PUSH_CONNECTIONS requests of one group are under way at once. What fails for now is sent
- * again, ever more rarely; see push/verdict.h. The status of an answer decides: of its body only
- * the beginning is read, for the log. Redirects are not followed.
+ * again, ever more rarely; see push/verdict.h. The head of an answer decides, if it is whole: of
+ * its body only the beginning is read, for the log. Redirects are not followed.
  */
 #ifndef PUSH_SENDER_H
 #define PUSH_SENDER_H

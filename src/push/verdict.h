@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct push_answer {
-	unsigned status;  /* 0 = none came, or not in time */
+	unsigned status;  /* 0 = none came, not in time, or not its whole head */
 	bool has_written; /* how much was written is in the answer, a sign of 2.0... */
 	uint64_t written; /* ... this many samples, native histograms among them */
 };

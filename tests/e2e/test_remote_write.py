@@ -212,7 +212,8 @@ def test_a_series_that_ends_is_told_of(start_bridge, start_receiver):
 
 @pytest.mark.parametrize('failure', [Answer(500, body=b'later'), Answer(429, {'Retry-After': '1'}), Answer(503),
                                      Answer(behave=lambda handler: None, status=0),
-                                     Answer(behave=lambda handler: handler.wfile.write(b'what?\r\n\r\n'), status=0)])
+                                     Answer(behave=lambda handler: handler.wfile.write(b'what?\r\n\r\n'), status=0),
+                                     Answer(behave=lambda handler: handler.wfile.write(b'HTTP/1.1 200 OK\r\nX-Pro'), status=0)])
 def test_what_fails_for_now_is_sent_again(start_bridge, start_receiver, failure):
     receiver = start_receiver(lambda request: failure if len(receiver.requests) < 3 else Answer())
     bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
@@ -367,6 +368,7 @@ def test_samples_that_a_receiver_of_2_0_did_not_write(start_bridge, start_receiv
     scrape = bridge.scrape()
     assert scrape.own('remote_write_samples_failed_total') > scrape.own('remote_write_samples_sent_total')
     assert_accounts(scrape)
+    assert 'the receiver did not write all samples' in bridge.stderr()
 
 
 ENDLESS = b'HTTP/1.1 %s\r\nContent-Type: text/plain\r\n\r\n'
