@@ -102,6 +102,7 @@ guess_new(struct http_client client, struct credentials *credentials,
 {
 	struct guess *guess = xcalloc(1, sizeof(*guess));
 	guess->turn = turn_new(client, guess);
+	guess->turn.requests = 0; /* checks are yet to come */
 	guess->client = client;
 	guess->credentials = *credentials;
 	*credentials = (struct credentials){.text = BUF_INIT};
@@ -280,21 +281,6 @@ auth_look(struct auth *auth, struct span authorization)
 	return verdict;
 }
 
-/* Makes room by refusing who is too many. @return whether that is another guess; else it is freed
- */
-static bool
-wait_for_turn(struct auth *auth, struct guess *guess)
-{
-	turns_wait(&auth->turns, &guess->turn);
-	struct turn *excess = turns_excess(&auth->turns);
-	if (!excess)
-		return true;
-	bool is_other = excess != &guess->turn;
-	turns_leave(&auth->turns, excess);
-	guess_end(auth, excess->owner, HTTP_AUTH_BUSY);
-	return is_other;
-}
-
 /* @credentials may be consumed @guess set, unless it is refused @return what it is refused with */
 static enum http_auth_refusal
 take_guess(struct auth *auth, struct http_client client, struct credentials *credentials,
@@ -306,7 +292,8 @@ take_guess(struct auth *auth, struct http_client client, struct credentials *cre
 	if (!may_guess(auth, client))
 		return HTTP_AUTH_LIMITED;
 	*guess = guess_new(client, credentials, digest);
-	return wait_for_turn(auth, *guess) ? LET_IN : HTTP_AUTH_BUSY;
+	turns_wait(&auth->turns, &(*guess)->turn);
+	return LET_IN;
 }
 
 static struct auth_check *
@@ -315,7 +302,28 @@ check_new(struct auth *auth, struct guess *guess, auth_done_fn *done, void *ctx)
 	struct auth_check *check = xcalloc(1, sizeof(*check));
 	*check = (struct auth_check){.auth = auth, .guess = guess, .done = done, .ctx = ctx};
 	LIST_INSERT_HEAD(&guess->checks, check, link);
+	turns_resize(&auth->turns, &guess->turn, guess->turn.requests + 1);
 	return check;
+}
+
+/* Refuses a request when too many wait. @check who came last; forgotten when it is that one */
+static enum http_auth_refusal
+make_room(struct auth *auth, struct auth_check **check)
+{
+	struct turn *excess = turns_excess(&auth->turns);
+	if (!excess)
+		return LET_IN;
+	struct guess *guess = excess->owner;
+	struct auth_check *last = LIST_FIRST(&guess->checks);
+	if (last == *check) {
+		auth_forget(check);
+		return HTTP_AUTH_BUSY;
+	}
+	auth_done_fn *done = last->done;
+	void *ctx = last->ctx;
+	auth_forget(&last);
+	done(ctx, refuse(auth, HTTP_AUTH_BUSY));
+	return LET_IN;
 }
 
 unsigned
@@ -330,8 +338,10 @@ auth_begin(struct auth *auth, struct span authorization, struct http_client clie
 	if (verdict == AUTH_UNKNOWN) {
 		struct guess *guess;
 		refusal = take_guess(auth, client, &credentials, &digest, &guess);
-		if (refusal == LET_IN)
+		if (refusal == LET_IN) {
 			*check = check_new(auth, guess, done, ctx);
+			refusal = make_room(auth, check);
+		}
 		begin_next(auth);
 	}
 	credentials_fini(&credentials);
@@ -341,7 +351,7 @@ auth_begin(struct auth *auth, struct span authorization, struct http_client clie
 bool
 auth_is_waiting(const struct auth_check *check)
 {
-	return check->guess != check->auth->running;
+	return check->guess->turn.is_waiting;
 }
 
 void
@@ -353,6 +363,7 @@ auth_forget(struct auth_check **check_ptr)
 		return;
 	struct guess *guess = check->guess;
 	LIST_REMOVE(check, link);
+	turns_resize(&check->auth->turns, &guess->turn, guess->turn.requests - 1);
 	if (LIST_EMPTY(&guess->checks) && auth_is_waiting(check)) {
 		turns_leave(&check->auth->turns, &guess->turn);
 		guess_free(guess);

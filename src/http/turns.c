@@ -11,23 +11,36 @@ struct turn
 turn_new(struct http_client client, void *owner)
 {
 	return (struct turn){.owner = owner,
-			     .client = (unsigned)(http_client_hash(client) % TURNS_CLIENTS)};
+			     .client = (unsigned)(http_client_hash(client) % TURNS_CLIENTS),
+			     .requests = 1};
 }
 
 void
 turns_wait(struct turns *turns, struct turn *turn)
 {
 	TAILQ_INSERT_TAIL(&turns->waiting, turn, link);
-	turns->count++;
-	turns->waiting_from[turn->client]++;
+	turn->is_waiting = true;
+	turns->requests += turn->requests;
+	turns->waiting_from[turn->client] += turn->requests;
 }
 
 void
 turns_leave(struct turns *turns, struct turn *turn)
 {
 	TAILQ_REMOVE(&turns->waiting, turn, link);
-	turns->count--;
-	turns->waiting_from[turn->client]--;
+	turn->is_waiting = false;
+	turns->requests -= turn->requests;
+	turns->waiting_from[turn->client] -= turn->requests;
+}
+
+void
+turns_resize(struct turns *turns, struct turn *turn, size_t requests)
+{
+	if (turn->is_waiting) {
+		turns->requests += requests - turn->requests;
+		turns->waiting_from[turn->client] += requests - turn->requests;
+	}
+	turn->requests = requests;
 }
 
 void
@@ -51,10 +64,10 @@ turns_excess(const struct turns *turns)
 {
 	const size_t *from = turns->waiting_from;
 	struct turn *turn, *excess = NULL;
-	if (turns->count <= TURNS_WAITING_MAX)
+	if (turns->requests <= TURNS_WAITING_MAX)
 		return NULL;
 	TAILQ_FOREACH(turn, &turns->waiting, link)
-	if (!excess || from[turn->client] >= from[excess->client])
+	if (turn->requests && (!excess || from[turn->client] >= from[excess->client]))
 		excess = turn;
 	return excess;
 }

@@ -3,7 +3,8 @@
  * go where too many wait.
  *
  * Clients take turns, so that many requests of one keep no other waiting; of one client who came
- * first is first. When too many wait, who came last goes, of the client with the most.
+ * first is first. When too many requests wait, one goes of the client with the most: one for whom
+ * the last of its turns is.
  */
 #ifndef HTTP_TURNS_H
 #define HTTP_TURNS_H
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-/* Few enough to leave connections to others. */
+/* Requests; few enough to leave connections to others. */
 #define TURNS_WAITING_MAX 64
 /* Clients are told apart as far as their hashes are. */
 #define TURNS_CLIENTS 256
@@ -23,11 +24,13 @@ struct turn {
 	TAILQ_ENTRY(turn) link;
 	void *owner;     /* what it lives in */
 	unsigned client; /* below TURNS_CLIENTS */
+	size_t requests; /* that it is for */
+	bool is_waiting;
 };
 
 struct turns {
 	TAILQ_HEAD(, turn) waiting;
-	size_t count;
+	size_t requests; /* of all that wait */
 	/* By client. */
 	size_t waiting_from[TURNS_CLIENTS];
 	uint64_t last[TURNS_CLIENTS]; /* 0 = none yet */
@@ -36,19 +39,21 @@ struct turns {
 
 void turns_init(struct turns *turns);
 
-/** @return a turn that does not wait yet */
+/** @return a turn for one request, which does not wait yet */
 struct turn turn_new(struct http_client client, void *owner);
 
 /** @turn borrowed until it leaves */
 void turns_wait(struct turns *turns, struct turn *turn);
 /** @turn one that waits; from now on it does not */
 void turns_leave(struct turns *turns, struct turn *turn);
+/** Notes how many requests a turn is for. @turn need not wait */
+void turns_resize(struct turns *turns, struct turn *turn, size_t requests);
 /** Notes that a client has its turn now. @turn need not wait */
 void turns_note(struct turns *turns, const struct turn *turn);
 
 /** @return the first of the client whose turn was longest ago, or NULL when none waits */
 struct turn *turns_next(const struct turns *turns);
-/** @return who has to go, or NULL while no more than TURNS_WAITING_MAX wait */
+/** @return whose request has to go, or NULL while no more than TURNS_WAITING_MAX wait */
 struct turn *turns_excess(const struct turns *turns);
 
 #endif

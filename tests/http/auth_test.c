@@ -512,10 +512,34 @@ test_turns__too_many_wait(void **state)
 	assert_int_equal(good->status, WAITS);
 	assert_int_equal(last->status, 503);
 	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_BUSY], 2);
-	/* What waits already takes no more room. */
-	assert_int_equal(show(f, 1, "ann:wrong5")->status, WAITS);
 	await_all(f);
 	assert_int_equal(good->status, 0);
+	stop(f);
+}
+
+/* Each holds a connection, also where many wait for one check. */
+static void
+test_turns__too_many_wait_for_one(void **state)
+{
+	(void)state;
+	struct fixture *f = start();
+	hold(true);
+	show(f, 1, "bob:wrong");
+	for (int i = 0; i < TURNS_WAITING_MAX; i++)
+		show(f, 1, "ann:wrong");
+	assert_int_equal(count_status(f, WAITS), 1 + TURNS_WAITING_MAX);
+	const struct request *last = &f->requests[TURNS_WAITING_MAX];
+	assert_int_equal(show(f, 1, "ann:wrong")->status, 503);
+	struct request *good = show(f, 2, "ann:a");
+	assert_int_equal(good->status, WAITS);
+	assert_int_equal(last->status, 503);
+	assert_int_equal(count_status(f, 503), 2);
+	/* Who leaves makes room. */
+	auth_forget(&f->requests[1].check);
+	assert_int_equal(show(f, 1, "ann:wrong")->status, WAITS);
+	await_all(f);
+	assert_int_equal(good->status, 0);
+	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_WRONG], TURNS_WAITING_MAX);
 	stop(f);
 }
 
@@ -660,6 +684,7 @@ main(void)
 	    cmocka_unit_test(test_turns__of_clients),
 	    cmocka_unit_test(test_turns__known_by_another_meanwhile),
 	    cmocka_unit_test(test_turns__too_many_wait),
+	    cmocka_unit_test(test_turns__too_many_wait_for_one),
 	    cmocka_unit_test(test_forget__before_its_turn),
 	    cmocka_unit_test(test_forget__under_way_counts),
 	    cmocka_unit_test(test_forget__right_one_is_remembered),

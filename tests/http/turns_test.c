@@ -70,7 +70,7 @@ test_next__clients_take_turns(void **state)
 			served[j] = *(char *)turn->owner;
 		}
 		assert_string_equal(served, rows[i].served);
-		assert_int_equal(f.turns.count, 0);
+		assert_int_equal(f.turns.requests, 0);
 	}
 }
 
