@@ -113,8 +113,6 @@ append(struct sample_labels *labels, struct span extra, struct label label)
 		labels->name_at = labels->count;
 	else if (extra.len && span_equal(label.name, extra))
 		labels->extra_at = labels->count;
-	else if (!label.value.len)
-		return;
 	labels->item[labels->count++] = label;
 }
 
@@ -152,6 +150,9 @@ prepare_labels(struct push_writer *writer, struct span text, struct span extra)
 	make_room(&writer->unescaped, text);
 	while (label_text_next(&text, &label.name, &label.value)) {
 		int order = 1;
+		/* Receivers take it for absent, and so it keeps no external label out. */
+		if (!label.value.len)
+			continue;
 		for (; next < added.count &&
 		       (order = span_compare(added.item[next].name, label.name)) < 0;
 		     next++)

@@ -47,7 +47,7 @@ struct push_writer;
 /**
  * @external borrowed; sorted by name, at most PUSH_EXTERNAL_LABELS_MAX, none of them empty, none
  *           named `le`, `quantile` or with "__" first. A series that has a label of that name keeps
- *           its own
+ *           its own, unless that has no value
  * @with_native also sends the native histograms that the reader shows, under the family's name
  */
 struct push_writer *push_writer_new(enum push_protocol protocol, const struct labels *external,

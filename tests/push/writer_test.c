@@ -129,7 +129,7 @@ test_writer__external_labels(void **state)
 	struct taken taken = {.text = BUF_INIT};
 	struct push_writer *writer =
 	    push_writer_new(PUSH_PROTOCOL_1, external, false, take, &taken);
-	static const struct series_view hollow = {.labels = SPAN("c=\"\",d=\"1\"")};
+	static const struct series_view hollow = {.labels = SPAN("a=\"\",c=\"\",d=\"1\"")};
 	push_writer_begin_family(writer, &counter, false);
 	push_writer_add_series(writer, &one, 1, 5);
 	push_writer_add_series(writer, &hollow, 1, 5);
