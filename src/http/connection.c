@@ -221,6 +221,22 @@ refuse_head(const struct connection *connection)
 		log_debug("http refusal not sent", LOG_ERRNO(errno));
 }
 
+/*
+ * Has the daemon read what waits. GnuTLS stops behind a message of its own, such as a change of
+ * keys, and says that there is nothing; the daemon then waits for its epoll to tell of something
+ * new, while the rest of it waits in the socket. One that was suspended is read in any case.
+ */
+static void
+prod(struct connection *connection)
+{
+	if (connection->prodded_run == connection->server->runs)
+		return;
+	connection->prodded_run = connection->server->runs;
+	MHD_suspend_connection(connection->mhd);
+	MHD_resume_connection(connection->mhd);
+	server_run_soon(connection->server);
+}
+
 static void
 on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 {
@@ -238,6 +254,8 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 			refuse_head(connection);
 		ev_io_stop(loop, watcher);
 		connection_shutdown(connection);
+	} else if (found > 0 && connection->server->tls) {
+		prod(connection);
 	}
 	if (found != 0)
 		return;

@@ -24,10 +24,10 @@ struct http_request {
 	struct buf query;               /* raw, with its '?'; copied */
 	struct buf location;            /* where a redirect leads */
 	struct buf body;                /* counted in stats.body_bytes */
-	uint64_t body_seen;  /* bytes, also of those that were dropped */
-	uint64_t body_limit; /* bytes */
-	uint64_t length;     /* of the body, as the headers say; 0 = they do not */
-	unsigned method;     /* HTTP_GET and so on; 0 = another */
+	uint64_t body_seen;             /* bytes, also of those that were dropped */
+	uint64_t body_limit;            /* bytes */
+	uint64_t length;                /* of the body, as the headers say; 0 = they do not */
+	unsigned method;                /* HTTP_GET and so on; 0 = another */
 	unsigned status;     /* what to refuse the request with; 0 = let the handler answer */
 	const char *reason;  /* of a 503; constant */
 	bool target_is_good; /* path and query could be read */
@@ -69,11 +69,12 @@ struct connection {
 	struct http_server *server;
 	int fd; /* owned by libmicrohttpd, open as long as this exists */
 	ev_timer deadline;
-	ev_io arrival;  /* runs while the client owes bytes */
-	bool is_busy;   /* a request has begun and its answer has not ended */
-	bool is_ending; /* the client has sent its last byte */
-	uint64_t ending_run; /* how often the daemon had run then */
-	bool is_shut;   /* over, libmicrohttpd is about to close it */
+	ev_io arrival;        /* runs while the client owes bytes */
+	bool is_busy;         /* a request has begun and its answer has not ended */
+	bool is_ending;       /* the client has sent its last byte */
+	uint64_t ending_run;  /* how often the daemon had run then */
+	uint64_t prodded_run; /* the same, when prod() was last called */
+	bool is_shut;         /* over, libmicrohttpd is about to close it */
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
 	struct http_client client;

@@ -262,16 +262,22 @@ open_listener(in_port_t *port)
 }
 
 static inline struct fixture *
-start(struct http_limits limits)
+start_secured(struct http_limits limits, struct tls_source *tls)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	f->loop = ev_loop_new(EVFLAG_AUTO);
 	f->pieces = 3;
 	f->piece_bytes = 10;
-	f->server = http_server_new(f->loop, routes, f, &limits, NULL);
+	f->server = http_server_new(f->loop, routes, f, &limits, tls);
 	assert_non_null(f->server);
 	http_server_listen(f->server, open_listener(&f->port));
 	return f;
+}
+
+static inline struct fixture *
+start(struct http_limits limits)
+{
+	return start_secured(limits, NULL);
 }
 
 static inline void

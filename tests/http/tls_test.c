@@ -1,0 +1,168 @@
+/* Requests over TLS whose client is GnuTLS's own, in the server's thread. */
+#include "http/harness.h"
+
+#include "authority.h"
+
+/* ---- A client. ---- */
+
+struct client {
+	struct fixture *fixture;
+	int fd;
+	struct buf out, in; /* out: sent by flush() */
+	gnutls_session_t session;
+	gnutls_certificate_credentials_t credentials;
+};
+
+static ssize_t
+keep(gnutls_transport_ptr_t ctx, const void *bytes, size_t len)
+{
+	struct client *client = ctx;
+	buf_add(&client->out, bytes, len);
+	return (ssize_t)len;
+}
+
+static ssize_t
+pull(gnutls_transport_ptr_t ctx, void *bytes, size_t len)
+{
+	return recv(((struct client *)ctx)->fd, bytes, len, MSG_DONTWAIT);
+}
+
+/* Sends what was kept in one go. */
+static void
+flush(struct client *client)
+{
+	send_bytes(client->fixture, client->fd, client->out.ptr, client->out.len);
+	buf_reset(&client->out);
+}
+
+static bool
+goes_on(struct client *client)
+{
+	int outcome = gnutls_handshake(client->session);
+	flush(client);
+	return outcome == 0;
+}
+
+static void
+client_begin(struct client *client, struct fixture *f)
+{
+	*client = (struct client){.fixture = f, .fd = dial(f), .out = BUF_INIT, .in = BUF_INIT};
+	assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
+	assert_int_equal(gnutls_certificate_allocate_credentials(&client->credentials), 0);
+	assert_int_equal(
+	    gnutls_credentials_set(client->session, GNUTLS_CRD_CERTIFICATE, client->credentials),
+	    0);
+	assert_int_equal(
+	    gnutls_priority_set_direct(client->session, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL), 0);
+	gnutls_transport_set_ptr(client->session, client);
+	gnutls_transport_set_push_function(client->session, keep);
+	gnutls_transport_set_pull_function(client->session, pull);
+	await(f, goes_on(client));
+}
+
+static void
+client_end(struct client *client)
+{
+	gnutls_deinit(client->session);
+	gnutls_certificate_free_credentials(client->credentials);
+	close(client->fd);
+	buf_fini(&client->out);
+	buf_fini(&client->in);
+}
+
+static void
+write_text(struct client *client, const char *text)
+{
+	assert_int_equal(gnutls_record_send(client->session, text, strlen(text)), strlen(text));
+}
+
+static void
+change_keys(struct client *client)
+{
+	assert_int_equal(gnutls_session_key_update(client->session, 0), 0);
+}
+
+/* @return whether it has come by now, behind whatever else */
+static bool
+has_come(struct client *client, const char *text)
+{
+	char bytes[4096];
+	ssize_t len;
+	while ((len = gnutls_record_recv(client->session, bytes, sizeof(bytes))) > 0)
+		buf_add(&client->in, bytes, (size_t)len);
+	return holds(&client->in, text);
+}
+
+/* ---- A server. ---- */
+
+static struct issued authority, pair;
+
+static int
+setup_authority(void **state)
+{
+	(void)state;
+	authority = authority_issue(NULL, "authority", NULL, GNUTLS_PK_ECDSA);
+	pair = authority_issue(&authority, "pair", GNUTLS_KP_TLS_WWW_SERVER, GNUTLS_PK_ECDSA);
+	return 0;
+}
+
+static int
+teardown_authority(void **state)
+{
+	(void)state;
+	issued_fini(&pair);
+	issued_fini(&authority);
+	return 0;
+}
+
+static struct tls_source *
+source_new(void)
+{
+	struct buf error = BUF_INIT;
+	struct tls_settings settings = tls_settings_new();
+	settings.certificate.text = xstrdup((const char *)pair.certificate_pem.data);
+	settings.key.text = xstrdup((const char *)pair.key_pem.data);
+	struct tls_context *context = tls_context_new(&settings, &error);
+	if (!context)
+		fail_msg("%s", buf_text(&error));
+	tls_settings_fini(&settings);
+	buf_fini(&error);
+	return tls_source_new(context);
+}
+
+/* ---- Changes of keys. ---- */
+
+#define BEGIN "GET /hello HTTP/1.1\r\n"
+#define REST H HEAD_END
+
+/* What comes together with one and behind it is read all the same. */
+static void
+test_key_update__in_front_of_the_rest(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct fixture *f = start_secured(ample, source);
+	struct client client;
+	client_begin(&client, f);
+	write_text(&client, BEGIN);
+	flush(&client);
+	step(f);
+	change_keys(&client);
+	change_keys(&client);
+	write_text(&client, REST);
+	flush(&client);
+	await(f, has_come(&client, "hello\n"));
+	client_end(&client);
+	await(f, stat_of(f, open) == 0);
+	stop(f);
+	tls_source_free(&source);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_key_update__in_front_of_the_rest),
+	};
+	return cmocka_run_group_tests(tests, setup_authority, teardown_authority);
+}
