@@ -179,15 +179,33 @@ struct plan {
 	uint64_t seed;
 };
 
-static void
-watch_scrape(const struct server *server, struct watch *watch)
+/* @return whether the answer was good; a failure is told */
+static bool
+watch_request(const struct server *server, struct watch *watch, const char *method,
+	      const char *path)
 {
 	struct body_sink sink = {0};
 	int64_t start_us = clock_mono().us;
-	if (server_request(server, "GET", "/metrics", "", &sink) == 200)
-		watch->scrapes++;
+	unsigned status = server_request(server, method, path, "", &sink);
+	if (status == 200)
+		return true;
+	int reason = errno;
+	watch->failures++;
+	printf("  %s %s failed after %" PRId64 " ms: ", method, path,
+	       (clock_mono().us - start_us) / 1000);
+	if (sink.failure)
+		printf("%s: %s\n", sink.failure,
+		       reason ? strerror(reason) : "the connection ended");
 	else
-		watch->failures++;
+		printf("status %u\n", status);
+	return false;
+}
+
+static void
+watch_scrape(const struct server *server, struct watch *watch)
+{
+	int64_t start_us = clock_mono().us;
+	watch->scrapes += watch_request(server, watch, "GET", "/metrics");
 	int64_t took_us = clock_mono().us - start_us;
 	if (took_us > watch->slowest_us)
 		watch->slowest_us = took_us;
@@ -196,10 +214,7 @@ watch_scrape(const struct server *server, struct watch *watch)
 static void
 watch_reload(const struct server *server, struct watch *watch)
 {
-	if (server_reload(server))
-		watch->reloads++;
-	else
-		watch->failures++;
+	watch->reloads += watch_request(server, watch, "POST", "/-/reload");
 }
 
 static void

@@ -231,9 +231,10 @@ server_stop(struct server *server)
 /* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came
  */
 static unsigned
-receive_headers(struct channel *channel, char *room, struct span *rest)
+receive_headers(struct channel *channel, char *room, struct span *rest, struct body_sink *sink)
 {
 	size_t len = 0;
+	sink->failure = "reading the headers";
 	for (;;) {
 		ssize_t got = channel_receive(channel, room + len, HEADERS_MAX - len);
 		if (got <= 0)
@@ -262,14 +263,19 @@ receive_answer(struct channel *channel, struct body_sink *sink)
 {
 	static __thread char room[256 * 1024];
 	struct span rest;
-	unsigned status = receive_headers(channel, room, &rest);
+	unsigned status = receive_headers(channel, room, &rest, sink);
 	if (!status)
 		return 0;
 	take_body(sink, rest.ptr, rest.len);
+	sink->failure = "reading the body";
 	for (;;) {
 		ssize_t got = channel_receive(channel, room, sizeof(room));
-		if (got <= 0)
-			return got == 0 ? status : 0;
+		if (got < 0)
+			return 0;
+		if (got == 0) {
+			sink->failure = NULL;
+			return status;
+		}
 		take_body(sink, room, (size_t)got);
 	}
 }
@@ -284,10 +290,16 @@ server_request(const struct server *server, const char *method, const char *path
 	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n%s%s\r\n",
 			   method, path, headers, server->is_secure ? password : "");
 	unsigned status = 0;
-	if (channel_open(&channel, server->web, server->is_secure) &&
-	    channel_send(&channel, request, (size_t)len))
-		status = receive_answer(&channel, sink);
+	errno = 0;
+	sink->failure = "connecting";
+	if (channel_open(&channel, server->web, server->is_secure)) {
+		sink->failure = "sending";
+		if (channel_send(&channel, request, (size_t)len))
+			status = receive_answer(&channel, sink);
+	}
+	int reason = errno;
 	channel_close(&channel);
+	errno = reason;
 	return status;
 }
 

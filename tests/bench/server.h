@@ -48,6 +48,8 @@ struct body_sink {
 	void (*take)(void *ctx, const char *bytes, size_t len); /* NULL = only counts */
 	void *ctx;
 	uint64_t bytes; /* taken so far */
+	const char
+	    *failure; /* constant: what came to nothing, for the reason in errno; NULL = none */
 };
 
 /**
@@ -55,7 +57,7 @@ struct body_sink {
  *
  * @headers more of them, each with its "\r\n"; "" = none
  * @sink    gets the answer's body
- * @return  its status, or 0 when there was no whole answer
+ * @return  its status, or 0 when there was no whole answer: see sink->failure
  */
 unsigned server_request(const struct server *server, const char *method, const char *path,
 			const char *headers, struct body_sink *sink);
