@@ -70,6 +70,18 @@ add_label(struct labels *labels, const char *text)
 	return labels_set(labels, label.name, label.value) ? NULL : "is one too many";
 }
 
+/* Names the header if it can, but does not show its value, which may be a secret. */
+static void
+report_header(struct diag *diag, const char *header, const char *fault)
+{
+	struct diag_place place = {"--remote-write.header", 0, 0};
+	int name_len = (int)strcspn(header, ": \t");
+	if (header[name_len] == ':')
+		diag_error(diag, place, NULL, "%.*s: %s", name_len, header, fault);
+	else
+		diag_error(diag, place, NULL, "%s", fault);
+}
+
 static void
 check_lists(const struct options *options, struct diag *diag)
 {
@@ -86,8 +98,7 @@ check_lists(const struct options *options, struct diag *diag)
 		const char *text = options->remote_headers.items[i];
 		const char *fault = push_header_check(text);
 		if (fault)
-			diag_error(diag, (struct diag_place){"--remote-write.header", 0, 0}, text,
-				   "%s", fault);
+			report_header(diag, text, fault);
 	}
 }
 

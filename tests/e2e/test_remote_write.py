@@ -447,6 +447,12 @@ def test_flags_that_cannot_be_meant(flags, reason):
     assert done.returncode == 1 and reason in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize('header', ['Authorization: Bearer hush', 'X-Key hush', 'Bearer hush: x', 'hush'])
+def test_what_a_header_says_is_not_logged(header):
+    done = run_to_end('--check-config', '--remote-write.header=' + header)
+    assert done.returncode == 1 and '--remote-write.header' in done.stderr and 'hush' not in done.stderr, done.stderr
+
+
 @pytest.fixture
 def certificate(tmp_path):
     """-> path of a file with a key and a certificate for localhost that is its own authority"""
