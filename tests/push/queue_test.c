@@ -149,6 +149,7 @@ test_queue__translates(void **state)
 	assert_int_equal(sent, request->len);
 	push_queue_translate(queue, &request);
 	assert_int_equal(request->protocol, PUSH_PROTOCOL_1);
+	assert_int_equal(request->group, 1);
 	assert_int_equal(before - stats_of(queue).queued_bytes, sent - request->len);
 	push_queue_return(queue, &request);
 	request = push_queue_take(queue);
@@ -164,6 +165,26 @@ test_queue__translates(void **state)
 	push_queue_free(&queue);
 }
 
+/* What a receiver has refused, or what had only metadata, tells nothing of how far behind it is. */
+static void
+test_queue__knows_the_newest_sample_sent(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t samples, sent;
+		bool counts;
+	} table[] = {{3, 0, false}, {0, 0, false}, {3, 1, true}};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct push_queue *queue = push_queue_new(LIMIT);
+		add(queue, 7, table[i].samples, 10);
+		struct push_request *request = push_queue_take(queue);
+		push_queue_settle(queue, &request, table[i].sent);
+		assert_int_equal(stats_of(queue).newest_sent_ms, table[i].counts ? 7 : 0);
+		assert_int_equal(stats_of(queue).last_success.us > 0, table[i].counts);
+		push_queue_free(&queue);
+	}
+}
+
 int
 main(void)
 {
@@ -172,6 +193,7 @@ main(void)
 	    cmocka_unit_test(test_queue__a_group_at_a_time),
 	    cmocka_unit_test(test_queue__drops_the_oldest),
 	    cmocka_unit_test(test_queue__translates),
+	    cmocka_unit_test(test_queue__knows_the_newest_sample_sent),
 	};
 	return cmocka_run_group_tests_name("push/queue", tests, NULL, NULL);
 }
