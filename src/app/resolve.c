@@ -458,6 +458,12 @@ exemplar_of(struct ingest *ingest, const struct meaning *meaning, const struct s
 		account_add(ingest->account, ACCOUNT_EXEMPLARS_TOO_LONG, 1);
 		return SPAN("");
 	}
+	/* Prometheus takes NUL bytes in the labels of series, but refuses an OpenMetrics scrape with
+	 * one in an exemplar's. */
+	if (span_find(label->value, '\0')) {
+		account_add(ingest->account, ACCOUNT_EXEMPLARS_NUL, 1);
+		return SPAN("");
+	}
 	buf_reset(&ingest->exemplar_text);
 	label_text_add(label, &ingest->exemplar_text);
 	return buf_span(&ingest->exemplar_text);

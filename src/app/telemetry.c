@@ -200,6 +200,7 @@ add_registry(struct gathering *g)
 	add(g, OWN_NATIVE_LEFT_OUT, (double)native_left_out);
 	begin(g, OWN_EXEMPLARS_DROPPED);
 	add_labelled(g, "reason", "too_long", ACCOUNT_EXEMPLARS_TOO_LONG);
+	add_labelled(g, "reason", "nul", ACCOUNT_EXEMPLARS_NUL);
 	family_list_add_with(g->list, "reason", SPAN("memory"), (double)exemplars_left_out);
 	add(g, OWN_THREADS, g->from->worker_count);
 	add(g, OWN_SHAPES, shapes_count(g->from->bridge->shapes));

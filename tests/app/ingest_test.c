@@ -474,11 +474,15 @@ test_exemplars__what_makes_none(void **state)
 	}
 	buf_fini(&line);
 	pipeline_send(&p, 0, SPAN("e_total:1|c|#t:\nn_total:-1|c|#t:x\nnone.total:1|c|#t:x"));
+	/* A Prometheus that reads one of these in OpenMetrics refuses the scrape. */
+	pipeline_send(&p, 0, SPAN("z_total:1|c|#t:a\0b\nz_total:1|c|#t:\0\nz_total:1|c|#t:\\\0"));
 	assert_exemplar(&p, "\nc127_total 1.0 # {t=\"\u20ac");
 	assert_exemplar(&p, "\nc128_total 1.0\n");
 	assert_exemplar(&p, "\ne_total 1.0\n");
 	assert_exemplar(&p, "\nnone_total{t=\"x\"} 1.0\n");
+	assert_exemplar(&p, "\nz_total 3.0\n");
 	assert_counter(&p, ACCOUNT_EXEMPLARS_TOO_LONG, 1);
+	assert_counter(&p, ACCOUNT_EXEMPLARS_NUL, 3);
 	assert_counter(&p, ACCOUNT_SAMPLES_DROPPED + DROP_ILLEGAL_NEGATIVE_COUNTER, 1);
 	pipeline_fini(&p);
 }

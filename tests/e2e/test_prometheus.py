@@ -180,6 +180,18 @@ def test_exemplars(scrape, name):
     assert prometheus.query('traced_hits_total') == {(): 5}
 
 
+@pytest.mark.parametrize('name', FORMATS)
+def test_nul_bytes(scrape, name):
+    """Wherever a client can have one, the scrape is taken all the same."""
+    bridge_flags, prometheus_flags, _, _ = FORMATS[name]
+    bridge, prometheus = scrape(bridge_flags, prometheus_flags)
+    bridge.send_tcp('in\0name:1|g|#k\0ey:1\n' 'in_value:2|g|#k:a\0b,l:\0,m:\\\0"\n' 'traced.hits_total:3|c|#trace_id:a\0b\n')
+    await_equal(lambda: prometheus.query('in_name'), {(('k_ey', '1'),): 1})
+    assert prometheus.query('in_value') == {(('k', 'a\0b'), ('l', '\0'), ('m', '\\\0"')): 2}
+    assert prometheus.query('traced_hits_total') == {(): 3}
+    assert prometheus.query('min_over_time(up[1m])') == {(): 1}
+
+
 def test_the_first_increment_of_a_native_histogram_is_seen(scrape):
     _, prometheus_flags, _, _ = FORMATS['protobuf']
     bridge, prometheus = scrape(prometheus_flags=prometheus_flags)
