@@ -133,8 +133,8 @@ add_native(struct buf *out, const struct native_view *native)
 		native_message_add_span(out, positive_fields.spans, (struct native_span){0, 0});
 }
 
-/* A native histogram counts a little less at times; then the classic one beside it may not count
- * more. */
+/* Values that came while it was read are in the classic histogram alone, which may not count more than
+ * the native one beside it. */
 static void
 add_histogram(struct buf *out, const struct series_view *series)
 {

@@ -172,6 +172,10 @@ make_sparse(unsigned steps, unsigned bits)
 	return native;
 }
 
+/* Dense, of one bucket that is never hit: that of the position of zero, which is the only one that
+ * native_count() counts without a bucket. */
+struct native native_given_up = {.first = NATIVE_POSITION_ZERO, .length = 1, .bits = BITS_MIN};
+
 struct native *
 native_new(int schema)
 {

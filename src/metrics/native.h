@@ -108,6 +108,12 @@ struct native {
 	};
 };
 
+/**
+ * Stands in the place of one that had to leave values out, and lacks them for good. It counts none, so
+ * that native_count() leaves them all to others; nobody writes to it or frees it.
+ */
+extern struct native native_given_up;
+
 /** @return an empty one, freed with free() */
 struct native *native_new(int schema);
 

@@ -16,7 +16,7 @@ struct native_side_fields {
 /**
  * @return how many values the buckets count. A message must say just that for its whole count, or
  *         Prometheus refuses the scrape: a series' own count may be greater by what came while it
- *         was read, and by what was left out for want of memory
+ *         was read
  */
 uint64_t native_message_count(const struct native_view *native);
 

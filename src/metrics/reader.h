@@ -72,8 +72,8 @@ struct series_view {
 	const double *bounds;
 	const struct span *bound_texts; /* the bounds as text 0.0.4 spells them */
 	const uint64_t *buckets;
-	/* The same as a native histogram, which counts no more than `count`. NULL when nobody asked
-	 * for it, see reader_want(), or none is kept. */
+	/* The same as a native histogram, which counts less by what came while both were read. NULL
+	 * when nobody asked for it, see reader_want(), or none is kept, or any more. */
 	const struct native_view *native;
 
 	/*

@@ -289,25 +289,29 @@ read_counter(struct registry_reader *reader, const struct series *series,
 	out->value = value_clamp(read_scalar(reader->registry, range, series));
 }
 
-/* Puts a series' native histogram into the reader's view. @return whether any thread has one */
+/*
+ * Puts a series' native histogram into the reader's view: what the shards have of it that are `shown`.
+ *
+ * @return false when any shard has given it up, shown or not: then it is not even seen at zero
+ */
 static bool
 read_native(struct registry_reader *reader, const struct series *series,
-	    const struct layout *layout, struct shard_range range)
+	    const struct layout *layout, struct shard_range shown)
 {
-	bool any = false;
+	struct shard_range range = shards_of(reader->registry, series->pool);
 	native_sum_reset(&reader->native_sum, layout->native_schema);
 	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
 		    reader->registry->shards[i], series->pool, series->id);
 		const struct native *native =
 		    cell ? atomic_load_explicit(&cell->native, memory_order_acquire) : NULL;
-		if (!native)
-			continue;
-		any = true;
-		native_sum_add(&reader->native_sum, native);
+		if (native == &native_given_up)
+			return false;
+		if (native && i < shown.end)
+			native_sum_add(&reader->native_sum, native);
 	}
 	native_sum_view(&reader->native_sum, layout->native_buckets_max, &reader->native);
-	return any;
+	return true;
 }
 
 static void
@@ -324,7 +328,8 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	/* Both first, so that the classic buckets have all that they have. */
 	out->exemplars = read_exemplars(reader, series, layout, range);
 	bool keeps_native = reader->wants & READER_NATIVE && layout->native_buckets_max;
-	bool has_native = keeps_native && read_native(reader, series, layout, range);
+	if (keeps_native && read_native(reader, series, layout, range))
+		out->native = &reader->native;
 	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
 		    reader->registry->shards[i], series->pool, series->id);
@@ -337,9 +342,6 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	}
 	for (size_t b = 0; b < buckets; b++)
 		out->count += reader->buckets[b];
-	/* An empty one of a histogram that is not would say that nothing was observed. */
-	if (has_native || (keeps_native && !out->count))
-		out->native = &reader->native;
 	out->sum = value_clamp(out->sum);
 	out->bound_count = layout->bound_count;
 	out->bounds = layout->bounds;

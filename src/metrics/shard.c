@@ -53,7 +53,7 @@ drop_window(struct shard *shard, void *window)
 static void
 drop_native(struct shard *shard, void *native)
 {
-	if (!native)
+	if (!native || native == &native_given_up)
 		return;
 	atomic_fetch_sub_explicit(&shard->native_bytes, (int64_t)native_bytes(native),
 				  memory_order_relaxed);
@@ -71,8 +71,8 @@ static void
 free_windows(struct shard *shard, struct summary_cell *cell, const struct layout *layout)
 {
 	for (uint32_t s = 0; s < layout->slots; s++)
-		drop_window(shard, atomic_exchange_explicit(&cell->slots[s], NULL,
-							    memory_order_acquire));
+		drop_window(shard,
+			    atomic_exchange_explicit(&cell->slots[s], NULL, memory_order_acquire));
 }
 
 static void
@@ -215,8 +215,7 @@ table_new(const struct layout *layout, uint32_t max_ids)
 static char *
 chunk_new(size_t bytes)
 {
-	char *chunk =
-	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *chunk = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(chunk != MAP_FAILED);
 	return chunk;
 }
@@ -284,8 +283,8 @@ gauge_add(struct gauge_cell *cell, double amount)
 }
 
 /*
- * Hands memory to the control thread, which frees it when no scrape reads it. Nothing leads to it any
- * more, or a scrape could find it after it was freed.
+ * Hands memory to the control thread, which frees it when no scrape reads it. Nothing leads to it
+ * any more, or a scrape could find it after it was freed.
  */
 static void
 retire(struct shard *shard, void *memory, drop *how)
@@ -335,16 +334,30 @@ publish_native(struct shard *shard, struct histogram_cell *cell, struct native *
 	atomic_store_explicit(&cell->native, native, memory_order_release);
 }
 
+/* @native the cell's, or NULL */
+static void
+give_up_native(struct shard *shard, struct histogram_cell *cell, struct native *native)
+{
+	atomic_store_explicit(&cell->native, &native_given_up, memory_order_release);
+	if (native)
+		retire(shard, native, drop_native);
+}
+
 void
 histogram_observe_new(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
 		      uint32_t position, uint64_t count)
 {
-	if (UNLIKELY(atomic_load_explicit(&shard->native_bytes, memory_order_relaxed) >=
-		     SHARD_NATIVE_BYTES_MAX)) {
+	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
+	if (native != &native_given_up &&
+	    atomic_load_explicit(&shard->native_bytes, memory_order_relaxed) >=
+		SHARD_NATIVE_BYTES_MAX) {
+		give_up_native(shard, cell, native);
+		native = &native_given_up;
+	}
+	if (native == &native_given_up) {
 		cell_add_count(&shard->native_left_out, count);
 		return;
 	}
-	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
 	if (!native)
 		publish_native(shard, cell, native = native_new(layout->native_schema));
 	if (native_count(native, position, count)) /* zero */
@@ -404,8 +417,7 @@ rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout 
 {
 	int64_t oldest = now_us / layout->slot_us - layout->slots + 1;
 	for (uint32_t s = 0; s < layout->slots; s++) {
-		struct window *window =
-		    atomic_load_explicit(&cell->slots[s], memory_order_relaxed);
+		struct window *window = atomic_load_explicit(&cell->slots[s], memory_order_relaxed);
 		if (!window || window_epoch(window) >= oldest)
 			continue;
 		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);

@@ -32,8 +32,9 @@
 #define SHARD_WINDOW_BYTES_MAX (512ll << 20)
 
 /*
- * The same for native histograms. Beyond, values of buckets not hit before are missing in the
- * native histogram; the classic one has them.
+ * The same for native histograms. Beyond, one in which a value hits a bucket not hit before is given
+ * up, and so is a new one with its first value: the series has but its classic histogram as long as
+ * it lives, and others have the memory.
  */
 #define SHARD_NATIVE_BYTES_MAX (256ll << 20)
 
@@ -77,7 +78,7 @@ struct histogram_cell {
 	struct cell cell;
 	_Atomic double sum;
 	double carry; /* fraction of a sampled observation not yet applied; owner only */
-	_Atomic(struct native *) native;
+	_Atomic(struct native *) native; /* NULL = nothing observed yet */
 	_Atomic uint64_t buckets[]; /* layout->bound_count + 1, not cumulative */
 };
 
@@ -333,7 +334,8 @@ void shard_free_retired(struct shard *shard);
 /** @return observations that no quantile shows, for want of memory; any thread */
 uint64_t shard_left_out(const struct shard *shard);
 
-/** @return observations that no native histogram shows, for want of memory; any thread */
+/** @return observations that came when their native histogram was given up, for want of memory; any
+ *          thread */
 uint64_t shard_native_left_out(const struct shard *shard);
 
 /** @return exemplars that could not be kept, for want of memory; any thread */

@@ -1,4 +1,5 @@
 #include "fixture.h"
+#include "native_total.h"
 
 #include "metrics/label_text.h"
 
@@ -237,11 +238,8 @@ add_random_series(struct fixture *fixture, unsigned *random)
 	for (size_t i = 0; i < count; i++)
 		assert_true(
 		    labels_set(labels, span_text(names[i]), random_value(random, rooms[i])));
-	struct series_request request = {.name = SPAN("x"),
-					 .type = METRIC_COUNTER,
-					 .help = SPAN(""),
-					 .rules = 1,
-					 .tick = 1};
+	struct series_request request = {
+	    .name = SPAN("x"), .type = METRIC_COUNTER, .help = SPAN(""), .rules = 1, .tick = 1};
 	struct series_ref ref;
 	assert_int_equal(
 	    find_or_create(fixture->registry, 0, labels, &request, &fixture->text, &ref),
@@ -410,8 +408,7 @@ test_values__sums_of_shards_stay_finite(void **state)
 	struct series_view series;
 	while (reader_next_family(reader, &family)) {
 		assert_true(reader_next_series(reader, &series));
-		bool is_one_number =
-		    family.type == METRIC_COUNTER || family.type == METRIC_GAUGE;
+		bool is_one_number = family.type == METRIC_COUNTER || family.type == METRIC_GAUGE;
 		assert_true((is_one_number ? series.value : series.sum) == DBL_MAX);
 	}
 	reader_free(&reader);
@@ -451,6 +448,77 @@ test_values__native_histogram_of_all_threads(void **state)
 	read_native(&fixture, true, &reader, &native);
 	assert_int_equal(native.schema, -4);
 	reader_free(&reader);
+	read_native(&fixture, false, &reader, &native);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* Memory of native histograms of a thread is used up, or free again. */
+static void
+set_native_full(struct fixture *fixture, unsigned thread, bool is_full)
+{
+	atomic_store(&registry_shard(fixture->registry, thread)->native_bytes,
+		     is_full ? SHARD_NATIVE_BYTES_MAX : 0);
+}
+
+/* What lacks values is not shown from then on, whichever thread left them out and whatever room
+ * there is later; the classic histogram is the truth. */
+static void
+test_values__native_histogram_without_memory(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(2, 10, NULL, 0);
+	struct histogram_options options = {3, fixture_bounds, 1.1, 256};
+	fixture.histogram = &options;
+	struct series_ref refs[2];
+	for (unsigned t = 0; t < 2; t++)
+		assert_int_equal(
+		    fixture_ask(&fixture, t, METRIC_HISTOGRAM, "h", "", SECOND_US, &refs[t]),
+		    REGISTRY_OK);
+	fixture_apply(&fixture, 0, refs[0], 3, 0);
+	set_native_full(&fixture, 0, true);
+	fixture_apply(&fixture, 0, refs[0], 3, 0);
+	fixture_apply(&fixture, 1, refs[1], 3, 0);
+	struct reader *reader;
+	struct native_view native;
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native_total(&native), 3);
+	reader_free(&reader);
+	fixture_apply(&fixture, 0, refs[0], 4, 0);
+	read_native(&fixture, false, &reader, &native);
+	reader_free(&reader);
+	set_native_full(&fixture, 0, false);
+	fixture_apply(&fixture, 0, refs[0], 3, 0);
+	fixture_apply(&fixture, 1, refs[1], 4, 0);
+	read_native(&fixture, false, &reader, &native);
+	reader_free(&reader);
+	assert_shown(&fixture, 0, "h histogram help\n{} sum 20 count 6 1:0 2:0 5:6 +Inf:0\n");
+	/* One born later, under the same name, begins anew. */
+	fixture_expire_at(&fixture, 5);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 3);
+	read_native(&fixture, true, &reader, &native);
+	assert_int_equal(native_total(&native), 1);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
+/* Or its first values would be none that a classic histogram has grown by. */
+static void
+test_zero_first__no_native_histogram_without_memory(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	struct histogram_options options = {3, fixture_bounds, 1.1, 256};
+	fixture.histogram = &options;
+	fixture.totals = three_seconds;
+	set_native_full(&fixture, 0, true);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, 3);
+	struct reader *reader;
+	struct native_view native;
+	assert_shown(&fixture, 0, "h histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n");
+	read_native(&fixture, false, &reader, &native);
+	reader_free(&reader);
+	registry_end_zeros(fixture.registry);
 	read_native(&fixture, false, &reader, &native);
 	reader_free(&reader);
 	fixture_close(&fixture);
@@ -850,13 +918,19 @@ test_exemplars__none_at_zero(void **state)
 	(void)state;
 	struct fixture fixture = fixture_open(1, 10, NULL, 0);
 	fixture.totals = (struct total_options){3 * SECOND_US, true};
-	struct series_ref ref = fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
-	put_exemplar(&fixture, 0, ref, 0, "t=\"1\"", 20);
-	assert_shown(&fixture, 0, "c counter help\n{} 0\n");
-	assert_exemplars(&fixture, READER_EXEMPLARS, "\n");
+	struct series_ref counter = fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 1);
+	struct series_ref histogram = fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, 3);
+	put_exemplar(&fixture, 0, counter, 0, "t=\"1\"", 20);
+	put_exemplar(&fixture, 0, histogram, 2, "t=\"2\"", 20);
+	assert_shown(&fixture, 0,
+		     "c counter help\n{} 0\n"
+		     "h histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n");
+	assert_exemplars(&fixture, READER_EXEMPLARS, "\n\n");
 	registry_end_zeros(fixture.registry);
-	assert_shown(&fixture, 0, "c counter help\n{} 1\n");
-	assert_exemplars(&fixture, READER_EXEMPLARS, "0:t=\"1\"@20 \n");
+	assert_shown(&fixture, 0,
+		     "c counter help\n{} 1\n"
+		     "h histogram help\n{} sum 3 count 1 1:0 2:0 5:1 +Inf:0\n");
+	assert_exemplars(&fixture, READER_EXEMPLARS, "0:t=\"1\"@20 \n2:t=\"2\"@20 \n");
 	fixture_close(&fixture);
 }
 
@@ -871,6 +945,7 @@ main(void)
 	    cmocka_unit_test(test_zero_first__again_when_born_anew),
 	    cmocka_unit_test(test_zero_first__ends_with_the_bridge),
 	    cmocka_unit_test(test_zero_first__native_histogram),
+	    cmocka_unit_test(test_zero_first__no_native_histogram_without_memory),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
 	    cmocka_unit_test(test_order__random_values),
 	    cmocka_unit_test(test_order__families_bytewise),
@@ -879,6 +954,7 @@ main(void)
 	    cmocka_unit_test(test_values__sum_of_all_threads),
 	    cmocka_unit_test(test_values__sums_of_shards_stay_finite),
 	    cmocka_unit_test(test_values__native_histogram_of_all_threads),
+	    cmocka_unit_test(test_values__native_histogram_without_memory),
 	    cmocka_unit_test(test_values__native_options_hold_from_birth_on),
 	    cmocka_unit_test(test_values__gauges_as_sent),
 	    cmocka_unit_test(test_values__window_of_a_summary),

@@ -88,7 +88,8 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	counter_add(counter_cell, 5);
 	gauge_set(gauge_cell, 5);
 	set_add(shard, set_cell, 5);
-	histogram_observe(shard, histogram_cell, histogram, histogram_place(histogram, 0.5), 0.5, 3);
+	histogram_observe(shard, histogram_cell, histogram, histogram_place(histogram, 0.5), 0.5,
+			  3);
 	histogram_observe(shard, histogram_cell, histogram, histogram_place(histogram, 5), 5, 3);
 	histogram_cell->carry = 0.5;
 	summary_cell->carry = 0.5;
@@ -313,7 +314,8 @@ test_histogram_observe__sum_stays_finite(void **state)
 	assert_true(atomic_load(&cell->sum) == DBL_MAX);
 	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1);
 	assert_true(atomic_load(&cell->sum) == 0);
-	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1000000);
+	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX,
+			  1000000);
 	histogram_observe(shard, cell, layout, histogram_place(layout, -1), -1, 1);
 	assert_true(atomic_load(&cell->sum) == -DBL_MAX);
 	assert_int_equal(atomic_load(&cell->buckets[0]), 1000012);
@@ -329,8 +331,8 @@ fill_native(struct shard *shard, struct histogram_cell *cell, const struct layou
 		for (int eighth = 0; eighth < 8; eighth++) {
 			double value = ldexp(exp2(eighth / 8.0 + 1.0 / 16), octave);
 			value = eighth % 2 ? -value : value;
-			histogram_observe(shard, cell, layout, histogram_place(layout, value), value,
-					  1);
+			histogram_observe(shard, cell, layout, histogram_place(layout, value),
+					  value, 1);
 		}
 	}
 }
@@ -352,17 +354,32 @@ test_histogram_observe__memory_of_native_is_bounded(void **state)
 		shard_free_retired(shard);
 	}
 	assert_in_range(id, 10000, IDS - 1);
-	/* The classic buckets have everything, and what is known still counts. */
+	/* The classic buckets have everything, and others still count what is known to them. */
 	assert_int_equal(atomic_load(&cell->buckets[0]), 256);
+	assert_ptr_equal(histogram_native(&cell->cell), &native_given_up);
 	uint64_t left_out = shard_native_left_out(shard);
 	struct histogram_cell *first =
 	    (struct histogram_cell *)shard_find(shard, layout->pool, 0, 1);
 	fill_native(shard, first, layout);
 	assert_int_equal(shard_native_left_out(shard), left_out);
-	/* A series that ends gives room to others. */
+	/* One that ends, like one that is given up, gives room to others, but not to what is given
+	 * up: it would lack values for good. */
 	shard_clear(shard, layout->pool, 0);
 	fill_native(shard, cell, layout);
-	assert_true(shard_native_left_out(shard) < left_out + 256);
+	histogram_observe(shard, cell, layout, histogram_place(layout, 0), 0, 1);
+	assert_int_equal(shard_native_left_out(shard), left_out + 257);
+	assert_ptr_equal(histogram_native(&cell->cell), &native_given_up);
+	struct histogram_cell *born =
+	    (struct histogram_cell *)shard_touch(shard, layout->pool, id, 1);
+	fill_native(shard, born, layout);
+	assert_int_equal(shard_native_left_out(shard), left_out + 257);
+	/* The next series in its place begins anew. */
+	shard_clear(shard, layout->pool, id - 1);
+	assert_null(histogram_native(&cell->cell));
+	shard_clear(shard, layout->pool, id);
+	shard_free_retired(shard);
+	fill_native(shard, cell, layout);
+	assert_int_equal(shard_native_left_out(shard), left_out + 257);
 	shard_free(&shard);
 	layouts_free(&layouts);
 }
