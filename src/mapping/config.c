@@ -240,17 +240,18 @@ resolve_ttl(struct reader *reader, const struct draft_path *path, const struct d
 	return draft->ttl.duration_ns > 0 ? microseconds(draft->ttl.duration_ns) : inherited_us;
 }
 
-/* A series that ends first would never be seen to grow. */
+/* A series that ends first would not be seen to grow: it is shown at zero, and as long with what it has
+ * at least. */
 static void
 check_zero_first(struct reader *reader, const struct draft_path *path, const struct draft *draft,
 		 const struct total_options *totals, int64_t ttl_us)
 {
-	if (!ttl_us || totals->zero_first_us < ttl_us)
+	if (!ttl_us || totals->zero_first_us <= ttl_us / 2)
 		return;
 	if (draft->zero_first.value)
-		report_setting(reader, path, &draft->zero_first, "must be shorter than ttl");
+		report_setting(reader, path, &draft->zero_first, "must be at most half of ttl");
 	else if (draft->ttl.value)
-		report_setting(reader, path, &draft->ttl, "must be longer than zero_first");
+		report_setting(reader, path, &draft->ttl, "must be at least twice zero_first");
 }
 
 static void

@@ -71,16 +71,25 @@ newest_tick(const struct registry *registry, const struct series *series)
 	return newest;
 }
 
+/* When a ttl ends a series: so long after its last sample, but not before what is shown at zero first
+ * was shown as long with what it has, since a reload may have made the ttl shorter. */
+static int64_t
+end_us(const struct registry *registry, const struct series *series, int64_t ttl_us)
+{
+	const struct layout *layout = layouts_get(registry->layouts, series->pool);
+	int64_t by_ttl_us = (int64_t)newest_tick(registry, series) * TICK_US + ttl_us;
+	int64_t shown_us = (int64_t)series->birth * TICK_US + 2 * layout->totals.zero_first_us;
+	return by_ttl_us > shown_us ? by_ttl_us : shown_us;
+}
+
 static bool
 is_over(const struct registry *registry, const struct series *series)
 {
 	int64_t ttl_us = series_ttl_us(series);
-	int64_t age_us =
-	    ((int64_t)registry->tick - (int64_t)newest_tick(registry, series)) * TICK_US;
-	return ttl_us > 0 && age_us > ttl_us;
+	return ttl_us > 0 && (int64_t)registry->tick * TICK_US > end_us(registry, series, ttl_us);
 }
 
-/* Puts a series into the wheel for the second after its ttl, counted from its last sample. */
+/* Puts a series into the wheel for the second after its end. */
 static void
 arm(struct registry *registry, struct series *series, struct series_life *life)
 {
@@ -89,8 +98,8 @@ arm(struct registry *registry, struct series *series, struct series_life *life)
 		expiry_remove(registry->expiry, &life->node);
 		return;
 	}
-	uint64_t last_s = newest_tick(registry, series) / TICKS_PER_SECOND;
-	expiry_set(registry->expiry, &life->node, last_s + (uint64_t)ttl_us / 1000000 + 1);
+	int64_t end_s = end_us(registry, series, ttl_us) / 1000000;
+	expiry_set(registry->expiry, &life->node, (uint64_t)end_s + 1);
 }
 
 /* The life of a series that is, or was, in the wheel. */

@@ -67,7 +67,7 @@ static void
 check_totals(const struct total_options *totals, const char *exemplar_tag, int64_t ttl_us)
 {
 	CHECK(totals->zero_first_us >= 0 && totals->zero_first_us <= ZERO_FIRST_US_MAX);
-	CHECK(!ttl_us || totals->zero_first_us < ttl_us);
+	CHECK(!ttl_us || totals->zero_first_us <= ttl_us / 2);
 	CHECK(totals->keeps_exemplars == (exemplar_tag != NULL));
 	if (!exemplar_tag)
 		return;

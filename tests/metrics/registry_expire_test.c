@@ -197,6 +197,39 @@ test_ttl__shorter_takes_effect_at_the_next_sample(void **state)
 	fixture_close(&fixture);
 }
 
+/* What is shown at zero first is shown as long with what it has, whatever has become of the ttl. */
+static void
+test_ttl__shorter_than_at_zero(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_expire_at(&fixture, 100);
+	fixture.totals.zero_first_us = 20 * SECOND_US;
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 1000 * SECOND_US, 5);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 3);
+	fixture_expire_at(&fixture, 101);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", SECOND_US, 7);
+	fixture_expire_at(&fixture, 120);
+	assert_shown(&fixture, 120 * SECOND_US - 1,
+		     "c counter help\n{} 0\n"
+		     "h histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n");
+	fixture_expire_at(&fixture, 140);
+	assert_shown(&fixture, 140 * SECOND_US,
+		     "c counter help\n{} 12\n"
+		     "h histogram help\n{} sum 3 count 1 1:0 2:0 5:1 +Inf:0\n");
+	fixture_expire_at(&fixture, 141);
+	assert_shown(&fixture, 141 * SECOND_US, "");
+	/* Later samples count for the ttl as ever. */
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", SECOND_US, 5);
+	fixture_expire_at(&fixture, 180);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 3 * SECOND_US, 5);
+	fixture_expire_at(&fixture, 183);
+	assert_shown(&fixture, 183 * SECOND_US, "c counter help\n{} 10\n");
+	fixture_expire_at(&fixture, 184);
+	assert_shown(&fixture, 184 * SECOND_US, "");
+	fixture_close(&fixture);
+}
+
 static void
 test_ttl__longer_takes_effect_at_once(void **state)
 {
@@ -608,6 +641,7 @@ main(void)
 	    cmocka_unit_test(test_ttl__from_zero_and_back),
 	    cmocka_unit_test(test_ttl__changes_before_anybody_looked),
 	    cmocka_unit_test(test_ttl__shorter_takes_effect_at_the_next_sample),
+	    cmocka_unit_test(test_ttl__shorter_than_at_zero),
 	    cmocka_unit_test(test_ttl__longer_takes_effect_at_once),
 	    cmocka_unit_test(test_dying__waits_for_threads_that_work),
 	    cmocka_unit_test(test_dying__sample_of_a_thread_that_had_the_cell_already),
