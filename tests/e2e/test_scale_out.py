@@ -16,10 +16,13 @@ mappings:
   name: wait_seconds
   observer_type: summary
 '''
+# With the labels that a bridge has in Kubernetes.
 CONFIG = '''global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
 - job_name: parts
-  static_configs: [{targets: ['127.0.0.1:%d', '127.0.0.1:%d']}]
+  static_configs:
+  - {targets: ['127.0.0.1:%d'], labels: {pod: bridge-a, node: one}}
+  - {targets: ['127.0.0.1:%d'], labels: {pod: bridge-b, node: two}}
 - job_name: whole
   static_configs: [{targets: ['127.0.0.1:%d']}]
 '''
