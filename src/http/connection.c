@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -205,20 +206,28 @@ is_head_too_long(const struct connection *connection)
 	       bytes_taken(connection) > connection->taken_before + HEAD_BYTES;
 }
 
-/* Answers in libmicrohttpd's place, which has nothing to send before a request's headers are whole.
+/*
+ * Ends the connection with an answer in libmicrohttpd's place, which has nothing to send before a
+ * request's headers are whole. With TLS there is only the end.
  */
 static void
-refuse_head(const struct connection *connection)
+refuse_head(struct connection *connection, const char *status)
 {
-#define REST "Connection: close\r\nContent-Length: 0\r\n\r\n"
-	static const char line[] = "HTTP/1.1 414 URI Too Long\r\n" REST;
-	static const char headers[] = "HTTP/1.1 431 Request Header Fields Too Large\r\n" REST;
-#undef REST
-	bool has_line = connection->request.mhd;
-	/* A client that does not read gets no answer, only the end. */
-	if (send(connection->fd, has_line ? headers : line,
-		 (has_line ? sizeof(headers) : sizeof(line)) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	char answer[128];
+	int len = snprintf(answer, sizeof(answer),
+			   "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status);
+	/* A client that does not read gets only the end, too. */
+	if (!connection->server->tls &&
+	    send(connection->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("http refusal not sent", LOG_ERRNO(errno));
+	connection_shutdown(connection);
+}
+
+void
+connection_refuse_target(struct connection *connection)
+{
+	ev_io_stop(connection->server->loop, &connection->arrival);
+	refuse_head(connection, "414 URI Too Long");
 }
 
 /*
@@ -250,10 +259,10 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	if (found > 0)
 		connection_begin(connection);
 	if (found > 0 && is_head_too_long(connection)) {
-		if (!connection->server->tls)
-			refuse_head(connection);
 		ev_io_stop(loop, watcher);
-		connection_shutdown(connection);
+		refuse_head(connection, connection->request.mhd
+					    ? "431 Request Header Fields Too Large"
+					    : "414 URI Too Long");
 	} else if (found > 0 && connection->server->tls) {
 		prod(connection);
 	}

@@ -150,6 +150,8 @@ void connection_resume(struct connection *connection);
 bool connection_watch_ends(struct http_server *server) MUST_CHECK;
 /** Undoes that, once no connection is left. */
 void connection_unwatch_ends(struct http_server *server);
+/** Answers 414 in libmicrohttpd's place, and ends the connection. */
+void connection_refuse_target(struct connection *connection);
 /** Makes libmicrohttpd notice that the connection is over. */
 void connection_shutdown(struct connection *connection);
 /** The same, and drops what the client did not take of its answer; else the kernel would keep it.

@@ -17,6 +17,9 @@
  */
 #define REFUSED_BODY_FACTOR 2
 
+/* In a query; more than anybody asks with. */
+#define ARGUMENTS_MAX 1000
+
 struct span
 http_request_header(const struct http_request *request, const char *name)
 {
@@ -207,6 +210,18 @@ check_framing(const struct framing *framing, bool is_http_1_0)
 	return framing->encodings && !framing->is_chunked ? 501 : 0;
 }
 
+/* libmicrohttpd keeps each in the connection's memory, and hangs when that is full. */
+static bool
+has_too_many_arguments(const char *target)
+{
+	unsigned count = 0;
+	while ((target = strchr(target, '&')) && count <= ARGUMENTS_MAX) {
+		target++;
+		count++;
+	}
+	return count > ARGUMENTS_MAX;
+}
+
 void *
 request_line(void *cls, const char *target, struct MHD_Connection *mhd)
 {
@@ -228,6 +243,8 @@ request_line(void *cls, const char *target, struct MHD_Connection *mhd)
 	    target && http_path_parse(span_text(target), &request->path, &query);
 	if (request->target_is_good)
 		buf_add_span(&request->query, query);
+	if (target && has_too_many_arguments(target))
+		connection_refuse_target(connection);
 	return NULL;
 }
 

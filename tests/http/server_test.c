@@ -558,6 +558,31 @@ test_headers__too_large(void **state)
 	stop(f);
 }
 
+/* Each argument takes more memory than its bytes. */
+static void
+test_target__many_arguments(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned count;
+		const char *status;
+	} cases[] = {{1000, "HTTP/1.1 200 "}, {2000, "HTTP/1.1 414 "}, {20000, "HTTP/1.1 414 "}};
+	struct fixture *f = start(ample);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf in = BUF_INIT, request = BUF_INIT;
+		buf_add_text(&request, "GET /hello?");
+		for (unsigned j = 1; j < cases[i].count; j++)
+			buf_add_text(&request, "a&");
+		buf_add_text(&request, "a HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+		exchange(f, buf_text(&request), &in);
+		if (!span_starts(buf_span(&in), span_text(cases[i].status)))
+			fail_msg("case %zu: %s", i, buf_text(&in));
+		buf_fini(&request);
+		buf_fini(&in);
+	}
+	stop(f);
+}
+
 static void
 test_headers__many_and_large_enough(void **state)
 {
@@ -1675,6 +1700,7 @@ main(void)
 	    cmocka_unit_test(test_body__chunked_without_end),
 	    cmocka_unit_test(test_body__chunked_over_the_limit),
 	    cmocka_unit_test(test_headers__too_large),
+	    cmocka_unit_test(test_target__many_arguments),
 	    cmocka_unit_test(test_headers__many_and_large_enough),
 	    cmocka_unit_test(test_headers__list_of_many_lines),
 	    cmocka_unit_test(test_headers__large_in_every_request),
