@@ -253,7 +253,8 @@ request_line(void *cls, const char *target, struct MHD_Connection *mhd)
 static bool
 expects_continue(const struct http_request *request)
 {
-	return span_equal_ignoring_case(http_request_header(request, MHD_HTTP_HEADER_EXPECT), SPAN("100-continue"));
+	return span_equal_ignoring_case(http_request_header(request, MHD_HTTP_HEADER_EXPECT),
+					SPAN("100-continue"));
 }
 
 /* @return whether the handler itself looks at who asks */
@@ -343,8 +344,7 @@ on_password_checked(void *ctx, unsigned status)
 void
 request_stop_check(struct http_request *request)
 {
-	if (!request->check ||
-	    (request->method == HTTP_GET && !auth_is_waiting(request->check)))
+	if (!request->check || (request->method == HTTP_GET && !auth_is_waiting(request->check)))
 		return;
 	auth_forget(&request->check);
 	request->needs_check = false;

@@ -14,8 +14,8 @@
  * is checked, and the route's `admit` asked, when the headers are there. What nobody wants is read
  * and dropped, as far as its sender would else miss the answer.
  *
- * With TLS the handshake counts as part of a connection's first request. A client that fails in it, or
- * that does not speak TLS, is closed at once. Handshakes take turns (tls/admission).
+ * With TLS the handshake counts as part of a connection's first request. A client that fails in it,
+ * or that does not speak TLS, is closed at once. Handshakes take turns (tls/admission).
  *
  * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
  * new connection counts as inside its first request at once, so that silence is bounded by the
@@ -207,8 +207,8 @@ struct http_stats {
 	_Atomic uint64_t auth_refused[HTTP_AUTH_REFUSALS];
 	_Atomic uint64_t tls_failures[TLS_FAILURES]; /* closed before the handshake was over */
 	_Atomic uint64_t deadlines;                  /* closed because the deadline passed */
-	_Atomic uint64_t responses[6]; /* by first digit of the status; index 1 to 5 */
-	_Atomic uint64_t body_bytes;   /* memory that bodies take now */
+	_Atomic uint64_t responses[6];   /* by first digit of the status; index 1 to 5 */
+	_Atomic uint64_t body_bytes;     /* memory that bodies take now */
 	_Atomic uint64_t bodies_refused; /* for want of such memory; 503 */
 };
 
@@ -219,11 +219,12 @@ struct http_server;
  *
  * @routes borrowed for the life of the server
  * @ctx    handed to every handler
- * @tls    what connections are secured with, borrowed for the life of the server; NULL = they are not
+ * @tls    what connections are secured with, borrowed for the life of the server; NULL = they are
+ * not
  * @return the server, or NULL when libmicrohttpd refused (logged)
  */
-struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx,
-				    const struct http_limits *limits,
+struct http_server *http_server_new(struct ev_loop *loop, const struct http_route *routes,
+				    void *ctx, const struct http_limits *limits,
 				    struct tls_source *tls) MUST_CHECK;
 
 /** Serves on one more socket. @fd TCP or Unix stream, listening, non-blocking; consumed */
@@ -232,7 +233,8 @@ void http_server_listen(struct http_server *server, int fd);
 /* Who may have answers. */
 struct http_user {
 	char *name;
-	char *hash; /* of the password; password_hash_cost() of http/password says which ones are good */
+	char *hash; /* of the password; password_hash_cost() of http/password says which ones are
+		       good */
 };
 
 /**
