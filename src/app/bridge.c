@@ -239,8 +239,11 @@ collect_shapes(struct bridge *bridge)
 	free(bridge->shapes_since);
 	bridge->shapes_since = NULL;
 	shapes_free_taken(bridge->shapes);
-	if (shapes_take_away(bridge->shapes, atomic_load(&bridge->rules), fold_shape, bridge))
+	uint64_t rules = atomic_load(&bridge->rules);
+	if (shapes_take_away(bridge->shapes, rules, fold_shape, bridge))
 		bridge->shapes_since = grace_now(bridge->grace);
+	else
+		registry_forget_rules(bridge->registry, rules);
 	bridge->forgotten = 0;
 	for (unsigned i = 0; i < bridge->settings.threads; i++)
 		bridge->forgotten += ingest_forgotten(bridge->ingests[i]);

@@ -152,7 +152,7 @@ struct ingest {
 static inline const struct shard *
 ingest_shard_of(const struct ingest *ingest, const struct shape *shape)
 {
-	return shape->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
+	return shape->layout->pool == POOL_GAUGES ? ingest->gauges : ingest->shard;
 }
 
 /** @return the cell of an entry's series, or NULL where it has none */

@@ -294,9 +294,7 @@ shape_series(const struct ingest *ingest, const struct meaning *meaning, struct 
 		return;
 	}
 	shape->op = op_of(ingest, &meaning->request, meaning->rule);
-	shape->pool = meaning->ref.pool;
-	shape->layout =
-	    layouts_get(registry_layouts(ingest->bridge->registry), meaning->ref.pool);
+	shape->layout = meaning->ref.layout;
 	shape_tally(shape, ACCOUNT_SAMPLES_APPLIED, TALLY_VALUE, 1);
 	shape_tally(shape, ACCOUNT_EVENTS + shape->kind, TALLY_EVENT, 1);
 	tally_replaced(ingest, meaning->set, meaning->replaced, shape);
@@ -427,8 +425,9 @@ intern_shape(struct ingest *ingest, const struct shape *shape)
 	const struct shapes *shapes = ingest->bridge->shapes;
 	/* The last tally is for the event's name, where no rule matched. */
 	unsigned tally = shape->tallies[shape->tally_count - 1].counter;
+	size_t layout = (uintptr_t)shape->layout / sizeof(*shape->layout);
 	uint32_t *recent =
-	    &ingest->recent_shapes[(shape->op + shape->type * 5u + shape->pool + tally * 11u) %
+	    &ingest->recent_shapes[(shape->op + shape->type * 5u + layout + tally * 11u) %
 				   RECENT_SHAPES];
 	if (*recent && memcmp(shapes_get(shapes, *recent), shape, sizeof(*shape)) == 0)
 		return *recent;
@@ -488,7 +487,8 @@ settle(struct ingest *ingest, struct work *work, const struct meaning *meaning)
 	 * which lets it live on once this thread has passed a quiescent point.
 	 */
 	if (shape->op >= SHAPE_COUNTER)
-		target->cell = shard_peek(ingest_shard_of(ingest, shape), ref->pool, ref->id);
+		target->cell =
+		    shard_peek(ingest_shard_of(ingest, shape), shape->layout->pool, ref->id);
 	CHECK((uintptr_t)target->cell >> 48 == 0);
 	work->exemplar = exemplar_of(ingest, meaning, shape);
 	target->shape_id = intern_shape(ingest, shape);

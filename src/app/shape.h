@@ -71,8 +71,7 @@ struct shape {
 	uint8_t validity; /* enum shape_validity */
 	uint8_t rate_count;
 	uint8_t tally_count;
-	uint32_t pool;               /* of the series */
-	const struct layout *layout; /* of the pool */
+	const struct layout *layout; /* of the series */
 	double divisor;              /* 1000 where milliseconds come */
 	double scale;                /* the rule's, else 1 */
 	double weight;               /* observers: 1 / rate */

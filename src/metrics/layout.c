@@ -2,17 +2,29 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/hash.h"
+#include "base/index.h"
 #include "base/number.h"
 #include "metrics/native.h"
+#include "metrics/shard.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
+/* Cells have sizes of so many bytes at least, in steps of as many. */
+#define CELL_STEP 16
+/* At so many steps a step becomes twice as large: a cell is at most a sixteenth too large. */
+#define CELL_STEPS 32
+
 struct layouts {
-	_Atomic unsigned count;
-	_Atomic(struct layout *) items[POOLS_MAX];
+	struct index items; /* owned */
 };
+
+struct layouts *
+layouts_new(void)
+{
+	return xcalloc(1, sizeof(struct layouts));
+}
 
 static void
 layout_free(struct layout *layout)
@@ -26,41 +38,85 @@ layout_free(struct layout *layout)
 	free(layout);
 }
 
-/* Publishes a layout: a reader that learns its pool finds it complete. */
-static const struct layout *
-add(struct layouts *layouts, struct layout *layout)
-{
-	unsigned count = atomic_load(&layouts->count);
-	layout->pool = count;
-	atomic_store(&layouts->items[count], layout);
-	atomic_store(&layouts->count, count + 1);
-	return layout;
-}
-
-struct layouts *
-layouts_new(void)
-{
-	struct layouts *layouts = xcalloc(1, sizeof(*layouts));
-	static const enum metric_type fixed[POOLS_FIXED] = {METRIC_COUNTER, METRIC_GAUGE,
-							    METRIC_GAUGE};
-	for (size_t i = 0; i < POOLS_FIXED; i++) {
-		struct layout *layout = xcalloc(1, sizeof(*layout));
-		layout->type = fixed[i];
-		layout->is_set = i == POOL_SETS;
-		add(layouts, layout);
-	}
-	return layouts;
-}
-
 void
 layouts_free(struct layouts **layouts)
 {
 	if (!*layouts)
 		return;
-	for (unsigned i = 0; i < layouts_count(*layouts); i++)
-		layout_free((*layouts)->items[i]);
+	struct index *items = &(*layouts)->items;
+	for (size_t i = 0; i < items->size; i++) {
+		if (items->slots[i].item)
+			layout_free(items->slots[i].item);
+	}
+	index_fini(items);
 	free(*layouts);
 	*layouts = NULL;
+}
+
+static uint64_t
+hash_of(const struct layout *layout)
+{
+	const struct {
+		uint64_t bounds, targets;
+		int64_t zero_first_us, slot_us;
+		uint32_t type, is_set, keeps_exemplars, native_buckets_max, slots;
+		int32_t native_schema;
+	} parts = {
+	    hash_bytes64(layout->bounds, layout->bound_count * sizeof(*layout->bounds)),
+	    hash_bytes64(layout->targets, layout->quantile_count * sizeof(*layout->targets)),
+	    layout->totals.zero_first_us,
+	    layout->slot_us,
+	    layout->type,
+	    layout->is_set,
+	    layout->totals.keeps_exemplars,
+	    layout->native_buckets_max,
+	    layout->slots,
+	    layout->native_schema,
+	};
+	return hash_bytes64(&parts, sizeof(parts));
+}
+
+static bool
+same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	return a_len == b_len && (!a_len || memcmp(a, b, a_len) == 0);
+}
+
+static bool
+is_same(const void *item, const void *key)
+{
+	const struct layout *a = item, *b = key;
+	return a->type == b->type && a->is_set == b->is_set &&
+	       a->totals.zero_first_us == b->totals.zero_first_us &&
+	       a->totals.keeps_exemplars == b->totals.keeps_exemplars &&
+	       a->native_schema == b->native_schema &&
+	       a->native_buckets_max == b->native_buckets_max && a->slot_us == b->slot_us &&
+	       a->slots == b->slots &&
+	       same_bytes(a->bounds, a->bound_count * sizeof(*a->bounds), b->bounds,
+			  b->bound_count * sizeof(*b->bounds)) &&
+	       same_bytes(a->targets, a->quantile_count * sizeof(*a->targets), b->targets,
+			  b->quantile_count * sizeof(*b->targets));
+}
+
+/* The pool for cells that take so many bytes, and how many they get in it. */
+static void
+choose_pool(struct layout *layout)
+{
+	if (layout->type == METRIC_GAUGE && !layout->is_set) {
+		layout->pool = POOL_GAUGES;
+		layout->cell_bytes = CELL_STEP;
+		return;
+	}
+	size_t size = shard_cell_size(layout);
+	size_t bytes = CELL_STEP, step = CELL_STEP;
+	unsigned class = 0;
+	for (; bytes < size; bytes += step, class ++) {
+		if (bytes == CELL_STEPS * step)
+			step *= 2;
+	}
+	CHECK(class < POOL_CLASSES);
+	layout->pool = class + (layout->type == METRIC_SUMMARY ? POOL_SUMMARIES : POOL_OTHERS);
+	layout->cell_bytes = bytes;
 }
 
 /* The numbers as the exposition spells them; *texts owns the bytes. */
@@ -76,10 +132,67 @@ format_all(const double *numbers, size_t count, char **texts)
 	return spans;
 }
 
-static bool
-same_numbers(const double *a, size_t a_count, const double *b, size_t b_count)
+static void
+own_bounds(struct layout *layout)
 {
-	return a_count == b_count && (!a_count || memcmp(a, b, a_count * sizeof(*a)) == 0);
+	size_t count = layout->bound_count;
+	double *bounds = xcalloc(count + 2, sizeof(*bounds));
+	if (count)
+		memcpy(bounds, layout->bounds, count * sizeof(*bounds));
+	bounds[count] = bounds[count + 1] = INFINITY;
+	layout->bounds = bounds;
+	layout->bound_texts = format_all(bounds, count, &layout->texts);
+}
+
+static void
+own_quantiles(struct layout *layout)
+{
+	size_t count = layout->quantile_count;
+	struct quantile *targets = xcalloc(count, sizeof(*targets));
+	layout->quantiles = xcalloc(count, sizeof(double));
+	for (size_t i = 0; i < count; i++) {
+		targets[i] = layout->targets[i];
+		layout->quantiles[i] = targets[i].quantile;
+	}
+	layout->targets = targets;
+	layout->quantile_texts = format_all(layout->quantiles, count, &layout->texts);
+}
+
+/* @wanted borrows its bounds and targets from the options, and has no texts */
+static struct layout *
+intern(struct layouts *layouts, const struct layout *wanted)
+{
+	uint64_t hash = hash_of(wanted);
+	struct layout *layout = index_find(&layouts->items, hash, is_same, wanted);
+	if (layout)
+		return layout;
+	layout = xmalloc(sizeof(*layout));
+	*layout = *wanted;
+	if (layout->type == METRIC_HISTOGRAM)
+		own_bounds(layout);
+	else if (layout->type == METRIC_SUMMARY)
+		own_quantiles(layout);
+	choose_pool(layout);
+	index_add(&layouts->items, hash, layout);
+	return layout;
+}
+
+struct layout *
+layouts_gauge(struct layouts *layouts)
+{
+	return intern(layouts, &(struct layout){.type = METRIC_GAUGE});
+}
+
+struct layout *
+layouts_set(struct layouts *layouts)
+{
+	return intern(layouts, &(struct layout){.type = METRIC_GAUGE, .is_set = true});
+}
+
+struct layout *
+layouts_counter(struct layouts *layouts, const struct total_options *totals)
+{
+	return intern(layouts, &(struct layout){.type = METRIC_COUNTER, .totals = *totals});
 }
 
 /* Most native buckets that options ask for, in NATIVE_BUCKETS_MAX; 0 = no native histogram. */
@@ -92,116 +205,47 @@ native_buckets_of(const struct histogram_options *options)
 	return wanted && wanted < NATIVE_BUCKETS_MAX ? wanted : NATIVE_BUCKETS_MAX;
 }
 
-static bool
-same_totals(const struct layout *layout, const struct total_options *totals)
-{
-	return layout->totals.zero_first_us == totals->zero_first_us &&
-	       layout->totals.keeps_exemplars == totals->keeps_exemplars;
-}
-
-const struct layout *
-layouts_counter(struct layouts *layouts, const struct total_options *totals)
-{
-	if (same_totals(layouts_get(layouts, POOL_COUNTERS), totals))
-		return layouts_get(layouts, POOL_COUNTERS);
-	unsigned count = layouts_count(layouts);
-	for (unsigned i = POOLS_FIXED; i < count; i++) {
-		const struct layout *have = layouts_get(layouts, i);
-		if (have->type == METRIC_COUNTER && same_totals(have, totals))
-			return have;
-	}
-	if (count == POOLS_MAX)
-		return NULL;
-	struct layout *layout = xcalloc(1, sizeof(*layout));
-	layout->type = METRIC_COUNTER;
-	layout->totals = *totals;
-	return add(layouts, layout);
-}
-
-const struct layout *
+struct layout *
 layouts_histogram(struct layouts *layouts, const struct histogram_options *options,
 		  const struct total_options *totals)
 {
 	uint32_t native_buckets = native_buckets_of(options);
-	int schema = native_buckets ? native_schema(options->native_bucket_factor) : 0;
-	unsigned count = layouts_count(layouts);
-	for (unsigned i = POOLS_FIXED; i < count; i++) {
-		const struct layout *have = layouts_get(layouts, i);
-		if (have->type == METRIC_HISTOGRAM && have->native_schema == schema &&
-		    have->native_buckets_max == native_buckets && same_totals(have, totals) &&
-		    same_numbers(have->bounds, have->bound_count, options->buckets,
-				 options->bucket_count))
-			return have;
-	}
-	if (count == POOLS_MAX)
-		return NULL;
-	struct layout *layout = xcalloc(1, sizeof(*layout));
-	layout->type = METRIC_HISTOGRAM;
-	layout->totals = *totals;
-	layout->native_schema = schema;
-	layout->native_buckets_max = native_buckets;
-	layout->bound_count = options->bucket_count;
-	layout->bounds = xcalloc(options->bucket_count + 2, sizeof(double));
-	layout->bounds[options->bucket_count] = layout->bounds[options->bucket_count + 1] = INFINITY;
-	if (options->bucket_count)
-		memcpy(layout->bounds, options->buckets, options->bucket_count * sizeof(double));
-	layout->bound_texts = format_all(layout->bounds, layout->bound_count, &layout->texts);
-	return add(layouts, layout);
+	return intern(
+	    layouts,
+	    &(struct layout){
+		.type = METRIC_HISTOGRAM,
+		.totals = *totals,
+		.bound_count = options->bucket_count,
+		.bounds = options->buckets,
+		.native_schema = native_buckets ? native_schema(options->native_bucket_factor) : 0,
+		.native_buckets_max = native_buckets,
+	    });
 }
 
-static bool
-same_targets(const struct layout *layout, const struct summary_options *options)
-{
-	if (layout->quantile_count != options->quantile_count)
-		return false;
-	for (size_t i = 0; i < options->quantile_count; i++) {
-		if (layout->targets[i].quantile != options->quantiles[i].quantile ||
-		    layout->targets[i].error != options->quantiles[i].error)
-			return false;
-	}
-	return true;
-}
-
-const struct layout *
+struct layout *
 layouts_summary(struct layouts *layouts, const struct summary_options *options)
 {
-	size_t wanted = options->quantile_count;
-	CHECK(wanted <= QUANTILES_MAX && options->age_buckets > 0);
+	CHECK(options->quantile_count <= QUANTILES_MAX && options->age_buckets > 0);
 	int64_t slot_us = options->max_age_us / options->age_buckets;
 	CHECK(slot_us > 0);
-	unsigned count = layouts_count(layouts);
-	for (unsigned i = POOLS_FIXED; i < count; i++) {
-		const struct layout *have = layouts_get(layouts, i);
-		if (have->type == METRIC_SUMMARY && have->slot_us == slot_us &&
-		    have->slots == options->age_buckets && same_targets(have, options))
-			return have;
-	}
-	if (count == POOLS_MAX)
-		return NULL;
-	struct layout *layout = xcalloc(1, sizeof(*layout));
-	layout->type = METRIC_SUMMARY;
-	layout->slot_us = slot_us;
-	layout->slots = options->age_buckets;
-	layout->quantile_count = wanted;
-	layout->targets = xcalloc(wanted, sizeof(struct quantile));
-	layout->quantiles = xcalloc(wanted, sizeof(double));
-	for (size_t i = 0; i < wanted; i++) {
-		layout->targets[i] = options->quantiles[i];
-		layout->quantiles[i] = options->quantiles[i].quantile;
-	}
-	layout->quantile_texts = format_all(layout->quantiles, wanted, &layout->texts);
-	return add(layouts, layout);
+	return intern(layouts, &(struct layout){
+				   .type = METRIC_SUMMARY,
+				   .quantile_count = options->quantile_count,
+				   .targets = options->quantiles,
+				   .slot_us = slot_us,
+				   .slots = options->age_buckets,
+			       });
 }
 
-const struct layout *
-layouts_get(const struct layouts *layouts, unsigned pool)
+void
+layouts_remove(struct layouts *layouts, struct layout *layout)
 {
-	CHECK(pool < POOLS_MAX);
-	return atomic_load(&layouts->items[pool]);
+	CHECK(!layout->series && index_remove(&layouts->items, hash_of(layout), layout));
+	layout_free(layout);
 }
 
-unsigned
+size_t
 layouts_count(const struct layouts *layouts)
 {
-	return atomic_load(&layouts->count);
+	return layouts->items.count;
 }

@@ -2,8 +2,11 @@
  * metrics/layout - what series of one shape share: bucket bounds or quantiles, with their texts ready
  * for the exposition.
  *
- * Layouts are interned: equal options give the same layout, which lives as long as the table. Series
- * of one layout have cells of one size, so a layout is also a pool of cells (metrics/values).
+ * Layouts are interned: equal options give the same layout. One lives as long as it has series, or
+ * as anybody may know it from the rules in force: see registry_forget_rules().
+ *
+ * Whatever their layouts are, cells of about one size are of one pool (metrics/shard): there are
+ * few pools, and none is ever given up, while options may change with every reload.
  */
 #ifndef METRICS_LAYOUT_H
 #define METRICS_LAYOUT_H
@@ -16,17 +19,18 @@
 #include <string.h>
 
 /*
- * The first pools are the counters without options, the gauges and the sets; each layout of an
- * observer, and of counters with options, is one more.
+ * Gauges have the first pool, since all threads share their cells. Windows have to be looked for, so
+ * summaries have pools of their own; the size of a cell tells which.
  */
-#define POOL_COUNTERS 0
-#define POOL_GAUGES 1
-#define POOL_SETS 2
-#define POOLS_FIXED 3
-#define POOLS_MAX 4096
+#define POOL_GAUGES 0
+#define POOL_OTHERS 1
+#define POOL_CLASSES 112 /* up to 16 KiB: a cell with BUCKETS_MAX buckets and exemplars fits */
+#define POOL_SUMMARIES (POOL_OTHERS + POOL_CLASSES)
+#define POOLS (POOL_SUMMARIES + POOL_CLASSES)
 
 struct layout {
-	unsigned pool; /* index, below POOLS_MAX */
+	unsigned pool;     /* of the cells, below POOLS */
+	size_t cell_bytes; /* of a cell in the pool */
 	enum metric_type type;
 	bool is_set; /* a gauge that shows how many different members it was given */
 	struct total_options totals; /* of counters and histograms */
@@ -47,6 +51,12 @@ struct layout {
 	uint32_t slots;	 /* age buckets */
 
 	char *texts; /* owned storage of the texts */
+
+	/* The registry's, under its lock. */
+	uint64_t series;            /* how many have this layout */
+	uint64_t rules;             /* number of the last rule set that asked for one of them */
+	bool is_unused;             /* in the list below; it may be in use again */
+	struct layout *next_unused; /* registry->unused; control only */
 };
 
 /* More bounds than this are halved first; fewer are all compared, which takes no guess. */
@@ -80,22 +90,25 @@ struct layouts;
 struct layouts *layouts_new(void);
 void layouts_free(struct layouts **layouts);
 
+/** Finds or makes the layout of gauges. Not thread safe: callers hold the registry's lock. */
+struct layout *layouts_gauge(struct layouts *layouts);
+/** The same for sets. */
+struct layout *layouts_set(struct layouts *layouts);
+/** The same for a counter. */
+struct layout *layouts_counter(struct layouts *layouts, const struct total_options *totals);
+/** The same for a histogram, of BUCKETS_MAX buckets at most. */
+struct layout *layouts_histogram(struct layouts *layouts, const struct histogram_options *options,
+				 const struct total_options *totals);
 /**
- * Finds or makes the layout for a counter. Not thread safe: callers hold the registry's lock.
- *
- * @return the layout, valid as long as `layouts`; NULL when POOLS_MAX layouts exist
+ * The same for a summary, of AGE_BUCKETS_MAX age buckets at most, whose max_age_us is at least
+ * their number.
  */
-const struct layout *layouts_counter(struct layouts *layouts, const struct total_options *totals);
-/** The same for a histogram. */
-const struct layout *layouts_histogram(struct layouts *layouts,
-				       const struct histogram_options *options,
-				       const struct total_options *totals);
-/** The same for a summary, whose max_age_us is at least age_buckets. */
-const struct layout *layouts_summary(struct layouts *layouts,
-				     const struct summary_options *options);
-/** @return a pool's layout; the fixed pools always exist. Safe without lock for a pool once seen. */
-const struct layout *layouts_get(const struct layouts *layouts, unsigned pool);
-/** @return pools that exist */
-unsigned layouts_count(const struct layouts *layouts);
+struct layout *layouts_summary(struct layouts *layouts, const struct summary_options *options);
+
+/** Frees a layout without series. The same lock. */
+void layouts_remove(struct layouts *layouts, struct layout *layout);
+
+/** @return layouts that exist. The same lock. */
+size_t layouts_count(const struct layouts *layouts);
 
 #endif

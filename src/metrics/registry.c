@@ -26,8 +26,7 @@ registry_new(const struct registry_settings *settings)
 	registry->layouts = layouts_new();
 	registry->shards = xcalloc(settings->threads + 1, sizeof(struct shard *));
 	for (unsigned i = 0; i <= settings->threads; i++)
-		registry->shards[i] =
-		    shard_new(registry->layouts, (uint32_t)settings->max_series + 1);
+		registry->shards[i] = shard_new((uint32_t)settings->max_series + 1);
 	for (size_t i = 0; i < settings->reserved_count; i++) {
 		struct span *name = xmalloc(sizeof(*name));
 		*name = settings->reserved[i];
@@ -47,6 +46,13 @@ series_free(struct registry *registry, struct series *series)
 }
 
 void
+series_clear_cells(struct registry *registry, const struct series *series)
+{
+	for (unsigned i = 0; i <= registry->threads; i++)
+		shard_clear(registry->shards[i], series->layout, series->id);
+}
+
+void
 family_free(struct family *family)
 {
 	series_list_release(&family->list);
@@ -62,8 +68,12 @@ free_all_series(struct registry *registry)
 	for (size_t n = 0; n < SERIES_SEGMENTS; n++) {
 		struct index *segment = &registry->series[n];
 		for (size_t i = 0; i < segment->size; i++) {
-			if (segment->slots[i].item)
-				series_free(registry, segment->slots[i].item);
+			struct series *series = segment->slots[i].item;
+			if (!series)
+				continue;
+			if (shard_cells_own(series->layout))
+				series_clear_cells(registry, series);
+			series_free(registry, series);
 		}
 		index_fini(segment);
 	}
@@ -93,7 +103,7 @@ registry_free(struct registry **slot)
 	index_fini(&registry->reserved);
 	for (unsigned i = 0; i <= registry->threads; i++)
 		shard_free(&registry->shards[i]);
-	for (unsigned i = 0; i < POOLS_MAX; i++)
+	for (unsigned i = 0; i < POOLS; i++)
 		free(registry->ids[i].free);
 	free(registry->shards);
 	free(registry->sorted);
@@ -117,12 +127,6 @@ struct shard *
 registry_gauges(struct registry *registry)
 {
 	return registry->shards[registry->threads];
-}
-
-const struct layouts *
-registry_layouts(const struct registry *registry)
-{
-	return registry->layouts;
 }
 
 uint64_t
@@ -310,13 +314,13 @@ series_set_incarnations(struct registry *registry, const struct series *series,
 			uint32_t incarnation)
 {
 	for (unsigned i = 0; i <= registry->threads; i++) {
-		struct cell *cell = shard_peek(registry->shards[i], series->pool, series->id);
+		struct cell *cell = series_cell(registry->shards[i], series);
 		if (cell)
 			atomic_store(&cell->incarnation, incarnation);
 	}
 }
 
-static const struct layout *
+static struct layout *
 layout_of(struct registry *registry, const struct series_request *request)
 {
 	switch (request->type) {
@@ -327,7 +331,8 @@ layout_of(struct registry *registry, const struct series_request *request)
 	case METRIC_COUNTER:
 		return layouts_counter(registry->layouts, &request->totals);
 	default:
-		return layouts_get(registry->layouts, request->is_set ? POOL_SETS : POOL_GAUGES);
+		return request->is_set ? layouts_set(registry->layouts)
+				       : layouts_gauge(registry->layouts);
 	}
 }
 
@@ -346,12 +351,13 @@ next_incarnation(struct registry *registry)
 }
 
 static struct series *
-series_new(struct registry *registry, struct family *family, const struct layout *layout,
-	   const struct series_request *request)
+series_new(struct registry *registry, struct family *family, const struct series_request *request)
 {
 	struct span text = request->labels;
+	struct layout *layout = layout_of(registry, request);
 	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
-	series->pool = (uint16_t)layout->pool;
+	series->layout = layout;
+	layout->series++;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);
 	series->label_count = (uint16_t)request->label_count;
@@ -425,7 +431,7 @@ find_or_create(struct registry *registry, const struct series_request *request,
 		struct series_key key = {family, request->labels};
 		series = index_find(series_segment(registry, request->series_hash),
 				    request->series_hash, series_has_key, &key);
-		if (series && (series->pool == POOL_SETS) != request->is_set)
+		if (series && series->layout->is_set != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
 		struct buf scratch = BUF_INIT;
@@ -435,14 +441,13 @@ find_or_create(struct registry *registry, const struct series_request *request,
 			return REGISTRY_CONFLICT;
 	}
 	if (!series) {
-		const struct layout *layout = layout_of(registry, request);
 		uint64_t bytes =
 		    request->labels.len + (family ? 0 : family_bytes(request->name.len));
-		if (!layout || !has_room(registry, bytes))
+		if (!has_room(registry, bytes))
 			return REGISTRY_LIMIT;
 		if (!family)
 			family = family_new(registry, request);
-		series = series_new(registry, family, layout, request);
+		series = series_new(registry, family, request);
 	}
 	if (family->help_rules < request->rules)
 		family_set_help(family, request);
@@ -489,12 +494,14 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 			series_set_incarnations(registry, series, series->incarnation);
 		}
 		series_set_ttl(registry, series, request->ttl_us);
-		unsigned owner = series->pool == POOL_GAUGES ? registry->threads : thread;
-		struct cell *cell = shard_touch(registry->shards[owner], series->pool, series->id,
-						series->incarnation);
+		struct layout *layout = series->layout;
+		if (layout->rules < request->rules)
+			layout->rules = request->rules;
+		unsigned owner = layout->pool == POOL_GAUGES ? registry->threads : thread;
+		struct cell *cell =
+		    shard_touch(registry->shards[owner], layout, series->id, series->incarnation);
 		cell_set_tick(cell, request->tick);
-		*ref = (struct series_ref){series->pool, series->id, series->incarnation,
-					   series->scope};
+		*ref = (struct series_ref){layout, series->id, series->incarnation, series->scope};
 		if (series->scope != request->scope)
 			series_set_scope(registry, series, request->scope);
 	}

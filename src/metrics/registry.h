@@ -52,11 +52,10 @@ void registry_free(struct registry **registry);
 struct shard *registry_shard(struct registry *registry, unsigned thread);
 /** @return the shard that holds the gauges */
 struct shard *registry_gauges(struct registry *registry);
-const struct layouts *registry_layouts(const struct registry *registry);
 
 /* Where a series' values are. */
 struct series_ref {
-	unsigned pool;
+	const struct layout *layout; /* until all threads have forgotten the request's rules */
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t scope_before; /* the request; 0 = the series had none, or was not there */
@@ -84,7 +83,7 @@ struct series_request {
 enum registry_verdict {
 	REGISTRY_OK,
 	REGISTRY_CONFLICT, /* the name is taken by another type, a suffix, or the bridge itself */
-	REGISTRY_LIMIT,	   /* max_series, the room for label texts or the layouts are used up */
+	REGISTRY_LIMIT,	   /* max_series or the room for label texts are used up */
 };
 
 /**
@@ -141,8 +140,8 @@ bool registry_expire(struct registry *registry, uint32_t tick);
  * Has somebody told of each series that ends, so that they may tell others, on the control thread and
  * under the registry's lock, where nothing of it may be called. NULL = nobody.
  *
- * @ended its views hold the names and labels and, borrowed for the life of the registry, the texts of
- *        bounds and quantiles; no help and no values. `native` is there when the layout has one
+ * @ended its views hold the names, the labels and the texts of bounds and quantiles, all borrowed for
+ *        the call; no help and no values. `native` is there when the layout has one
  */
 void registry_on_series_end(struct registry *registry, registry_ended_fn *ended, void *ctx);
 
@@ -151,6 +150,14 @@ void registry_on_series_end(struct registry *registry, registry_ended_fn *ended,
  * before the last look at them.
  */
 void registry_end_zeros(struct registry *registry);
+
+/**
+ * Frees the layouts without series that were last asked for under rule sets below this one; called
+ * when no thread knows such a set any more, nor anything that it found by it.
+ *
+ * @rules number of the rule set in force, see struct series_request
+ */
+void registry_forget_rules(struct registry *registry, uint64_t rules);
 
 /** Frees memory that only a scrape could still have read; call between scrapes' slices at will. */
 void registry_free_retired(struct registry *registry);

@@ -62,10 +62,8 @@ newest_tick(const struct registry *registry, const struct series *series)
 {
 	uint32_t newest = 0;
 	for (unsigned i = 0; i <= registry->threads; i++) {
-		const struct cell *cell =
-		    shard_peek(registry->shards[i], series->pool, series->id);
-		uint32_t tick =
-		    cell ? atomic_load_explicit(&cell->tick, memory_order_relaxed) : 0;
+		const struct cell *cell = series_cell(registry->shards[i], series);
+		uint32_t tick = cell ? atomic_load_explicit(&cell->tick, memory_order_relaxed) : 0;
 		newest = tick > newest ? tick : newest;
 	}
 	return newest;
@@ -76,7 +74,7 @@ newest_tick(const struct registry *registry, const struct series *series)
 static int64_t
 end_us(const struct registry *registry, const struct series *series, int64_t ttl_us)
 {
-	const struct layout *layout = layouts_get(registry->layouts, series->pool);
+	const struct layout *layout = series->layout;
 	int64_t by_ttl_us = (int64_t)newest_tick(registry, series) * TICK_US + ttl_us;
 	int64_t shown_us = (int64_t)series->birth * TICK_US + 2 * layout->totals.zero_first_us;
 	return by_ttl_us > shown_us ? by_ttl_us : shown_us;
@@ -166,7 +164,7 @@ static void
 tell_end(const struct registry *registry, const struct family *family, const struct series *series)
 {
 	static const struct native_view native;
-	const struct layout *layout = layouts_get(registry->layouts, series->pool);
+	const struct layout *layout = series->layout;
 	struct family_view family_view = {
 	    .name = family_name(family), .help = SPAN(""), .type = family->type};
 	struct series_view series_view = {.labels = series_text(series),
@@ -354,6 +352,50 @@ sweep_sorted(struct registry *registry)
 		    registry->arrange_at > at ? registry->arrange_at - (at - kept) : from;
 }
 
+/* Whether nobody can meet a layout any more: it has no series, nor does a thread know it from one.
+ */
+static bool
+is_forgotten(const struct registry *registry, const struct layout *layout)
+{
+	return !layout->series && layout->rules < registry->rules_forgotten;
+}
+
+/* Under the lock. */
+static void
+release_layout(struct registry *registry, struct layout *layout)
+{
+	if (--layout->series || layout->is_unused)
+		return;
+	if (is_forgotten(registry, layout)) {
+		layouts_remove(registry->layouts, layout);
+		return;
+	}
+	layout->is_unused = true;
+	layout->next_unused = registry->unused;
+	registry->unused = layout;
+}
+
+void
+registry_forget_rules(struct registry *registry, uint64_t rules)
+{
+	registry->rules_forgotten = rules;
+	pthread_mutex_lock(&registry->lock);
+	struct layout **link = &registry->unused;
+	for (size_t done = 0; *link;) {
+		struct layout *layout = *link;
+		if (!layout->series && !is_forgotten(registry, layout)) {
+			link = &layout->next_unused;
+		} else {
+			*link = layout->next_unused;
+			layout->is_unused = false;
+			if (!layout->series)
+				layouts_remove(registry->layouts, layout);
+		}
+		give_way(registry, ++done);
+	}
+	pthread_mutex_unlock(&registry->lock);
+}
+
 /* Gives back the ids and the memory of dead series. */
 static void
 free_corpses(struct registry *registry)
@@ -364,14 +406,14 @@ free_corpses(struct registry *registry)
 	for (size_t done = 0; registry->corpses && done < SLICE; done++) {
 		struct series *series = registry->corpses;
 		registry->corpses = series->next_dead;
-		for (unsigned i = 0; i <= registry->threads; i++)
-			shard_clear(registry->shards[i], series->pool, series->id);
-		struct pool_ids *ids = &registry->ids[series->pool];
+		series_clear_cells(registry, series);
+		struct pool_ids *ids = &registry->ids[series->layout->pool];
 		ids->free =
 		    xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
 		ids->free[ids->free_count++] = series->id;
 		registry->text_bytes -= series->text_len;
 		registry->records--;
+		release_layout(registry, series->layout);
 		series_free(registry, series);
 		give_way(registry, done + 1);
 	}

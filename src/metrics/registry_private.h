@@ -37,11 +37,11 @@ struct series {
 		struct series *next_dead; /* from when it left the output order */
 	};
 	_Atomic(struct series_life *) life; /* of registry->lives; set once, under the lock */
+	struct layout *layout;
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t text_len;
 	uint32_t birth; /* tick of its first request */
-	uint16_t pool;
 	uint16_t label_count;
 	uint16_t scope;        /* of the last request; under the lock */
 	_Atomic uint8_t state; /* enum series_state; written under the lock */
@@ -114,7 +114,6 @@ struct registry {
 	void *left_scope_ctx;
 	registry_ended_fn *ended; /* control only, as its ctx */
 	void *ended_ctx;
-	struct layouts *layouts;
 	struct shard **shards; /* threads + 1: the last holds the gauges */
 	struct index reserved; /* struct span *, owned copies of the pointers only */
 	bool reserves_created;
@@ -125,8 +124,9 @@ struct registry {
 	struct index series[SERIES_SEGMENTS]; /* see series_segment() */
 	uint64_t text_bytes; /* of all records and families */
 	uint64_t records; /* series that take memory and an id: dead ones that readers keep, too */
+	struct layouts *layouts;
 	struct index name_sets; /* items are owned */
-	struct pool_ids ids[POOLS_MAX];
+	struct pool_ids ids[POOLS];
 	uint32_t last_incarnation;
 	struct family *born; /* families with births */
 	struct series_life *changed;
@@ -145,6 +145,8 @@ struct registry {
 	size_t sorted_sweep_at; /* where the search for them goes on */
 	struct family *touched; /* families with dead series in their lists */
 	struct series *corpses; /* dead series that nothing refers to any more */
+	struct layout *unused; /* layouts that lost their last series; some have others since */
+	uint64_t rules_forgotten; /* no thread knows anything of rule sets below it */
 	struct expiry *expiry;
 	struct series_life **dying; /* the batch that waits for a quiescent point */
 	size_t dying_count, dying_capacity;
@@ -210,6 +212,16 @@ series_segment(struct registry *registry, uint64_t hash)
 {
 	return &registry->series[hash % SERIES_SEGMENTS];
 }
+
+/** @return the series' cell in a shard, whatever it holds, or NULL where it was never touched */
+static inline struct cell *
+series_cell(const struct shard *shard, const struct series *series)
+{
+	return shard_peek(shard, series->layout->pool, series->id);
+}
+
+/** Frees what the series' cells own, and zeroes them; under the lock. */
+void series_clear_cells(struct registry *registry, const struct series *series);
 
 /** Sets the incarnation of a series' cell in every shard that has it; under the lock. */
 void series_set_incarnations(struct registry *registry, const struct series *series,

@@ -170,9 +170,9 @@ struct shard_range {
 };
 
 static struct shard_range
-shards_of(const struct registry *registry, unsigned pool)
+shards_of(const struct registry *registry, const struct layout *layout)
 {
-	if (pool == POOL_GAUGES)
+	if (layout->pool == POOL_GAUGES)
 		return (struct shard_range){registry->threads, registry->threads + 1};
 	return (struct shard_range){0, registry->threads};
 }
@@ -200,7 +200,7 @@ shards_shown(const struct registry_reader *reader, const struct series *series,
 {
 	if (layout->totals.zero_first_us && is_zero_yet(reader, series, layout))
 		return (struct shard_range){0, 0};
-	return shards_of(reader->registry, series->pool);
+	return shards_of(reader->registry, layout);
 }
 
 /*
@@ -225,10 +225,9 @@ prefetch_batch(const struct registry *registry, struct series *const *items, siz
 	for (size_t i = 0; i < count; i++) {
 		const struct series *series = items[i];
 		prefetch_text(series);
-		struct shard_range range = shards_of(registry, series->pool);
+		struct shard_range range = shards_of(registry, series->layout);
 		for (unsigned t = range.first; t < range.end; t++)
-			__builtin_prefetch(
-			    shard_peek(registry->shards[t], series->pool, series->id));
+			__builtin_prefetch(series_cell(registry->shards[t], series));
 	}
 }
 
@@ -244,7 +243,7 @@ read_scalar(const struct registry *registry, struct shard_range range, const str
 {
 	double sum = 0;
 	for (unsigned i = range.first; i < range.end; i++) {
-		const struct cell *cell = shard_peek(registry->shards[i], series->pool, series->id);
+		const struct cell *cell = series_cell(registry->shards[i], series);
 		if (LIKELY(cell))
 			sum += atomic_load_explicit(&((const struct counter_cell *)cell)->value,
 						    memory_order_relaxed);
@@ -271,7 +270,7 @@ read_exemplars(struct registry_reader *reader, const struct series *series,
 	bool any = false;
 	for (unsigned i = range.first; i < range.end; i++) {
 		struct shard *shard = reader->registry->shards[i];
-		struct cell *cell = shard_peek(shard, series->pool, series->id);
+		struct cell *cell = series_cell(shard, series);
 		if (cell && shard_read_exemplars(shard, cell, layout, reader->exemplars,
 						 reader->exemplar_room))
 			any = true;
@@ -298,11 +297,11 @@ static bool
 read_native(struct registry_reader *reader, const struct series *series,
 	    const struct layout *layout, struct shard_range shown)
 {
-	struct shard_range range = shards_of(reader->registry, series->pool);
+	struct shard_range range = shards_of(reader->registry, layout);
 	native_sum_reset(&reader->native_sum, layout->native_schema);
 	for (unsigned i = range.first; i < range.end; i++) {
-		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
-		    reader->registry->shards[i], series->pool, series->id);
+		const struct histogram_cell *cell =
+		    (const struct histogram_cell *)series_cell(reader->registry->shards[i], series);
 		const struct native *native =
 		    cell ? atomic_load_explicit(&cell->native, memory_order_acquire) : NULL;
 		if (native == &native_given_up)
@@ -331,8 +330,8 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	if (keeps_native && read_native(reader, series, layout, range))
 		out->native = &reader->native;
 	for (unsigned i = range.first; i < range.end; i++) {
-		const struct histogram_cell *cell = (const struct histogram_cell *)shard_peek(
-		    reader->registry->shards[i], series->pool, series->id);
+		const struct histogram_cell *cell =
+		    (const struct histogram_cell *)series_cell(reader->registry->shards[i], series);
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
@@ -358,7 +357,7 @@ collect_windows(struct registry_reader *reader, const struct summary_cell *cell,
 		const struct window *window = atomic_load_explicit(
 		    &cell->slots[(newest + s) % layout->slots], memory_order_acquire);
 		/* A newer one may have begun since this reader opened. */
-		if (window && window_epoch(window) > newest - layout->slots)
+		if (window && window_over_us(window) > reader->now_us)
 			window_collect(window, &reader->observations);
 	}
 }
@@ -369,8 +368,8 @@ read_summary(struct registry_reader *reader, const struct series *series,
 {
 	weighted_list_reset(&reader->observations);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
-		const struct summary_cell *cell = (const struct summary_cell *)shard_peek(
-		    reader->registry->shards[i], series->pool, series->id);
+		const struct summary_cell *cell =
+		    (const struct summary_cell *)series_cell(reader->registry->shards[i], series);
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
@@ -391,8 +390,8 @@ read_set(struct registry_reader *reader, const struct series *series)
 {
 	distinct_union_reset(&reader->members);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
-		const struct set_cell *cell = (const struct set_cell *)shard_peek(
-		    reader->registry->shards[i], series->pool, series->id);
+		const struct set_cell *cell =
+		    (const struct set_cell *)series_cell(reader->registry->shards[i], series);
 		const struct distinct *members =
 		    cell ? atomic_load_explicit(&cell->members, memory_order_acquire) : NULL;
 		if (members)
@@ -405,7 +404,7 @@ read_set(struct registry_reader *reader, const struct series *series)
 static void
 read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
 {
-	const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
+	const struct layout *layout = series->layout;
 	*out = (struct series_view){
 	    .labels = series_text(series),
 	    .created_ms = created_ms(reader->registry, series),
@@ -426,15 +425,15 @@ is_dead(const struct series *series)
 	return atomic_load_explicit(&series->state, memory_order_relaxed) == SERIES_DEAD;
 }
 
-/* Reads the next series, of which the first is in `pool`, up to `end` or one of another pool. */
+/* Reads the next series, of which the first has `layout`, up to `end` or one of another layout. */
 static size_t
-read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct series_view *out)
+read_scalars(struct registry_reader *reader, const struct layout *layout, size_t end,
+	     struct series_view *out)
 {
 	const struct registry *registry = reader->registry;
 	struct series *const *items = reader->list->items;
-	const struct layout *layout = layouts_get(registry->layouts, pool);
 	size_t at = reader->next_series, count = 0, bytes = 0;
-	for (; at < end && items[at]->pool == pool && bytes < READER_BATCH_BYTES; at++) {
+	for (; at < end && items[at]->layout == layout && bytes < READER_BATCH_BYTES; at++) {
 		if (UNLIKELY(is_dead(items[at])))
 			continue;
 		struct shard_range range = shards_shown(reader, items[at], layout);
@@ -443,7 +442,7 @@ read_scalars(struct registry_reader *reader, unsigned pool, size_t end, struct s
 		out[count].created_ms = created_ms(registry, items[at]);
 		out[count].exemplars = NULL;
 		bytes += out[count].labels.len;
-		out[count++].value = pool == POOL_GAUGES ? value : value_clamp(value);
+		out[count++].value = layout->type == METRIC_GAUGE ? value : value_clamp(value);
 	}
 	reader->next_series = at;
 	return count;
@@ -524,13 +523,13 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 	while (list && reader->next_series < list->count && !count) {
 		size_t at = reader->next_series, left = list->count - at;
 		const struct series *series = list->items[at];
-		const struct layout *layout = layouts_get(reader->registry->layouts, series->pool);
+		const struct layout *layout = series->layout;
 		bool is_counter = layout->type == METRIC_COUNTER;
 		if ((is_counter && !layout->totals.keeps_exemplars) ||
-		    series->pool == POOL_GAUGES) {
+		    layout->pool == POOL_GAUGES) {
 			left = left < max ? left : max;
 			prefetch_batch(reader->registry, list->items + at, left);
-			count = read_scalars(reader, series->pool, at + left, out);
+			count = read_scalars(reader, layout, at + left, out);
 			continue;
 		}
 		prefetch_batch(reader->registry, list->items + at, left < 2 ? left : 2);

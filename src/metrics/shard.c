@@ -31,10 +31,9 @@ struct exemplar {
 };
 
 struct shard *
-shard_new(const struct layouts *layouts, uint32_t max_ids)
+shard_new(uint32_t max_ids)
 {
 	struct shard *shard = xcalloc(1, sizeof(*shard));
-	shard->layouts = layouts;
 	shard->max_ids = max_ids;
 	pthread_mutex_init(&shard->exemplar_lock, NULL);
 	return shard;
@@ -137,9 +136,8 @@ free_exemplars(struct shard *shard, struct cell *cell, const struct layout *layo
 	pthread_mutex_unlock(&shard->exemplar_lock);
 }
 
-/* Whether cells of a layout refer to memory. */
-static bool
-cells_own(const struct layout *layout)
+bool
+shard_cells_own(const struct layout *layout)
 {
 	return layout->type == METRIC_SUMMARY || layout->is_set || layout->native_buckets_max ||
 	       layout->totals.keeps_exemplars;
@@ -159,15 +157,12 @@ cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 }
 
 static void
-table_free(struct shard *shard, struct cell_table *table, const struct layout *layout)
+table_free(struct cell_table *table)
 {
-	for (uint32_t c = 0; c < table->chunk_count; c++) {
+	for (uint32_t c = 0; table && c < table->chunk_count; c++) {
 		char *chunk = atomic_load_explicit(&table->chunks[c], memory_order_acquire);
-		if (!chunk)
-			continue;
-		for (uint32_t i = 0; cells_own(layout) && i < 1u << table->shift; i++)
-			cell_fini(shard, chunk + i * table->stride, layout);
-		munmap(chunk, table->chunk_bytes);
+		if (chunk)
+			munmap(chunk, table->chunk_bytes);
 	}
 	free(table);
 }
@@ -178,26 +173,22 @@ shard_free(struct shard **shard)
 	if (!*shard)
 		return;
 	shard_free_retired(*shard);
-	for (unsigned p = 0; p < POOLS_MAX; p++) {
-		struct cell_table *table = shard_table(*shard, p);
-		if (table)
-			table_free(*shard, table, layouts_get((*shard)->layouts, p));
-	}
+	for (unsigned p = 0; p < POOLS; p++)
+		table_free(shard_table(*shard, p));
 	pthread_mutex_destroy(&(*shard)->exemplar_lock);
 	free(*shard);
 	*shard = NULL;
 }
 
-static size_t
-cell_size(const struct layout *layout)
+size_t
+shard_cell_size(const struct layout *layout)
 {
 	return values_size(layout) + layout_exemplars(layout) * sizeof(struct exemplar *);
 }
 
 static struct cell_table *
-table_new(const struct layout *layout, uint32_t max_ids)
+table_new(size_t stride, uint32_t max_ids)
 {
-	size_t stride = (cell_size(layout) + 15) & ~(size_t)15;
 	unsigned shift = 0;
 	while (1u << shift < CHUNK_IDS_MIN ||
 	       (1u << shift < CHUNK_IDS_MAX && (stride << shift) < CHUNK_BYTES))
@@ -221,56 +212,35 @@ chunk_new(size_t bytes)
 }
 
 struct cell *
-shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation)
+shard_touch(struct shard *shard, const struct layout *layout, uint32_t id, uint32_t incarnation)
 {
 	CHECK(id < shard->max_ids);
-	struct cell_table *table = shard_table(shard, pool);
+	struct cell_table *table = shard_table(shard, layout->pool);
 	if (!table) {
-		table = table_new(layouts_get(shard->layouts, pool), shard->max_ids);
-		atomic_store_explicit(&shard->tables[pool], table, memory_order_release);
+		table = table_new(layout->cell_bytes, shard->max_ids);
+		atomic_store_explicit(&shard->tables[layout->pool], table, memory_order_release);
 	}
 	_Atomic(char *) *chunk = &table->chunks[id >> table->shift];
 	if (!atomic_load_explicit(chunk, memory_order_acquire)) {
 		atomic_fetch_add_explicit(&shard->bytes, table->chunk_bytes, memory_order_relaxed);
 		atomic_store_explicit(chunk, chunk_new(table->chunk_bytes), memory_order_release);
 	}
-	struct cell *cell = shard_peek(shard, pool, id);
+	struct cell *cell = shard_peek(shard, layout->pool, id);
 	atomic_store_explicit(&cell->incarnation, incarnation, memory_order_release);
 	return cell;
 }
 
 void
-shard_clear(struct shard *shard, unsigned pool, uint32_t id)
+shard_clear(struct shard *shard, const struct layout *layout, uint32_t id)
 {
-	struct cell *cell = shard_peek(shard, pool, id);
+	struct cell *cell = shard_peek(shard, layout->pool, id);
 	if (!cell)
 		return;
-	const struct layout *layout = layouts_get(shard->layouts, pool);
+	/* The owner may ask at any time what it holds, but no more than that. */
 	atomic_store_explicit(&cell->incarnation, INCARNATION_NONE, memory_order_release);
 	atomic_store_explicit(&cell->tick, 0, memory_order_relaxed);
-	free_exemplars(shard, cell, layout);
-	if (layout->type == METRIC_SUMMARY) {
-		struct summary_cell *summary = (struct summary_cell *)cell;
-		atomic_store_explicit(&summary->sum, 0, memory_order_relaxed);
-		atomic_store_explicit(&summary->count, 0, memory_order_relaxed);
-		summary->carry = 0;
-		free_windows(shard, summary, layout);
-	} else if (layout->type == METRIC_HISTOGRAM) {
-		struct histogram_cell *histogram = (struct histogram_cell *)cell;
-		atomic_store_explicit(&histogram->sum, 0, memory_order_relaxed);
-		histogram->carry = 0;
-		free_native(shard, histogram);
-		for (size_t i = 0; i <= layout->bound_count; i++)
-			atomic_store_explicit(&histogram->buckets[i], 0, memory_order_relaxed);
-	} else if (layout->is_set) {
-		free_members((struct set_cell *)cell);
-	} else {
-		_Static_assert(offsetof(struct counter_cell, value) ==
-				   offsetof(struct gauge_cell, value),
-			       "counters and gauges are cleared alike");
-		atomic_store_explicit(&((struct counter_cell *)cell)->value, 0,
-				      memory_order_relaxed);
-	}
+	cell_fini(shard, cell, layout);
+	memset(cell + 1, 0, layout->cell_bytes - sizeof(*cell));
 }
 
 void
@@ -371,8 +341,8 @@ histogram_observe_new(struct shard *shard, struct histogram_cell *cell, const st
 
 /* Adds to the window of now, or leaves the observation out of quantiles when memory is used up. */
 static void
-observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t epoch, double value,
-		  uint64_t count)
+observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t over_us,
+		  double value, uint64_t count)
 {
 	if (UNLIKELY(atomic_load_explicit(&shard->window_bytes, memory_order_relaxed) >=
 		     SHARD_WINDOW_BYTES_MAX)) {
@@ -381,11 +351,11 @@ observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t e
 	}
 	struct window *window = atomic_load_explicit(slot, memory_order_relaxed);
 	size_t before = 0;
-	if (window && window_epoch(window) == epoch) {
+	if (window && window_over_us(window) == over_us) {
 		before = window_bytes(window);
 	} else {
 		struct window *over = window;
-		window = window_new(epoch);
+		window = window_new(over_us);
 		atomic_store_explicit(slot, window, memory_order_release);
 		if (over)
 			retire(shard, over, drop_window);
@@ -406,19 +376,20 @@ summary_observe(struct shard *shard, struct summary_cell *cell, const struct lay
 		double value, uint64_t count, int64_t now_us)
 {
 	int64_t epoch = now_us / layout->slot_us;
-	observe_in_window(shard, &cell->slots[epoch % layout->slots], epoch, value, count);
+	int64_t over_us = (epoch + layout->slots) * layout->slot_us;
+	observe_in_window(shard, &cell->slots[epoch % layout->slots], over_us, value, count);
 	cell_add_count(&cell->count, count);
 	cell_add_clamped(&cell->sum, value * (double)count);
 }
 
+/* Behind the slots of its layout a cell has none, or more that are empty. */
 static void
-rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout *layout,
-	    int64_t now_us)
+rotate_cell(struct shard *shard, struct summary_cell *cell, size_t bytes, int64_t now_us)
 {
-	int64_t oldest = now_us / layout->slot_us - layout->slots + 1;
-	for (uint32_t s = 0; s < layout->slots; s++) {
+	size_t slots = (bytes - sizeof(*cell)) / sizeof(cell->slots[0]);
+	for (size_t s = 0; s < slots; s++) {
 		struct window *window = atomic_load_explicit(&cell->slots[s], memory_order_relaxed);
-		if (!window || window_epoch(window) >= oldest)
+		if (!window || window_over_us(window) > now_us)
 			continue;
 		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);
 		retire(shard, window, drop_window);
@@ -427,37 +398,33 @@ rotate_cell(struct shard *shard, struct summary_cell *cell, const struct layout 
 
 /* Moves on to the next pool of summaries; @return false after a whole round. */
 static bool
-rotate_next_pool(struct shard *shard)
+rotate_next_class(struct shard *shard)
 {
 	shard->rotate_id = 0;
-	shard->rotate_pool++;
-	if (shard->rotate_pool < layouts_count(shard->layouts))
-		return true;
-	shard->rotate_pool = 0;
-	return false;
+	shard->rotate_class = (shard->rotate_class + 1) % POOL_CLASSES;
+	return shard->rotate_class;
 }
 
 void
 shard_rotate(struct shard *shard, int64_t now_us, unsigned cells)
 {
 	while (cells) {
-		const struct cell_table *table = shard_table(shard, shard->rotate_pool);
-		const struct layout *layout = layouts_get(shard->layouts, shard->rotate_pool);
+		unsigned pool = POOL_SUMMARIES + shard->rotate_class;
+		const struct cell_table *table = shard_table(shard, pool);
 		uint64_t end = table ? (uint64_t)table->chunk_count << table->shift : 0;
-		if (!table || layout->type != METRIC_SUMMARY || shard->rotate_id >= end) {
-			if (!rotate_next_pool(shard))
+		if (shard->rotate_id >= end) {
+			if (!rotate_next_class(shard))
 				return;
 			continue;
 		}
-		struct cell *cell =
-		    shard_peek(shard, shard->rotate_pool, (uint32_t)shard->rotate_id);
+		struct cell *cell = shard_peek(shard, pool, (uint32_t)shard->rotate_id);
 		if (!cell) { /* a chunk never made: on to the next */
 			shard->rotate_id = ((shard->rotate_id >> table->shift) + 1) << table->shift;
 			continue;
 		}
 		if (atomic_load_explicit(&cell->incarnation, memory_order_acquire) !=
 		    INCARNATION_NONE)
-			rotate_cell(shard, (struct summary_cell *)cell, layout, now_us);
+			rotate_cell(shard, (struct summary_cell *)cell, table->stride, now_us);
 		shard->rotate_id++;
 		cells--;
 	}

@@ -6,10 +6,10 @@
  * read it from the control thread at any time and add the shards up. Cells live in chunks that are
  * made when the owner first touches them and never move.
  *
- * Incarnations: ids are reused, so each cell says which series it holds at present. Whoever keeps an
- * id also keeps the incarnation it had; shard_find() fails when they differ, which also is how a
- * series is taken away from all threads at once. Incarnations are written under the registry's lock
- * only.
+ * Incarnations: ids are reused, by series of other layouts too, so each cell says which series it
+ * holds at present. Whoever keeps an id also keeps the incarnation it had; shard_find() fails when
+ * they differ, which also is how a series is taken away from all threads at once. Incarnations are
+ * written under the registry's lock only.
  */
 #ifndef METRICS_SHARD_H
 #define METRICS_SHARD_H
@@ -104,7 +104,6 @@ struct cell_table {
 };
 
 struct shard {
-	const struct layouts *layouts;
 	uint32_t max_ids;
 	_Atomic uint64_t bytes;
 	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
@@ -114,14 +113,21 @@ struct shard {
 	pthread_mutex_t exemplar_lock; /* of all exemplars, and the pointers to them */
 	int64_t exemplar_bytes;        /* under it */
 	_Atomic(struct retired *) retired;
-	unsigned rotate_pool; /* where shard_rotate() goes on */
-	uint64_t rotate_id; /* one past the largest id at most: 2^32 */
-	_Atomic(struct cell_table *) tables[POOLS_MAX];
+	unsigned rotate_class; /* of summaries: where shard_rotate() goes on */
+	uint64_t rotate_id;    /* one past the largest id at most: 2^32 */
+	_Atomic(struct cell_table *) tables[POOLS];
 };
 
-/** @layouts borrowed. @max_ids ids in one pool at most */
-struct shard *shard_new(const struct layouts *layouts, uint32_t max_ids);
+/** @max_ids ids in one pool at most */
+struct shard *shard_new(uint32_t max_ids);
+/** All cells that own memory must have been cleared. */
 void shard_free(struct shard **shard);
+
+/** @return bytes that a cell of a layout needs */
+size_t shard_cell_size(const struct layout *layout);
+
+/** @return whether cells of a layout own memory, once something was applied to them */
+bool shard_cells_own(const struct layout *layout);
 
 static inline struct cell_table *
 shard_table(const struct shard *shard, unsigned pool)
@@ -160,11 +166,15 @@ shard_find(const struct shard *shard, unsigned pool, uint32_t id, uint32_t incar
 	return cell_holds(cell, incarnation) ? cell : NULL;
 }
 
-/** Makes the cell hold `incarnation`. By the owner, under the registry's lock. */
-struct cell *shard_touch(struct shard *shard, unsigned pool, uint32_t id, uint32_t incarnation);
+/** Makes the cell hold `incarnation` of a series of a layout. By the owner, under the registry's lock. */
+struct cell *shard_touch(struct shard *shard, const struct layout *layout, uint32_t id,
+			 uint32_t incarnation);
 
-/** Zeroes a cell that no thread can reach any more; under the registry's lock. */
-void shard_clear(struct shard *shard, unsigned pool, uint32_t id);
+/**
+ * Frees what a cell of a layout owns, and zeroes it: it may be one of another layout next. By the
+ * registry, under its lock, when no thread can reach the cell any more.
+ */
+void shard_clear(struct shard *shard, const struct layout *layout, uint32_t id);
 
 /* ---- Updates, by the owner (gauges: by any thread). ---- */
 

@@ -44,7 +44,7 @@ struct sketch {
 };
 
 struct window {
-	int64_t epoch;
+	int64_t over_us;
 	uint32_t capacity;
 	_Atomic uint32_t count;
 	_Atomic(struct sketch *) sketch;
@@ -52,18 +52,18 @@ struct window {
 };
 
 static struct window *
-window_make(int64_t epoch, uint32_t capacity)
+window_make(int64_t over_us, uint32_t capacity)
 {
 	struct window *window = xcalloc(1, sizeof(*window) + capacity * sizeof(window->items[0]));
-	window->epoch = epoch;
+	window->over_us = over_us;
 	window->capacity = capacity;
 	return window;
 }
 
 struct window *
-window_new(int64_t epoch)
+window_new(int64_t over_us)
 {
-	return window_make(epoch, 4);
+	return window_make(over_us, 4);
 }
 
 static void
@@ -101,9 +101,9 @@ window_bytes(const struct window *window)
 }
 
 int64_t
-window_epoch(const struct window *window)
+window_over_us(const struct window *window)
 {
-	return window->epoch;
+	return window->over_us;
 }
 
 static void
@@ -187,7 +187,7 @@ sketch_add(struct sketch *sketch, double value, uint64_t weight)
 static struct window *
 window_grow(struct window *window, uint32_t count)
 {
-	struct window *larger = window_make(window->epoch, window->capacity * 2);
+	struct window *larger = window_make(window->over_us, window->capacity * 2);
 	memcpy(larger->items, window->items, count * sizeof(window->items[0]));
 	atomic_store_explicit(&larger->count, count, memory_order_relaxed);
 	return larger;

@@ -25,16 +25,16 @@ struct weighted {
 	uint64_t weight;
 };
 
-/** @epoch number of the slot since the bridge started */
-struct window *window_new(int64_t epoch);
+/** @over_us when no quantile shows it any more, since the bridge started */
+struct window *window_new(int64_t over_us);
 /** Frees a window, and its buckets when it still has them. */
 void window_free(struct window *window);
 
 /** @return bytes it takes at present; by the owner, or when nobody else uses it */
 size_t window_bytes(const struct window *window);
 
-/** @return the epoch it was made for */
-int64_t window_epoch(const struct window *window);
+/** @return when no quantile shows it any more */
+int64_t window_over_us(const struct window *window);
 
 /**
  * Adds an observation; by the owner.

@@ -23,8 +23,7 @@ void push_ended_free(struct push_ended **ended);
 /**
  * Notes that a series has ended.
  *
- * @family, @series copied, but for the texts of bounds and quantiles, which must outlive `ended`;
- *                  values are not read
+ * @family, @series copied; values are not read
  * @return false when there is no room for it
  */
 bool push_ended_add(struct push_ended *ended, const struct family_view *family,

@@ -504,6 +504,45 @@ test_exemplars__after_a_reload(void **state)
 	pipeline_fini(&p);
 }
 
+/* ---- Reloads. ---- */
+
+/* Each series has options of its own, and each reload gives it others: nothing runs out. */
+static void
+test_reload__of_any_options(void **state)
+{
+	(void)state;
+	enum { RULES = 60, RELOADS = 100 };
+	struct pipeline p = new_pipeline(2, "mappings: []\n");
+	struct buf mapping = BUF_INIT, lines = BUF_INIT;
+	struct diag diag = DIAG_INIT;
+	for (unsigned n = 1; n <= RELOADS; n++) {
+		buf_reset(&mapping);
+		buf_reset(&lines);
+		buf_printf(&mapping,
+			   "defaults: {observer_type: histogram, zero_first: %ums}\nmappings:\n", n);
+		for (unsigned i = 0; i < RULES; i++) {
+			buf_printf(&mapping,
+				   "- {match: h%u, name: h%u, histogram_options: {buckets: [%u]}}\n",
+				   i, i, i + 1);
+			buf_printf(&lines, "h%u:1|h|#n:%u\n", i, n);
+		}
+		pipeline_write_mapping(&p, 0, buf_span(&mapping));
+		assert_true(bridge_reload(p.bridge, &diag));
+		pipeline_send(&p, n % 2, buf_span(&lines));
+		while (bridge_collect(p.bridge))
+			;
+		/* By what is known of it. */
+		pipeline_send(&p, n % 2, buf_span(&lines));
+	}
+	assert_counter(&p, ACCOUNT_SAMPLES_APPLIED, 2 * RULES * RELOADS);
+	assert_int_equal(registry_series_count(p.bridge->registry, METRIC_HISTOGRAM),
+			 RULES * RELOADS);
+	diag_fini(&diag);
+	buf_fini(&mapping);
+	buf_fini(&lines);
+	pipeline_fini(&p);
+}
+
 int
 main(void)
 {
@@ -524,6 +563,7 @@ main(void)
 	    cmocka_unit_test(test_exemplars__of_a_line),
 	    cmocka_unit_test(test_exemplars__what_makes_none),
 	    cmocka_unit_test(test_exemplars__after_a_reload),
+	    cmocka_unit_test(test_reload__of_any_options),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,13 +140,21 @@ fixture_ask(struct fixture *fixture, unsigned thread, enum metric_type type, con
 				       ref ? ref : &ignored);
 }
 
+#define assert_same_ref(a, b)                                       \
+	do {                                                        \
+		assert_ptr_equal((a).layout, (b).layout);           \
+		assert_int_equal((a).id, (b).id);                   \
+		assert_int_equal((a).incarnation, (b).incarnation); \
+	} while (0)
+
 /* The cell a reference leads to, or NULL when the series was taken away. */
 static inline struct cell *
 fixture_cell(struct fixture *fixture, unsigned thread, struct series_ref ref)
 {
-	struct shard *shard = ref.pool == POOL_GAUGES ? registry_gauges(fixture->registry)
-						      : registry_shard(fixture->registry, thread);
-	return shard_find(shard, ref.pool, ref.id, ref.incarnation);
+	unsigned pool = ref.layout->pool;
+	struct shard *shard = pool == POOL_GAUGES ? registry_gauges(fixture->registry)
+						  : registry_shard(fixture->registry, thread);
+	return shard_find(shard, pool, ref.id, ref.incarnation);
 }
 
 /* One sample of any type, as an ingest thread applies it. */
@@ -157,7 +165,7 @@ fixture_apply(struct fixture *fixture, unsigned thread, struct series_ref ref, d
 	struct cell *cell = fixture_cell(fixture, thread, ref);
 	assert_non_null(cell);
 	cell_set_tick(cell, fixture->tick);
-	const struct layout *layout = layouts_get(registry_layouts(fixture->registry), ref.pool);
+	const struct layout *layout = ref.layout;
 	if (layout->type == METRIC_COUNTER)
 		counter_add((struct counter_cell *)cell, value);
 	else if (layout->type == METRIC_GAUGE)

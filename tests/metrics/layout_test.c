@@ -2,6 +2,7 @@
 
 #include "metrics/layout.h"
 #include "metrics/native.h"
+#include "metrics/shard.h"
 
 #include <math.h>
 
@@ -11,18 +12,20 @@ static double bounds[] = {0.005, 1, 100000, 1e6};
 static struct quantile quantiles[] = {{0, 0}, {0.5, 0.05}, {1, 0}};
 
 static void
-test_new__fixed_pools(void **state)
+test_gauge_and_set(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	assert_int_equal(layouts_count(layouts), POOLS_FIXED);
-	assert_int_equal(layouts_get(layouts, POOL_COUNTERS)->type, METRIC_COUNTER);
-	assert_int_equal(layouts_get(layouts, POOL_GAUGES)->type, METRIC_GAUGE);
-	assert_int_equal(layouts_get(layouts, POOL_GAUGES)->pool, POOL_GAUGES);
-	assert_int_equal(layouts_get(layouts, POOL_SETS)->type, METRIC_GAUGE);
-	assert_true(layouts_get(layouts, POOL_SETS)->is_set);
-	assert_false(layouts_get(layouts, POOL_GAUGES)->is_set);
-	assert_null(layouts_get(layouts, POOLS_FIXED));
+	const struct layout *gauge = layouts_gauge(layouts), *set = layouts_set(layouts);
+	assert_int_equal(gauge->type, METRIC_GAUGE);
+	assert_int_equal(gauge->pool, POOL_GAUGES);
+	assert_false(gauge->is_set);
+	assert_int_equal(set->type, METRIC_GAUGE);
+	assert_int_not_equal(set->pool, POOL_GAUGES);
+	assert_true(set->is_set);
+	assert_ptr_equal(layouts_gauge(layouts), gauge);
+	assert_ptr_equal(layouts_set(layouts), set);
+	assert_int_equal(layouts_count(layouts), 2);
 	layouts_free(&layouts);
 	assert_null(layouts);
 	layouts_free(&layouts);
@@ -63,8 +66,7 @@ test_histogram__equal_options_give_the_same(void **state)
 	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0}, &no_totals);
 	assert_ptr_not_equal(second, first);
 	assert_ptr_not_equal(shorter, first);
-	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 3);
-	assert_ptr_equal(layouts_get(layouts, second->pool), second);
+	assert_int_equal(layouts_count(layouts), 3);
 	layouts_free(&layouts);
 }
 
@@ -114,10 +116,9 @@ test_summary__each_option_tells_layouts_apart(void **state)
 	};
 	enum { COUNT = sizeof(options) / sizeof(options[0]) };
 	const struct layout *made[COUNT];
-	for (unsigned i = 0; i < COUNT; i++) {
+	for (unsigned i = 0; i < COUNT; i++)
 		made[i] = layouts_summary(layouts, &options[i]);
-		assert_int_equal(made[i]->pool, POOLS_FIXED + i);
-	}
+	assert_int_equal(layouts_count(layouts), COUNT);
 	options[0].buf_cap = 7; /* without effect */
 	for (unsigned i = 0; i < COUNT; i++)
 		assert_ptr_equal(layouts_summary(layouts, &options[i]), made[i]);
@@ -125,22 +126,61 @@ test_summary__each_option_tells_layouts_apart(void **state)
 }
 
 static void
-test_histogram__all_pools_in_use(void **state)
+test_remove__that_one_alone(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	for (unsigned i = POOLS_FIXED; i < POOLS_MAX; i++) {
-		double bound = i;
-		assert_non_null(layouts_histogram(
-		    layouts, &(struct histogram_options){1, &bound, 0, 0}, &no_totals));
+	const struct summary_options options = {3, quantiles, 600000000, 5, 500};
+	struct layout *summary = layouts_summary(layouts, &options),
+		      *gauge = layouts_gauge(layouts);
+	layouts_remove(layouts, summary);
+	assert_int_equal(layouts_count(layouts), 1);
+	assert_ptr_equal(layouts_gauge(layouts), gauge);
+	assert_int_equal(layouts_summary(layouts, &options)->slots, 5);
+	layouts_free(&layouts);
+}
+
+/* ---- Pools. ---- */
+
+/* One pool for all cells of a size: it has room for each, and wastes little. */
+static void
+test_pool__by_the_size_of_cells(void **state)
+{
+	(void)state;
+	static double many[BUCKETS_MAX];
+	for (size_t i = 0; i < BUCKETS_MAX; i++)
+		many[i] = (double)i;
+	static size_t sizes[POOLS]; /* of cells, by pool */
+	struct layouts *layouts = layouts_new();
+	unsigned pools = 0;
+	for (size_t i = 0; i < 4 * (BUCKETS_MAX + 1); i++) {
+		const struct total_options totals = {0, i % 2};
+		const struct histogram_options histogram = {i / 4, many, i % 4 / 2 * 1.1, 0};
+		const struct layout *layout = layouts_histogram(layouts, &histogram, &totals);
+		size_t size = shard_cell_size(layout);
+		assert_in_range(layout->pool, POOL_OTHERS, POOL_SUMMARIES - 1);
+		assert_in_range(layout->cell_bytes, size, size + size / 16 + 15);
+		assert_int_equal(layout->cell_bytes % 16, 0);
+		pools += !sizes[layout->pool];
+		if (sizes[layout->pool])
+			assert_int_equal(layout->cell_bytes, sizes[layout->pool]);
+		sizes[layout->pool] = layout->cell_bytes;
 	}
-	double another = 0.5, known = POOLS_FIXED;
-	assert_null(
-	    layouts_histogram(layouts, &(struct histogram_options){1, &another, 0, 0}, &no_totals));
-	assert_null(layouts_summary(layouts, &(struct summary_options){0, NULL, 1000000, 1, 0}));
-	assert_non_null(
-	    layouts_histogram(layouts, &(struct histogram_options){1, &known, 0, 0}, &no_totals));
-	assert_int_equal(layouts_count(layouts), POOLS_MAX);
+	assert_in_range(pools, 50, POOL_CLASSES);
+	layouts_free(&layouts);
+}
+
+static void
+test_pool__summaries_have_their_own(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	for (uint32_t slots = 1; slots <= AGE_BUCKETS_MAX; slots++) {
+		const struct layout *layout = layouts_summary(
+		    layouts, &(struct summary_options){0, NULL, 600000000, slots, 500});
+		assert_in_range(layout->pool, POOL_SUMMARIES, POOLS - 1);
+		assert_true(layout->cell_bytes >= shard_cell_size(layout));
+	}
 	layouts_free(&layouts);
 }
 
@@ -173,11 +213,10 @@ test_histogram__native_options(void **state)
 		assert_ptr_equal(layouts_histogram(layouts, &options, &no_totals), layout);
 	}
 	/* Those without a native histogram are alike. */
-	assert_int_equal(layouts_count(layouts), POOLS_FIXED + 7);
+	assert_int_equal(layouts_count(layouts), 7);
 	layouts_free(&layouts);
 }
 
-/* Counters without options stay in their own pool; those with equal ones share another. */
 static void
 test_totals__are_part_of_the_layout(void **state)
 {
@@ -186,13 +225,14 @@ test_totals__are_part_of_the_layout(void **state)
 	const struct total_options second = {1000000, false}, minute = {60000000, false},
 				   exemplars = {0, true};
 	const struct histogram_options none = {0};
-	assert_int_equal(layouts_counter(layouts, &no_totals)->pool, POOL_COUNTERS);
+	const struct layout *plain = layouts_counter(layouts, &no_totals);
 	const struct layout *counter = layouts_counter(layouts, &second);
 	assert_int_equal(counter->type, METRIC_COUNTER);
-	assert_true(counter->pool >= POOLS_FIXED);
+	assert_ptr_not_equal(plain, counter);
+	assert_int_equal(plain->pool, counter->pool);
 	assert_ptr_equal(layouts_counter(layouts, &second), counter);
 	assert_ptr_not_equal(layouts_counter(layouts, &minute), counter);
-	assert_true(layouts_counter(layouts, &exemplars)->pool > counter->pool);
+	assert_true(layouts_counter(layouts, &exemplars)->pool > counter->pool); /* larger cells */
 	const struct layout *histogram = layouts_histogram(layouts, &none, &second);
 	assert_ptr_equal(layouts_histogram(layouts, &none, &second), histogram);
 	assert_ptr_not_equal(layouts_histogram(layouts, &none, &no_totals), histogram);
@@ -205,13 +245,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_histogram__native_options),
-	    cmocka_unit_test(test_new__fixed_pools),
+	    cmocka_unit_test(test_gauge_and_set),
 	    cmocka_unit_test(test_histogram__texts),
 	    cmocka_unit_test(test_histogram__equal_options_give_the_same),
 	    cmocka_unit_test(test_histogram__no_bounds),
 	    cmocka_unit_test(test_summary__texts_and_slots),
 	    cmocka_unit_test(test_summary__each_option_tells_layouts_apart),
-	    cmocka_unit_test(test_histogram__all_pools_in_use),
+	    cmocka_unit_test(test_remove__that_one_alone),
+	    cmocka_unit_test(test_pool__by_the_size_of_cells),
+	    cmocka_unit_test(test_pool__summaries_have_their_own),
 	    cmocka_unit_test(test_totals__are_part_of_the_layout),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

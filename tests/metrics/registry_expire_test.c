@@ -305,7 +305,7 @@ test_dying__sample_on_the_slow_path(void **state)
 		fixture.tick = 30;
 		assert_int_equal(fixture_ask(&fixture, 1, type, "x", "", SECOND_US, &again),
 				 REGISTRY_OK);
-		assert_memory_equal(&ref, &again, sizeof(ref));
+		assert_same_ref(ref, again);
 		fixture_apply(&fixture, 1, again, 1, 0);
 		fixture_apply(&fixture, 0, ref, 1, 0);
 		grace_end(fixture.grace, 1);
@@ -383,7 +383,7 @@ test_gone__comes_back_from_zero_in_every_thread(void **state)
 		}
 		fixture_expire_at(&fixture, 5);
 		assert_int_equal(fixture_ask(&fixture, 2, type, "y", "", 0, &reused), REGISTRY_OK);
-		assert_int_equal(reused.pool, old.pool);
+		assert_int_equal(reused.layout->pool, old.layout->pool);
 		assert_int_equal(reused.id, old.id);
 		assert_int_not_equal(reused.incarnation, old.incarnation);
 		for (unsigned t = 0; t < 3; t++) {
@@ -627,6 +627,99 @@ test_expire__families_in_slices(void **state)
 	fixture_close(&fixture);
 }
 
+/* ---- Layouts. ---- */
+
+static size_t
+layouts_left(const struct fixture *fixture)
+{
+	return layouts_count(fixture->registry->layouts);
+}
+
+/* The next rules: layouts differ in zero_first here. No thread knows the old rules any more. */
+static void
+reload(struct fixture *fixture)
+{
+	fixture->rules++;
+	fixture->totals.zero_first_us++;
+	registry_forget_rules(fixture->registry, fixture->rules);
+}
+
+static void
+test_layouts__go_once_their_series_and_rules_have(void **state)
+{
+	(void)state;
+	enum { SEND = 's', RELOAD = 'r', END = 'e', READ = 'o', LEAVE = 'c' };
+	static const struct {
+		const char *steps; /* a letter each, and how many layouts there are then */
+	} table[] = {
+	    /* Threads may know them as long as the rules are in force. */
+	    {"s1e1r0"},
+	    {"s1e1s1e1r0s1"},
+	    /* Series keep the layout that they were born with. */
+	    {"s1r1r1e0"},
+	    {"s1r1s1e1r0"},
+	    /* In use again when its turn comes, and then not. */
+	    {"s1e1s1r1r1e0"},
+	    /* Asked for again by newer rules. */
+	    {"s1r1s1r1s1e1r0s1"},
+	    /* A reader is in the family. */
+	    {"s1o1e1r1c0"},
+	    {"s1o1r1e1r1c0s1"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct fixture fixture = fixture_open(1, 10, NULL, 0);
+		struct reader *reader = NULL;
+		struct family_view family;
+		uint32_t second = 1;
+		for (const char *at = table[i].steps; *at; at += 2) {
+			if (*at == SEND)
+				fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", SECOND_US, 1);
+			else if (*at == RELOAD)
+				reload(&fixture);
+			else if (*at == END)
+				fixture_expire_at(&fixture, second += 5);
+			else if (*at == READ) {
+				reader = registry_reader_new(fixture.registry, 0);
+				assert_true(reader_next_family(reader, &family));
+			} else if (*at == LEAVE) {
+				reader_free(&reader);
+				fixture_expire_at(&fixture, second);
+			}
+			if (layouts_left(&fixture) != (size_t)(at[1] - '0'))
+				fail_msg("%s: %zu layouts before %s", table[i].steps,
+					 layouts_left(&fixture), at + 2);
+		}
+		reader_free(&reader);
+		fixture_close(&fixture);
+	}
+}
+
+/* However often options change, what is left are those of series that live. */
+static void
+test_layouts__many_reloads(void **state)
+{
+	(void)state;
+	enum { RELOADS = 500, EACH = 20 };
+	struct fixture fixture = fixture_open(2, 3 * EACH + 1, NULL, 0);
+	fixture_send(&fixture, METRIC_HISTOGRAM, "kept", "", 0, 1);
+	for (uint32_t n = 1; n <= RELOADS; n++) {
+		reload(&fixture);
+		for (unsigned i = 0; i < EACH; i++) {
+			double bounds[] = {i, i + n, i + 2 * n};
+			char name[16];
+			snprintf(name, sizeof(name), "n%u", i);
+			fixture.histogram =
+			    &(struct histogram_options){1 + (i + n) % 3, bounds, 0, 0};
+			fixture_send(&fixture, METRIC_HISTOGRAM, name, "", SECOND_US, 1);
+		}
+		fixture_expire_at(&fixture, 5 * n);
+		assert_in_range(layouts_left(&fixture), 1 + EACH, 1 + 2 * EACH);
+	}
+	reload(&fixture);
+	assert_int_equal(layouts_left(&fixture), 1);
+	fixture_close(&fixture);
+}
+
 int
 main(void)
 {
@@ -656,6 +749,8 @@ main(void)
 	    cmocka_unit_test(test_free__with_everything_pending),	    cmocka_unit_test(test_expire__a_crowd_in_slices),
 	    cmocka_unit_test(test_expire__a_crowd_that_comes_back),
 	    cmocka_unit_test(test_expire__families_in_slices),
+	    cmocka_unit_test(test_layouts__go_once_their_series_and_rules_have),
+	    cmocka_unit_test(test_layouts__many_reloads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

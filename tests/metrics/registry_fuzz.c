@@ -54,6 +54,7 @@ struct machine {
 	struct buf text;
 	bool works[THREADS];
 	uint32_t tick;
+	uint64_t rules;
 	unsigned last_life;
 	struct model_series series[SERIES];
 	bool listed[SERIES]; /* in the output order: a reader was opened since its birth */
@@ -139,7 +140,7 @@ static void
 apply(struct machine *machine, unsigned thread, unsigned series, struct cell *cell)
 {
 	const struct series_ref *ref = &machine->known[thread][series].ref;
-	const struct layout *layout = layouts_get(registry_layouts(machine->registry), ref->pool);
+	const struct layout *layout = ref->layout;
 	cell_set_tick(cell, machine->tick);
 	if (layout->type == METRIC_COUNTER)
 		counter_add((struct counter_cell *)cell, 1);
@@ -163,9 +164,10 @@ known_cell(struct machine *machine, unsigned thread, unsigned series)
 	const struct series_ref *ref = &machine->known[thread][series].ref;
 	if (!ref->incarnation)
 		return NULL;
-	struct shard *shard = ref->pool == POOL_GAUGES ? registry_gauges(machine->registry)
-						       : registry_shard(machine->registry, thread);
-	return shard_find(shard, ref->pool, ref->id, ref->incarnation);
+	unsigned pool = ref->layout->pool;
+	struct shard *shard = pool == POOL_GAUGES ? registry_gauges(machine->registry)
+						  : registry_shard(machine->registry, thread);
+	return shard_find(shard, pool, ref->id, ref->incarnation);
 }
 
 static void
@@ -187,6 +189,7 @@ ask(struct machine *machine, unsigned thread, unsigned series)
 	    .summary = &summary,
 	    .ttl_us = ttls[take(machine, sizeof(ttls) / sizeof(ttls[0]))],
 	    .help = SPAN("help"),
+	    .rules = machine->rules,
 	    .tick = machine->tick,
 	};
 	struct known *known = &machine->known[thread][series];
@@ -431,10 +434,23 @@ switch_work(struct machine *machine)
 	machine->works[thread] = !machine->works[thread];
 }
 
+/* New rules: what was known by the old ones is void. */
+static void
+reload(struct machine *machine)
+{
+	memset(machine->known, 0, sizeof(machine->known));
+	registry_forget_rules(machine->registry, ++machine->rules);
+}
+
 static void
 step(struct machine *machine)
 {
-	switch (take(machine, 8)) {
+	unsigned what = take(machine, 256);
+	if (what >= 248) {
+		reload(machine);
+		return;
+	}
+	switch (what % 8) {
 	case 0:
 	case 1:
 		send(machine);

@@ -845,9 +845,8 @@ put_exemplar(struct fixture *fixture, unsigned thread, struct series_ref ref, si
 	     const char *labels, int64_t time_ms)
 {
 	const struct exemplar_view exemplar = {span_text(labels), 1, time_ms};
-	shard_put_exemplar(
-	    registry_shard(fixture->registry, thread), fixture_cell(fixture, thread, ref),
-	    layouts_get(registry_layouts(fixture->registry), ref.pool), number, &exemplar);
+	shard_put_exemplar(registry_shard(fixture->registry, thread),
+			   fixture_cell(fixture, thread, ref), ref.layout, number, &exemplar);
 }
 
 /* Appends "labels@time " of all exemplars, a line a series. */

@@ -4,6 +4,7 @@
  * freeing.
  */
 #include "fixture.h"
+#include "metrics/registry_private.h"
 #include "native_total.h"
 
 #include <pthread.h>
@@ -19,6 +20,7 @@ struct shared {
 	struct grace *grace;
 	struct registry *registry;
 	_Atomic uint32_t tick;
+	_Atomic uint64_t rules;
 	_Atomic unsigned running;
 };
 
@@ -26,7 +28,8 @@ struct ingest_thread {
 	struct shared *shared;
 	unsigned index;
 	struct buf text;
-	struct series_ref refs[METRIC_TYPES][SERIES];
+	uint64_t rules;                               /* that it works by */
+	struct series_ref refs[METRIC_TYPES][SERIES]; /* found by these */
 	uint64_t sent[METRIC_TYPES][SERIES];
 	uint64_t slow;
 };
@@ -47,12 +50,16 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	struct series_ref *ref = &thread->refs[type][series];
 	struct shard *shard = type == METRIC_GAUGE ? registry_gauges(registry)
 						   : registry_shard(registry, thread->index);
-	struct cell *cell =
-	    ref->incarnation ? shard_find(shard, ref->pool, ref->id, ref->incarnation) : NULL;
+	struct cell *cell = ref->incarnation
+				? shard_find(shard, ref->layout->pool, ref->id, ref->incarnation)
+				: NULL;
 	if (cell)
 		return cell;
 	/* Few native buckets of many, so that they are replaced under way. */
-	static const struct histogram_options histogram = {3, fixture_bounds, 1.001, 20};
+	double bounds[] = {1, 2, (double)(2 + thread->rules)};
+	const struct histogram_options histogram = {1 + thread->rules % 3, bounds, 1.001, 20};
+	struct summary_options summary = fixture_summary;
+	summary.age_buckets = 1 + thread->rules % 6;
 	struct labels labels = {0};
 	char number[8];
 	snprintf(number, sizeof(number), "%03u", series);
@@ -60,19 +67,19 @@ find_cell(struct ingest_thread *thread, enum metric_type type, unsigned series, 
 	struct series_request request = {
 	    .name = span_text(family_names[type]),
 	    .type = type,
-	    .totals.keeps_exemplars = series % 3 == 0,
+	    .totals.keeps_exemplars = (series + thread->rules) % 3 == 0,
 	    .histogram = &histogram,
-	    .summary = &fixture_summary,
+	    .summary = &summary,
 	    .ttl_us = is_kept(series) ? 0 : 1 + series % 3 * TICK_US,
 	    .help = SPAN("help"),
-	    .rules = 1,
+	    .rules = thread->rules,
 	    .tick = tick,
 	};
 	thread->slow++;
 	assert_int_equal(
 	    find_or_create(registry, thread->index, &labels, &request, &thread->text, ref),
 	    REGISTRY_OK);
-	return shard_peek(shard, ref->pool, ref->id);
+	return shard_peek(shard, ref->layout->pool, ref->id);
 }
 
 /* An exemplar all of whose parts say the same. */
@@ -102,9 +109,7 @@ static void
 send_one(struct ingest_thread *thread, enum metric_type type, unsigned series, uint32_t tick)
 {
 	struct cell *cell = find_cell(thread, type, series, tick);
-	const struct registry *registry = thread->shared->registry;
-	const struct layout *layout =
-	    layouts_get(registry_layouts(registry), thread->refs[type][series].pool);
+	const struct layout *layout = thread->refs[type][series].layout;
 	double value = 1.0 / (1 + tick % 200); /* in the first classic bucket */
 	cell_set_tick(cell, tick);
 	if (type == METRIC_COUNTER)
@@ -131,6 +136,10 @@ ingest(void *arg)
 	for (unsigned batch = 0; batch < BATCHES; batch++) {
 		grace_begin(thread->shared->grace, thread->index);
 		uint32_t tick = atomic_load(&thread->shared->tick);
+		uint64_t rules = atomic_load(&thread->shared->rules);
+		if (rules != thread->rules)
+			memset(thread->refs, 0, sizeof(thread->refs));
+		thread->rules = rules;
 		for (unsigned i = 0; i < BATCH; i++) {
 			random = random * 1664525 + 1013904223;
 			/* A part of the series rests while others are in use, so that they expire.
@@ -183,11 +192,20 @@ control(struct shared *shared)
 {
 	struct reader *slow = NULL;
 	struct family_view family;
+	struct grace_moment *reloaded = NULL;
 	for (unsigned turn = 0; atomic_load(&shared->running); turn++) {
 		uint32_t tick = atomic_fetch_add(&shared->tick, 1 + turn % 7) + 1 + turn % 7;
 		for (unsigned i = 0; registry_expire(shared->registry, tick) && i < 100; i++)
 			sched_yield();
 		registry_free_retired(shared->registry);
+		if (reloaded && grace_has_passed(shared->grace, reloaded)) {
+			registry_forget_rules(shared->registry, atomic_load(&shared->rules));
+			free(reloaded);
+			reloaded = NULL;
+		} else if (!reloaded) {
+			atomic_fetch_add(&shared->rules, 1);
+			reloaded = grace_now(shared->grace);
+		}
 		if (turn % 3 == 0)
 			scrape(shared);
 		/* A client that takes its time in every family. */
@@ -197,6 +215,7 @@ control(struct shared *shared)
 			reader_free(&slow);
 	}
 	reader_free(&slow);
+	free(reloaded);
 }
 
 /* Nothing that was sent to a series that never expires is missing, nothing is there twice. */
@@ -224,11 +243,34 @@ check_totals(const struct shared *shared, struct ingest_thread *const *threads)
 	reader_free(&reader);
 }
 
+/* Once no thread knows any rules, the layouts of series are left, and no others. */
+static void
+check_layouts(const struct shared *shared)
+{
+	const struct layout *seen[METRIC_TYPES * SERIES];
+	size_t count = 0;
+	registry_forget_rules(shared->registry, UINT64_MAX);
+	for (size_t n = 0; n < SERIES_SEGMENTS; n++) {
+		const struct index *segment = &shared->registry->series[n];
+		for (size_t i = 0; i < segment->size; i++) {
+			const struct series *series = segment->slots[i].item;
+			size_t at = 0;
+			while (series && at < count && seen[at] != series->layout)
+				at++;
+			if (series && at == count)
+				seen[count++] = series->layout;
+		}
+	}
+	assert_in_range(count, METRIC_TYPES, METRIC_TYPES * SERIES / 2);
+	assert_int_equal(layouts_count(shared->registry->layouts), count);
+}
+
 static void
 test_registry__threads_at_work(void **state)
 {
 	(void)state;
-	struct shared shared = {.grace = grace_new(THREADS), .tick = 1, .running = THREADS};
+	struct shared shared = {
+	    .grace = grace_new(THREADS), .tick = 1, .rules = 1, .running = THREADS};
 	shared.registry = registry_new(&(struct registry_settings){
 	    .threads = THREADS, .max_series = 100000, .grace = shared.grace});
 	struct ingest_thread *threads[THREADS];
@@ -252,6 +294,7 @@ test_registry__threads_at_work(void **state)
 	for (enum metric_type type = 0; type < METRIC_TYPES; type++)
 		assert_int_equal(registry_series_count(shared.registry, type), SERIES / 2);
 	check_totals(&shared, threads);
+	check_layouts(&shared);
 	for (unsigned i = 0; i < THREADS; i++) {
 		buf_fini(&threads[i]->text);
 		free(threads[i]);

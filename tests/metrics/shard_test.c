@@ -18,17 +18,19 @@ test_find__only_what_was_touched(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 100000);
-	assert_null(shard_peek(shard, POOL_COUNTERS, 5));
-	assert_null(shard_find(shard, POOL_COUNTERS, 5, 1));
-	struct cell *cell = shard_touch(shard, POOL_COUNTERS, 5, 7);
-	assert_ptr_equal(shard_find(shard, POOL_COUNTERS, 5, 7), cell);
-	assert_null(shard_find(shard, POOL_COUNTERS, 5, 8));
+	struct shard *shard = shard_new(100000);
+	const struct layout *counter = layouts_counter(layouts, &no_totals);
+	unsigned pool = counter->pool;
+	assert_null(shard_peek(shard, pool, 5));
+	assert_null(shard_find(shard, pool, 5, 1));
+	struct cell *cell = shard_touch(shard, counter, 5, 7);
+	assert_ptr_equal(shard_find(shard, pool, 5, 7), cell);
+	assert_null(shard_find(shard, pool, 5, 8));
 	assert_null(shard_find(shard, POOL_GAUGES, 5, 7));
 	/* A neighbour has a cell, which nobody holds. */
-	assert_non_null(shard_peek(shard, POOL_COUNTERS, 6));
-	assert_null(shard_find(shard, POOL_COUNTERS, 6, 7));
-	assert_null(shard_peek(shard, POOL_COUNTERS, 99999));
+	assert_non_null(shard_peek(shard, pool, 6));
+	assert_null(shard_find(shard, pool, 6, 7));
+	assert_null(shard_peek(shard, pool, 99999));
 	shard_free(&shard);
 	assert_null(shard);
 	shard_free(&shard);
@@ -44,10 +46,10 @@ test_touch__cells_do_not_overlap(void **state)
 	const struct layout *layout =
 	    layouts_histogram(layouts, &(struct histogram_options){3, bounds, 0, 0}, &no_totals);
 	static const uint32_t ids[] = {0, 1, 63, 64, 1023, 1024, 4095, 4096, 4097, 49999};
-	struct shard *shard = shard_new(layouts, 50000);
+	struct shard *shard = shard_new(50000);
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-		struct histogram_cell *cell = (struct histogram_cell *)shard_touch(
-		    shard, layout->pool, ids[i], (uint32_t)i + 1);
+		struct histogram_cell *cell =
+		    (struct histogram_cell *)shard_touch(shard, layout, ids[i], (uint32_t)i + 1);
 		for (unsigned b = 0; b < 4; b++)
 			atomic_store(&cell->buckets[b], ids[i] * 10 + b);
 	}
@@ -62,6 +64,15 @@ test_touch__cells_do_not_overlap(void **state)
 	layouts_free(&layouts);
 }
 
+/* Frees a shard with what the cells of a layout own. @ids of the cells: below it */
+static void
+free_shard(struct shard **shard, const struct layout *layout, uint32_t ids)
+{
+	for (uint32_t id = 0; id < ids; id++)
+		shard_clear(*shard, layout, id);
+	shard_free(shard);
+}
+
 static struct quantile median[] = {{0.5, 0.05}};
 static const struct summary_options five_seconds = {1, median, 5000000, 5, 0};
 
@@ -74,16 +85,20 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	const struct layout *histogram = layouts_histogram(
 	    layouts, &(struct histogram_options){1, bounds, 1.1, 256}, &no_totals);
 	const struct layout *summary = layouts_summary(layouts, &five_seconds);
-	struct shard *shard = shard_new(layouts, 100);
+	struct shard *shard = shard_new(100);
 
-	struct counter_cell *counter_cell =
-	    (struct counter_cell *)shard_touch(shard, POOL_COUNTERS, 1, 1);
-	struct gauge_cell *gauge_cell = (struct gauge_cell *)shard_touch(shard, POOL_GAUGES, 1, 1);
-	struct set_cell *set_cell = (struct set_cell *)shard_touch(shard, POOL_SETS, 1, 1);
-	struct histogram_cell *histogram_cell =
-	    (struct histogram_cell *)shard_touch(shard, histogram->pool, 1, 1);
-	struct summary_cell *summary_cell =
-	    (struct summary_cell *)shard_touch(shard, summary->pool, 1, 1);
+	const struct layout *const all[] = {layouts_counter(layouts, &no_totals),
+					    layouts_gauge(layouts), layouts_set(layouts), histogram,
+					    summary};
+	enum { ALL = sizeof(all) / sizeof(all[0]) };
+	struct cell *cells[ALL];
+	for (uint32_t i = 0; i < ALL; i++)
+		cells[i] = shard_touch(shard, all[i], i, i + 1);
+	struct counter_cell *counter_cell = (struct counter_cell *)cells[0];
+	struct gauge_cell *gauge_cell = (struct gauge_cell *)cells[1];
+	struct set_cell *set_cell = (struct set_cell *)cells[2];
+	struct histogram_cell *histogram_cell = (struct histogram_cell *)cells[3];
+	struct summary_cell *summary_cell = (struct summary_cell *)cells[4];
 	cell_set_tick(&counter_cell->cell, 9);
 	counter_add(counter_cell, 5);
 	gauge_set(gauge_cell, 5);
@@ -96,10 +111,10 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	for (int64_t us = 0; us < 5000000; us += 1000000)
 		summary_observe(shard, summary_cell, summary, 1, 2, us);
 
-	for (unsigned pool = 0; pool < layouts_count(layouts); pool++) {
-		shard_clear(shard, pool, 1);
-		assert_null(shard_find(shard, pool, 1, 1));
-		shard_clear(shard, pool, 99);
+	for (uint32_t i = 0; i < ALL; i++) {
+		shard_clear(shard, all[i], i);
+		assert_null(shard_find(shard, all[i]->pool, i, i + 1));
+		shard_clear(shard, all[i], 99);
 	}
 	assert_int_equal(atomic_load(&counter_cell->cell.tick), 0);
 	assert_true(atomic_load(&counter_cell->value) == 0);
@@ -114,6 +129,43 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	assert_int_equal(atomic_load(&summary_cell->count), 0);
 	for (unsigned s = 0; s < 5; s++)
 		assert_null(atomic_load(&summary_cell->slots[s]));
+	shard_free(&shard);
+	layouts_free(&layouts);
+}
+
+/* Whatever a cell held, it is like new for a series of another layout with cells of the same size.
+ */
+static void
+test_clear__for_any_layout_of_the_pool(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	struct shard *shard = shard_new(10);
+	double bounds[] = {1, 2, 3, 4, 5};
+	const struct total_options exemplars = {.keeps_exemplars = true};
+	const struct layout *kinds[] = {
+	    layouts_histogram(layouts, &(struct histogram_options){5, bounds, 0, 0}, &no_totals),
+	    layouts_histogram(layouts, &(struct histogram_options){5, bounds, 1.1, 9}, &no_totals),
+	    layouts_histogram(layouts, &(struct histogram_options){2, bounds, 1.1, 9}, &exemplars),
+	};
+	enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+	for (unsigned i = 0; i < KINDS * KINDS; i++) {
+		const struct layout *before = kinds[i % KINDS], *after = kinds[i / KINDS];
+		assert_int_equal(before->pool, after->pool);
+		struct cell *cell = shard_touch(shard, before, 3, 1);
+		cell_set_tick(cell, 9);
+		histogram_observe(shard, (struct histogram_cell *)cell, before,
+				  histogram_place(before, 9), 9, 7);
+		if (before->totals.keeps_exemplars)
+			shard_put_exemplar(shard, cell, before, 2,
+					   &(struct exemplar_view){SPAN("t=\"a\""), 9, 9});
+		shard_clear(shard, before, 3);
+		assert_ptr_equal(shard_touch(shard, after, 3, 2), cell);
+		for (const char *at = (const char *)cell + sizeof(cell->incarnation);
+		     at < (const char *)cell + after->cell_bytes; at++)
+			assert_int_equal(*at, 0);
+		shard_clear(shard, after, 3);
+	}
 	shard_free(&shard);
 	layouts_free(&layouts);
 }
@@ -244,13 +296,12 @@ static size_t
 bucket_hit(const double *bounds, size_t count, double value)
 {
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 1);
+	struct shard *shard = shard_new(1);
 	double copy[64];
 	memcpy(copy, bounds, count * sizeof(*bounds));
 	const struct layout *layout =
 	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0}, &no_totals);
-	struct histogram_cell *cell =
-	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
 	histogram_observe(shard, cell, layout, histogram_place(layout, value), value, 1);
 	size_t hit = 0, total = 0;
 	for (size_t b = 0; b <= count; b++) {
@@ -305,11 +356,10 @@ test_histogram_observe__sum_stays_finite(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 1);
+	struct shard *shard = shard_new(1);
 	const struct layout *layout =
 	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0}, &no_totals);
-	struct histogram_cell *cell =
-	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
 	histogram_observe(shard, cell, layout, histogram_place(layout, DBL_MAX), DBL_MAX, 10);
 	assert_true(atomic_load(&cell->sum) == DBL_MAX);
 	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1);
@@ -343,13 +393,13 @@ test_histogram_observe__memory_of_native_is_bounded(void **state)
 	(void)state;
 	enum { IDS = 50000 };
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, IDS);
+	struct shard *shard = shard_new(IDS);
 	const struct layout *layout =
 	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256}, &no_totals);
 	uint32_t id = 0;
 	struct histogram_cell *cell = NULL;
 	while (!shard_native_left_out(shard) && id < IDS) {
-		cell = (struct histogram_cell *)shard_touch(shard, layout->pool, id++, 1);
+		cell = (struct histogram_cell *)shard_touch(shard, layout, id++, 1);
 		fill_native(shard, cell, layout);
 		shard_free_retired(shard);
 	}
@@ -364,23 +414,23 @@ test_histogram_observe__memory_of_native_is_bounded(void **state)
 	assert_int_equal(shard_native_left_out(shard), left_out);
 	/* One that ends, like one that is given up, gives room to others, but not to what is given
 	 * up: it would lack values for good. */
-	shard_clear(shard, layout->pool, 0);
+	shard_clear(shard, layout, 0);
 	fill_native(shard, cell, layout);
 	histogram_observe(shard, cell, layout, histogram_place(layout, 0), 0, 1);
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
 	assert_ptr_equal(histogram_native(&cell->cell), &native_given_up);
 	struct histogram_cell *born =
-	    (struct histogram_cell *)shard_touch(shard, layout->pool, id, 1);
+	    (struct histogram_cell *)shard_touch(shard, layout, id, 1);
 	fill_native(shard, born, layout);
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
 	/* The next series in its place begins anew. */
-	shard_clear(shard, layout->pool, id - 1);
+	shard_clear(shard, layout, id - 1);
 	assert_null(histogram_native(&cell->cell));
-	shard_clear(shard, layout->pool, id);
+	shard_clear(shard, layout, id);
 	shard_free_retired(shard);
 	fill_native(shard, cell, layout);
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	shard_free(&shard);
+	free_shard(&shard, layout, IDS);
 	layouts_free(&layouts);
 }
 
@@ -405,9 +455,9 @@ test_rotate__gives_up_what_is_over(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 1000);
+	struct shard *shard = shard_new(1000);
 	const struct layout *layout = layouts_summary(layouts, &five_seconds);
-	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout->pool, 700, 1);
+	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout, 700, 1);
 	for (int64_t us = 0; us < 5000000; us += 500000)
 		summary_observe(shard, cell, layout, 1, 1, us);
 	assert_true(sum_of_window_weights(cell, layout) == 10);
@@ -432,7 +482,7 @@ test_rotate__reaches_every_cell_in_parts(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 5000);
+	struct shard *shard = shard_new(5000);
 	const struct layout *first = layouts_summary(layouts, &five_seconds);
 	double bounds[] = {1};
 	layouts_histogram(layouts, &(struct histogram_options){1, bounds, 0, 0}, &no_totals);
@@ -442,7 +492,7 @@ test_rotate__reaches_every_cell_in_parts(void **state)
 	struct summary_cell *cells[20];
 	for (unsigned i = 0; i < 20; i++) {
 		const struct layout *layout = i % 2 ? first : second;
-		cells[i] = (struct summary_cell *)shard_touch(shard, layout->pool, i * 250, i + 1);
+		cells[i] = (struct summary_cell *)shard_touch(shard, layout, i * 250, i + 1);
 		summary_observe(shard, cells[i], layout, 1, 1, 0);
 	}
 	unsigned left = 20;
@@ -462,13 +512,13 @@ test_rotate__nothing_there(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, UINT32_MAX);
+	struct shard *shard = shard_new(UINT32_MAX);
 	shard_rotate(shard, 1000, 100);
 	const struct layout *layout = layouts_summary(layouts, &five_seconds);
 	shard_rotate(shard, 1000, 100);
 	/* Ids up to the largest that can be: the end of the last chunk is 2^32. */
 	struct summary_cell *cell =
-	    (struct summary_cell *)shard_touch(shard, layout->pool, UINT32_MAX - 1, 1);
+	    (struct summary_cell *)shard_touch(shard, layout, UINT32_MAX - 1, 1);
 	summary_observe(shard, cell, layout, 1, 1, 0);
 	shard_rotate(shard, 60000000, 10000);
 	assert_null(atomic_load(&cell->slots[0]));
@@ -481,14 +531,14 @@ test_rotate__leaves_series_that_are_taken_away(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 10);
+	struct shard *shard = shard_new(10);
 	const struct layout *layout = layouts_summary(layouts, &five_seconds);
-	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout, 0, 1);
 	summary_observe(shard, cell, layout, 1, 1, 0);
 	atomic_store(&cell->cell.incarnation, INCARNATION_NONE);
 	shard_rotate(shard, 60000000, 1000);
 	assert_non_null(atomic_load(&cell->slots[0]));
-	shard_free(&shard);
+	free_shard(&shard, layout, 1);
 	layouts_free(&layouts);
 }
 
@@ -516,10 +566,10 @@ test_free_retired__beside_a_reader_of_windows(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 10);
+	struct shard *shard = shard_new(10);
 	struct summary_options short_slots = {1, median, 100, 2, 0};
 	const struct layout *layout = layouts_summary(layouts, &short_slots);
-	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct summary_cell *cell = (struct summary_cell *)shard_touch(shard, layout, 0, 1);
 	struct race race = {.shard = shard, .cell = cell, .layout = layout};
 	pthread_t owner;
 	assert_int_equal(pthread_create(&owner, NULL, observe_many, &race), 0);
@@ -539,7 +589,7 @@ test_free_retired__beside_a_reader_of_windows(void **state)
 	pthread_join(owner, NULL);
 	assert_int_equal(atomic_load(&cell->count), 40000);
 	free(list.items);
-	shard_free(&shard);
+	free_shard(&shard, layout, 1);
 	layouts_free(&layouts);
 }
 
@@ -569,11 +619,10 @@ test_free_retired__beside_a_reader_of_native(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 10);
+	struct shard *shard = shard_new(10);
 	const struct layout *layout = layouts_histogram(
 	    layouts, &(struct histogram_options){0, NULL, 1.001, 100}, &no_totals);
-	struct histogram_cell *cell =
-	    (struct histogram_cell *)shard_touch(shard, layout->pool, 0, 1);
+	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
 	struct native_race race = {.shard = shard, .cell = cell, .layout = layout};
 	pthread_t owner;
 	assert_int_equal(pthread_create(&owner, NULL, observe_native, &race), 0);
@@ -599,7 +648,7 @@ test_free_retired__beside_a_reader_of_native(void **state)
 	assert_int_equal(before, 40000);
 	pthread_join(owner, NULL);
 	native_sum_fini(&sum);
-	shard_free(&shard);
+	free_shard(&shard, layout, 1);
 	layouts_free(&layouts);
 }
 
@@ -618,11 +667,11 @@ test_summary_observe__memory_of_windows_is_bounded(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 20000);
+	struct shard *shard = shard_new(20000);
 	const struct layout *layout = layouts_summary(layouts, &five_seconds);
 	uint32_t id = 0;
 	while (!shard_left_out(shard) && id < 20000) {
-		struct cell *cell = shard_touch(shard, layout->pool, id++, 1);
+		struct cell *cell = shard_touch(shard, layout, id++, 1);
 		fill_window(shard, (struct summary_cell *)cell, layout, 0);
 	}
 	assert_in_range(id, 1000, 19999);
@@ -636,7 +685,7 @@ test_summary_observe__memory_of_windows_is_bounded(void **state)
 	shard_free_retired(shard);
 	fill_window(shard, last, layout, later_us);
 	assert_int_equal(shard_left_out(shard), left_out);
-	shard_free(&shard);
+	free_shard(&shard, layout, id);
 	layouts_free(&layouts);
 }
 
@@ -657,12 +706,12 @@ test_exemplars__the_last_of_each_number(void **state)
 {
 	(void)state;
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, 10);
+	struct shard *shard = shard_new(10);
 	double bounds[] = {1, 2};
 	const struct layout *layout = layouts_histogram(
 	    layouts, &(struct histogram_options){2, bounds, 0, 0}, &with_exemplars);
 	assert_int_equal(layout_exemplars(layout), 3);
-	struct cell *cell = shard_touch(shard, layout->pool, 1, 1);
+	struct cell *cell = shard_touch(shard, layout, 1, 1);
 	struct exemplar_view newest[3] = {0};
 	char room[3][EXEMPLAR_TEXT_MAX];
 	assert_false(shard_read_exemplars(shard, cell, layout, newest, room));
@@ -683,11 +732,11 @@ test_exemplars__the_last_of_each_number(void **state)
 	assert_int_equal(newest[0].time_ms, 41);
 	assert_int_equal(newest[2].time_ms, 30);
 	/* The next series with this id has none. */
-	shard_clear(shard, layout->pool, 1);
+	shard_clear(shard, layout, 1);
 	memset(newest, 0, sizeof(newest));
 	assert_false(shard_read_exemplars(shard, cell, layout, newest, room));
-	put_exemplar(shard, cell, layout, 1, "t=\"freed with the shard\"", 1);
-	shard_free(&shard);
+	put_exemplar(shard, cell, layout, 1, "t=\"nobody asks for it\"", 1);
+	free_shard(&shard, layout, 2);
 	layouts_free(&layouts);
 }
 
@@ -697,21 +746,21 @@ test_exemplars__memory_is_bounded(void **state)
 	(void)state;
 	enum { IDS = 200000 };
 	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(layouts, IDS);
+	struct shard *shard = shard_new(IDS);
 	const struct layout *layout = layouts_counter(layouts, &with_exemplars);
 	char labels[EXEMPLAR_TEXT_MAX + 1] = {0};
 	memset(labels, 'x', EXEMPLAR_TEXT_MAX);
 	uint32_t id = 0;
 	for (; !shard_exemplars_left_out(shard) && id < IDS; id++)
-		put_exemplar(shard, shard_touch(shard, layout->pool, id, 1), layout, 0, labels, 1);
+		put_exemplar(shard, shard_touch(shard, layout, id, 1), layout, 0, labels, 1);
 	assert_in_range(id, 100000, IDS - 1);
 	/* Who has one gets others; who ends gives room to another. */
 	put_exemplar(shard, shard_peek(shard, layout->pool, 0), layout, 0, labels, 2);
 	assert_int_equal(shard_exemplars_left_out(shard), 1);
-	shard_clear(shard, layout->pool, 0);
+	shard_clear(shard, layout, 0);
 	put_exemplar(shard, shard_peek(shard, layout->pool, id - 1), layout, 0, labels, 3);
 	assert_int_equal(shard_exemplars_left_out(shard), 1);
-	shard_free(&shard);
+	free_shard(&shard, layout, id);
 	layouts_free(&layouts);
 }
 
@@ -722,6 +771,7 @@ main(void)
 	    cmocka_unit_test(test_find__only_what_was_touched),
 	    cmocka_unit_test(test_touch__cells_do_not_overlap),
 	    cmocka_unit_test(test_clear__zeroes_every_kind_of_cell),
+	    cmocka_unit_test(test_clear__for_any_layout_of_the_pool),
 	    cmocka_unit_test(test_set_tick__never_goes_back),
 	    cmocka_unit_test(test_counter_add__stays_at_the_largest_double),
 	    cmocka_unit_test(test_gauge_add__infinities_are_kept),

@@ -32,7 +32,7 @@ test_add__exact_in_order(void **state)
 	struct window *window = window_new(77);
 	for (unsigned i = 0; i < WINDOW_EXACT_MAX; i++) {
 		window = add(window, 1000 - (double)i, i + 1);
-		assert_int_equal(window_epoch(window), 77);
+		assert_int_equal(window_over_us(window), 77);
 		struct weighted_list list = collect(window);
 		assert_int_equal(list.count, i + 1);
 		assert_false(list.is_approximate);

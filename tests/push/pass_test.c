@@ -163,6 +163,48 @@ test_ended__has_a_limit(void **state)
 	push_ended_free(&ended);
 }
 
+/* A series and its layout may be gone when a receiver is told. */
+static void
+test_ended__keeps_texts_once(void **state)
+{
+	(void)state;
+	enum { EACH = 30000 };
+	static const struct family_view histogram = {SPAN("h"), SPAN(""), METRIC_HISTOGRAM};
+	static const struct family_view summary = {SPAN("s"), SPAN(""), METRIC_SUMMARY};
+	struct push_ended *ended = push_ended_new();
+	for (unsigned i = 0; i < 3 * EACH; i++) {
+		/* All the same, but where a record of another layout comes between. */
+		char bytes[2][64];
+		memset(bytes[0], i < EACH ? '1' : '2', sizeof(bytes[0]));
+		memset(bytes[1], '3', sizeof(bytes[1]));
+		const struct span texts[] = {span_of(bytes[0], 60), span_of(bytes[1], 60)};
+		struct series_view series = {.labels = SPAN("")};
+		if (i % 3 == 0) {
+			series.bound_count = 2;
+			series.bound_texts = texts;
+		} else if (i == 1) {
+			series.quantile_count = 1;
+			series.quantile_texts = texts;
+		}
+		assert_true(push_ended_add(ended, i == 1 ? &summary : &histogram, &series));
+		memset(bytes, 'x', sizeof(bytes));
+	}
+	struct family_view family;
+	struct series_view series;
+	for (unsigned i = 0; i < 3 * EACH; i++) {
+		assert_true(push_ended_take(ended, &family, &series));
+		assert_int_equal(series.bound_count, i % 3 ? 0 : 2);
+		assert_int_equal(series.quantile_count, i == 1);
+		const struct span *texts = i == 1 ? series.quantile_texts : series.bound_texts;
+		for (size_t t = 0; t < series.bound_count + series.quantile_count; t++) {
+			assert_int_equal(texts[t].len, 60);
+			assert_int_equal(texts[t].ptr[59], t ? '3' : i < EACH ? '1' : '2');
+		}
+	}
+	assert_false(push_ended_take(ended, &family, &series));
+	push_ended_free(&ended);
+}
+
 int
 main(void)
 {
@@ -172,6 +214,7 @@ main(void)
 	    cmocka_unit_test(test_pass__may_be_left),
 	    cmocka_unit_test(test_next_timestamp),
 	    cmocka_unit_test(test_ended__has_a_limit),
+	    cmocka_unit_test(test_ended__keeps_texts_once),
 	};
 	return cmocka_run_group_tests_name("push/pass", tests, NULL, NULL);
 }
