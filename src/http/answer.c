@@ -18,8 +18,10 @@
  * quarter of a MiB for a connection from its second request on. */
 #define CONNECTIONS_KEPT 32
 
-/* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). */
-#define STREAM_BLOCK ((size_t)256 << 10)
+/* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). libmicrohttpd
+ * keeps such a block with every stream, used or not, and many large ones leave holes in the heap.
+ */
+#define STREAM_BLOCK ((size_t)16 << 10)
 
 static ssize_t
 read_stream(void *cls, uint64_t position, char *out, size_t max)
