@@ -174,8 +174,7 @@ static void
 count_in_force(struct target_store *store)
 {
 	const struct target_change *change;
-	STAILQ_FOREACH(change, &store->writing, link)
-	{
+	STAILQ_FOREACH (change, &store->writing, link) {
 		if (!is_change(change->outcome))
 			continue;
 		store->stats.puts += change->group != NULL;
@@ -377,8 +376,8 @@ target_store_free(struct target_store **slot)
 	*slot = NULL;
 	bool is_stopped = !store->is_started || stop_writer(store);
 	struct target_change *change;
-	STAILQ_FOREACH(change, &store->writing, link)
-	tell(change, TARGET_UNDECIDED, 0);
+	STAILQ_FOREACH (change, &store->writing, link)
+		tell(change, TARGET_UNDECIDED, 0);
 	end_changes(&store->waiting, (struct write_result){.error = ECANCELED});
 	if (!is_stopped)
 		return;
@@ -446,8 +445,7 @@ void
 target_store_take_back(struct target_store *store, const void *ctx)
 {
 	struct target_change *change;
-	STAILQ_FOREACH(change, &store->waiting, link)
-	{
+	STAILQ_FOREACH (change, &store->waiting, link) {
 		if (change->ctx == ctx)
 			break;
 	}

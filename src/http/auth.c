@@ -133,9 +133,9 @@ guess_find(const struct auth *auth, struct http_client client, const struct secr
 	const struct turn *turn;
 	if (auth->running && is_same(auth->running, client, digest))
 		return auth->running;
-	TAILQ_FOREACH(turn, &auth->turns.waiting, link)
-	if (is_same(turn->owner, client, digest))
-		return turn->owner;
+	TAILQ_FOREACH (turn, &auth->turns.waiting, link)
+		if (is_same(turn->owner, client, digest))
+			return turn->owner;
 	return NULL;
 }
 

@@ -53,9 +53,9 @@ struct turn *
 turns_next(const struct turns *turns)
 {
 	struct turn *turn, *next = NULL;
-	TAILQ_FOREACH(turn, &turns->waiting, link)
-	if (!next || turns->last[turn->client] < turns->last[next->client])
-		next = turn;
+	TAILQ_FOREACH (turn, &turns->waiting, link)
+		if (!next || turns->last[turn->client] < turns->last[next->client])
+			next = turn;
 	return next;
 }
 
@@ -66,8 +66,8 @@ turns_excess(const struct turns *turns)
 	struct turn *turn, *excess = NULL;
 	if (turns->requests <= TURNS_WAITING_MAX)
 		return NULL;
-	TAILQ_FOREACH(turn, &turns->waiting, link)
-	if (turn->requests && (!excess || from[turn->client] >= from[excess->client]))
-		excess = turn;
+	TAILQ_FOREACH (turn, &turns->waiting, link)
+		if (turn->requests && (!excess || from[turn->client] >= from[excess->client]))
+			excess = turn;
 	return excess;
 }

@@ -113,8 +113,7 @@ tls_admission_take(struct tls_admission *admission)
 		return NULL;
 	int64_t now_us = clock_mono().us, least_us = INT64_MAX;
 	struct tls_guest *guest, *first = NULL;
-	TAILQ_FOREACH(guest, &admission->guests, link)
-	{
+	TAILQ_FOREACH (guest, &admission->guests, link) {
 		int64_t free_us = later(guest->group->free_us, now_us);
 		if (free_us < least_us) {
 			least_us = free_us;
@@ -131,8 +130,7 @@ tls_admission_take_victim(struct tls_admission *admission)
 	if (admission->waiting <= admission->waiting_max)
 		return NULL;
 	struct tls_guest *guest, *victim = NULL;
-	TAILQ_FOREACH(guest, &admission->guests, link)
-	{
+	TAILQ_FOREACH (guest, &admission->guests, link) {
 		if (!victim || guest->group->waiting > victim->group->waiting)
 			victim = guest;
 	}
