@@ -167,7 +167,8 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 		}
 		add_connection(server, fd, (struct sockaddr *)&from, from_len);
 	}
-	schedule(server);
+	/* Not schedule(): the daemon tells of no connection that was resumed. */
+	server_run_soon(server);
 }
 
 static void

@@ -158,11 +158,47 @@ test_key_update__in_front_of_the_rest(void **state)
 	tls_source_free(&source);
 }
 
+/* ---- Answers that come later. ---- */
+
+static void
+answer_now(struct ev_loop *loop, ev_check *watcher, int events)
+{
+	(void)events;
+	ev_check_stop(loop, watcher);
+	answer_later(watcher->data, 0, "late\n");
+}
+
+/* A silent client that is accepted in the same round of the loop, after that, holds nothing up. */
+static void
+test_later__another_client_comes_with_the_answer(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct fixture *f = start_secured(ample, source);
+	struct client client;
+	ev_check check;
+	client_begin(&client, f);
+	write_text(&client, GET("/later"));
+	flush(&client);
+	await(f, f->laters == 1);
+	int silent = dial(f);
+	ev_check_init(&check, answer_now);
+	check.data = f;
+	ev_check_start(f->loop, &check);
+	await(f, has_come(&client, "late\n"));
+	client_end(&client);
+	close(silent);
+	await(f, stat_of(f, open) == 0);
+	stop(f);
+	tls_source_free(&source);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_key_update__in_front_of_the_rest),
+	    cmocka_unit_test(test_later__another_client_comes_with_the_answer),
 	};
 	return cmocka_run_group_tests(tests, setup_authority, teardown_authority);
 }
