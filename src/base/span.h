@@ -7,8 +7,10 @@
 #ifndef BASE_SPAN_H
 #define BASE_SPAN_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct span {
@@ -73,6 +75,25 @@ span_compare(struct span a, struct span b)
 	if (order)
 		return order;
 	return a.len < b.len ? -1 : a.len > b.len;
+}
+
+/** @return how many bytes at their beginning are the same; long ones at the speed of memcmp() */
+static inline size_t
+span_common(struct span a, struct span b)
+{
+	size_t most = a.len < b.len ? a.len : b.len, at = 0;
+	while (most - at >= 256 && memcmp(a.ptr + at, b.ptr + at, 256) == 0)
+		at += 256;
+	for (; most - at >= 8; at += 8) {
+		uint64_t left, right;
+		memcpy(&left, a.ptr + at, 8);
+		memcpy(&right, b.ptr + at, 8);
+		if (left != right)
+			return at + (size_t)__builtin_ctzll(le64toh(left ^ right)) / 8;
+	}
+	while (at < most && a.ptr[at] == b.ptr[at])
+		at++;
+	return at;
 }
 
 static inline bool

@@ -1,5 +1,7 @@
 #include "metrics/label_text.h"
 
+#include "metrics/sort_key.h"
+
 static const bool is_escaped[256] = {['\\'] = true, ['"'] = true, ['\n'] = true};
 
 static char *
@@ -145,22 +147,69 @@ block_has(uint64_t block, char byte)
 	return ((x - ones) & ~x & ones << 7) != 0;
 }
 
-/* Skips what two values have in common, eight bytes at a time, up to anything special. */
-static void
-skip_common(const char **left, const char *left_end, const char **right, const char *right_end)
+/* Which of up to 64 bytes are `byte`, the first in the lowest bit. */
+static uint64_t
+find_bytes(const char *from, size_t count, char byte)
 {
-	uint64_t l, r;
-	while (left_end - *left >= 8 && right_end - *right >= 8) {
-		memcpy(&l, *left, 8);
-		memcpy(&r, *right, 8);
-		if (l != r || block_has(l, '"') || block_has(l, '\\'))
-			return;
-		*left += 8;
-		*right += 8;
+	uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f), found = 0;
+	size_t at = 0;
+	for (; count - at >= 8; at += 8) {
+		uint64_t block;
+		memcpy(&block, from + at, 8);
+		block = le64toh(block) ^ ~low_bits / 0x80 * (unsigned char)byte;
+		/* The high bit of each byte that is now 0; the product lines these bits up. */
+		uint64_t high = ~(((block & low_bits) + low_bits) | block | low_bits);
+		found |= ((high >> 7) * UINT64_C(0x0102040810204080) >> 56) << at;
 	}
+	for (; at < count; at++)
+		found |= (uint64_t)(from[at] == byte) << at;
+	return found;
 }
 
-/* Stops at the first difference: a peer may send values of 64 KiB that differ early. */
+/*
+ * Which of 64 bytes a backslash escapes. A run of backslashes escapes every other byte from its
+ * second on, so a borrow that runs through it tells where it ends at.
+ *
+ * @first_is whether the first byte is; then, whether the one behind the last is
+ */
+static uint64_t
+find_escaped(uint64_t backslashes, bool *first_is)
+{
+	uint64_t odd = UINT64_C(0xaaaaaaaaaaaaaaaa), first = *first_is;
+	uint64_t starting = backslashes & ~first;
+	uint64_t codes = ((starting << 1 | odd) - starting) ^ odd;
+	*first_is = (codes & backslashes) >> 63;
+	return codes ^ (backslashes | first);
+}
+
+size_t
+label_text_settle(struct span text, size_t offset, size_t length)
+{
+	const char *from = text.ptr + offset;
+	if (!length || (from[length - 1] != '\\' && !memchr(from, '"', length)))
+		return length;
+	bool is_inside = true, is_next_escaped = false;
+	size_t closed_at = 0;
+	for (size_t at = 0; at < length; at += 64) {
+		size_t count = length - at < 64 ? length - at : 64;
+		uint64_t escaped =
+		    find_escaped(find_bytes(from + at, count, '\\'), &is_next_escaped);
+		uint64_t quotes = find_bytes(from + at, count, '"') & ~escaped;
+		for (; quotes; quotes &= quotes - 1) {
+			is_inside = !is_inside;
+			if (!is_inside)
+				closed_at = at + (size_t)__builtin_ctzll(quotes);
+		}
+		if (count < 64)
+			is_next_escaped = escaped >> count & 1;
+	}
+	return is_inside ? length - is_next_escaped : closed_at;
+}
+
+/*
+ * What is the same in both, names and escapes with it, is found without a look at what it is. A
+ * peer may send values of 64 KiB that differ early, or late.
+ */
 int
 label_text_compare_values(struct span a, struct span b)
 {
@@ -168,7 +217,12 @@ label_text_compare_values(struct span a, struct span b)
 	const char *right_at = b.ptr, *right_end = b.ptr + b.len;
 	while (enter_value(&left_at, left_end) && enter_value(&right_at, right_end)) {
 		int left, right;
-		skip_common(&left_at, left_end, &right_at, right_end);
+		size_t offset = (size_t)(left_at - a.ptr);
+		size_t same =
+		    span_common(span_from(a, offset), span_from(b, (size_t)(right_at - b.ptr)));
+		same = label_text_settle(a, offset, same);
+		left_at += same;
+		right_at += same;
 		do {
 			left = take_byte(&left_at);
 			right = take_byte(&right_at);
@@ -181,31 +235,31 @@ label_text_compare_values(struct span a, struct span b)
 	return 0;
 }
 
-/*
- * The end of a value is a 0 in the key, since it comes before all bytes. Bytes 0 and 1, which would
- * be taken for it, both become a 1 that ends the key.
- */
 uint64_t
 label_text_key(struct span text, size_t *offset)
 {
 	const char *at = text.ptr + *offset, *end = text.ptr + text.len;
-	uint64_t key = 0;
+	struct sort_key key = SORT_KEY_INIT;
 	if (*offset == 0 && !enter_value(&at, end))
-		return key;
-	for (unsigned shift = 64; shift && at != end;) {
-		int byte = take_byte(&at);
-		shift -= 8;
-		if (byte == 0 || byte == 1) {
-			*offset = LABEL_TEXT_KEY_STOPPED;
-			return key | UINT64_C(1) << shift;
-		}
-		if (byte > 0) {
-			key |= (uint64_t)byte << shift;
+		return 0;
+	uint64_t block;
+	if (end - at >= 8) {
+		memcpy(&block, at, 8);
+		if (!block_has(block, '"') && !block_has(block, '\\') &&
+		    sort_key_take_block(&key, block))
+			at += 8;
+	}
+	while (key.bits && at != end) {
+		const char *next = at;
+		int byte = take_byte(&next);
+		if (!sort_key_add(&key, byte))
+			break;
+		at = next;
+		if (byte >= 0)
 			continue;
-		}
 		at += at != end; /* the ',' between labels */
 		enter_value(&at, end);
 	}
 	*offset = (size_t)(at - text.ptr);
-	return key;
+	return key.number;
 }

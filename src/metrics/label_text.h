@@ -30,17 +30,23 @@ void label_text_unescape(struct span value, struct buf *out);
 /** Compares two label texts by their values alone, in order, as if they were not escaped. */
 int label_text_compare_values(struct span a, struct span b);
 
-/* Offset of a key that stopped at a byte it cannot hold. */
-#define LABEL_TEXT_KEY_STOPPED SIZE_MAX
-
 /**
- * Takes the next eight bytes of the values as a number. Of texts with equally many labels and equal
- * keys so far, the one with the lower number comes first, as label_text_compare_values() has it;
- * equal numbers leave it open, for good where the offset is LABEL_TEXT_KEY_STOPPED or the text's
- * length.
+ * Takes the next eight bytes of the values as a number, as sort_key_add() has it. Of texts with
+ * equally many labels and equal keys so far, the one with the lower number comes first, as
+ * label_text_compare_values() has it.
  *
- * @offset 0 at the beginning; advanced
+ * @offset 0 at the beginning; advanced, at the end to the length of the text
  */
 uint64_t label_text_key(struct span text, size_t *offset);
+
+/**
+ * Shortens a part of a text, so that what is behind it can be read on its own, whatever follows in
+ * the next label's name.
+ *
+ * @offset of the part's beginning, which is in a value, not between a `\\` and what it escapes
+ * @length of the part, in bytes
+ * @return how much of it is left: it ends in a value likewise, or before the quote that ends one
+ */
+size_t label_text_settle(struct span text, size_t offset, size_t length);
 
 #endif

@@ -109,7 +109,7 @@ merge_family_births(struct family *family, struct series **births, size_t count)
 static void
 merge_families(struct registry *registry, struct family **born, size_t count)
 {
-	qsort(born, count, sizeof(*born), compare_families);
+	families_sort(born, count);
 	if (registry->sorted_count + count > registry->sorted_capacity) {
 		registry->sorted_capacity =
 		    registry->sorted_count + count + registry->sorted_count / 8;

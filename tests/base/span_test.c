@@ -91,12 +91,34 @@ test_trim(void **state)
 	assert_int_equal(span_trim(SPAN(" \0 ")).len, 1);
 }
 
+/* Every length around those of the blocks it goes by, and a difference anywhere. */
+static void
+test_common(void **state)
+{
+	(void)state;
+	char a[600], b[600];
+	memset(a, 'x', sizeof(a));
+	memset(b, 'x', sizeof(b));
+	for (size_t len = 0; len <= sizeof(a); len++) {
+		struct span left = span_of(a, len), right = span_of(b, sizeof(b));
+		assert_int_equal(span_common(left, right), len);
+		assert_int_equal(span_common(right, left), len);
+		if (!len)
+			continue;
+		b[len - 1] = '\xf8';
+		assert_int_equal(span_common(left, right), len - 1);
+		assert_int_equal(span_common(span_of(a, sizeof(a)), right), len - 1);
+		b[len - 1] = 'x';
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_equal_and_compare),
 	    cmocka_unit_test(test_starts_and_ends),
+	    cmocka_unit_test(test_common),
 	    cmocka_unit_test(test_equal_ignoring_case),
 	    cmocka_unit_test(test_find_and_cut),
 	    cmocka_unit_test(test_trim),

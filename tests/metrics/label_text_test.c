@@ -186,6 +186,48 @@ test_compare_values__random(void **state)
 	}
 }
 
+/* Where a byte by byte walk says that a value may be read on from, at every length. */
+static void
+test_settle__as_a_walk_has_it(void **state)
+{
+	(void)state;
+	static const char alphabet[] = "\\\\\\\"\"\nab";
+	unsigned seed = 3;
+	for (unsigned round = 0; round < 300; round++) {
+		static struct labels labels;
+		char bytes[3][100];
+		static const char *const names[] = {"a", "longer_name", "z"};
+		labels.count = 0;
+		for (unsigned k = 0; k < 3; k++) {
+			size_t len = (seed = seed * 1664525 + 1013904223) >> 8;
+			len %= sizeof(bytes[k]);
+			for (size_t i = 0; i < len; i++) {
+				seed = seed * 1664525 + 1013904223;
+				bytes[k][i] = alphabet[(seed >> 8) % (round % 8 + 1)];
+			}
+			assert_true(
+			    labels_set(&labels, span_text(names[k]), span_of(bytes[k], len)));
+		}
+		struct buf out = BUF_INIT;
+		label_text_format(&labels, &out);
+		struct span text = buf_span(&out);
+		size_t start = strlen("a=\""), settled = 0;
+		bool is_inside = true, is_escaped = false;
+		for (size_t at = start; at <= text.len; at++) {
+			/* Inside, or at the quote that ends a value. */
+			if (is_inside && !is_escaped)
+				settled = at - start;
+			assert_int_equal(label_text_settle(text, start, at - start), settled);
+			if (at == text.len)
+				break;
+			if (text.ptr[at] == '"' && !is_escaped)
+				is_inside = !is_inside;
+			is_escaped = text.ptr[at] == '\\' && !is_escaped;
+		}
+		buf_fini(&out);
+	}
+}
+
 int
 main(void)
 {
@@ -198,6 +240,7 @@ main(void)
 	    cmocka_unit_test(test_compare_values__ascending),
 	    cmocka_unit_test(test_compare_values__later_labels_decide),
 	    cmocka_unit_test(test_compare_values__random),
+	    cmocka_unit_test(test_settle__as_a_walk_has_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
