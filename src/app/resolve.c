@@ -450,7 +450,7 @@ exemplar_of(struct ingest *ingest, const struct meaning *meaning, const struct s
 {
 	bool is_kept = (shape->op == SHAPE_COUNTER || shape->op == SHAPE_HISTOGRAM) &&
 		       shape->layout->totals.keeps_exemplars;
-	if (!meaning->had_exemplar_tag || !is_kept || !meaning->exemplar.value.len)
+	if (!meaning->had_exemplar_tag || !is_kept)
 		return SPAN("");
 	const struct label *label = &meaning->exemplar;
 	if (label->name.len + utf8_count(label->value) > EXEMPLAR_LENGTH_MAX) {

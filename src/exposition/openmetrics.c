@@ -122,7 +122,7 @@ name_counter(struct state *state, struct span name)
 		if (is_free_for_counter(state, base)) {
 			state->shown_name = base;
 			state->is_counter = true;
-			note_use(state, base, USE_NAME | USE_CREATED);
+			note_use(state, base, USE_NAME);
 			return "counter";
 		}
 	}

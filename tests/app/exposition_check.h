@@ -257,6 +257,9 @@ check_exemplar(struct exposition_check *c, struct span le)
 	if (check_exemplar_length(span_of(label, (size_t)(c->line.ptr - 1 - label))) >
 	    EXEMPLAR_LENGTH_MAX)
 		return check_fails(c, "an exemplar too long");
+	/* Prometheus refuses a scrape for one, but not in the labels of a series. */
+	if (span_find(span_of(label, (size_t)(c->line.ptr - label)), '\0'))
+		return check_fails(c, "an exemplar with a NUL byte");
 	const char *blank = c->line.len ? span_find(span_from(c->line, 1), ' ') : NULL;
 	if (!blank || c->line.ptr[0] != ' ')
 		return check_fails(c, "an exemplar without value or time");

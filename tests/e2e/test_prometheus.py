@@ -165,7 +165,7 @@ def test_exemplars(scrape, name):
     feature = ','.join(['exemplar-storage', *(flag.removeprefix('--enable-feature=') for flag in prometheus_flags)])
     bridge, prometheus = scrape(bridge_flags, ['--enable-feature=' + feature])
     await_equal(lambda: prometheus.query('up'), {(): 1})
-    bridge.send_udp('traced.hits_total:1|c|#trace_id:a\ntraced.hits_total:4|c|#trace_id:b\ntraced.time:500|ms|#trace_id:c')
+    bridge.send_udp('traced.hits_total:1|c|#trace_id:a\ntraced.hits_total:4|c|#trace_id:b"\\\ntraced.time:500|ms|#trace_id:c')
 
     def exemplars(series):
         now = time.time()
@@ -173,7 +173,9 @@ def test_exemplars(scrape, name):
         return [(one['seriesLabels'].get('le'), exemplar['labels'], float(exemplar['value']))
                 for one in found for exemplar in one['exemplars']]
 
-    await_equal(lambda: exemplars('traced_hits_total'), [(None, {'trace_id': 'b'}, 4)])
+    # In OpenMetrics Prometheus 2 takes the escapes in an exemplar's labels for themselves.
+    trace = r'b\"\\' if name == 'openmetrics' else 'b"\\'
+    await_equal(lambda: exemplars('traced_hits_total'), [(None, {'trace_id': trace}, 4)])
     # A Prometheus that takes native histograms has but those.
     series, le = ('traced_time', None) if name == 'protobuf' else ('traced_time_bucket', bound)
     await_equal(lambda: exemplars(series), [(le, {'trace_id': 'c'}, 0.5)])
