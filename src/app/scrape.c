@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* Scrapes that wait cost a connection each and no work of their own: most of all connections. */
+#define WAITING_MAX 224
+
 struct scrape {
 	struct scrape_queue *queue;
 	struct mono start;
@@ -164,7 +167,7 @@ scrape_queue_init(struct scrape_queue *queue, struct ev_loop *loop,
 		  const struct telemetry_sources *sources, struct control_counters *counters)
 {
 	*queue = (struct scrape_queue){.loop = loop, .sources = sources, .counters = counters};
-	turns_init(&queue->turns);
+	turns_init(&queue->turns, WAITING_MAX);
 	ev_timer_init(&queue->due, on_due, 0., 0.);
 	queue->due.data = queue;
 }

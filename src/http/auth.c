@@ -220,7 +220,7 @@ auth_new(struct ev_loop *loop, struct http_stats *stats)
 	auth->loop = loop;
 	auth->stats = stats;
 	auth->users = users_new();
-	turns_init(&auth->turns);
+	turns_init(&auth->turns, AUTH_WAITING_MAX);
 	return auth;
 }
 

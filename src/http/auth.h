@@ -21,6 +21,8 @@
 /* Wrong passwords of one client: so many at once, then one in each period. */
 #define AUTH_WRONG_BURST 10
 #define AUTH_WRONG_PERIOD_US 1000000
+/* Requests whose passwords wait to be checked; few enough to leave connections to others. */
+#define AUTH_WAITING_MAX 64
 
 struct auth;
 

@@ -45,6 +45,7 @@ connection_begin(struct connection *connection)
 	if (connection->is_busy)
 		return;
 	connection->is_busy = true;
+	connection->begun_run = connection->server->runs;
 	arm(connection, connection->server->limits.request_us);
 }
 
@@ -176,15 +177,37 @@ connection_look(struct connection *connection)
 		connection_begin(connection);
 }
 
+static void
+connection_free(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	if (connection->is_busy || connection->exchanges == 0)
+		server->stats.incomplete++;
+	server->stats.open--;
+	handshake_end(connection);
+	request_finish(&connection->request, false);
+	ev_io_stop(server->loop, &connection->arrival);
+	ev_timer_stop(server->loop, &connection->deadline);
+	LIST_REMOVE(connection, link);
+	tls_peer_end(&connection->tls);
+	free(connection);
+}
+
 void
 connection_shutdown(struct connection *connection)
 {
+	if (connection->tls_failure == TLS_FAILURE_BROKEN)
+		connection->tls_failure = TLS_FAILURE_CROWD;
+	if (!connection->mhd) {
+		int fd = connection->fd;
+		connection_free(connection);
+		close(fd);
+		return;
+	}
 	connection->is_shut = true;
 	/* Fails only where the client hung up first, and then there is nothing left to do. */
 	if (shutdown(connection->fd, SHUT_RDWR) != 0)
 		log_debug("http shutdown failed", LOG_ERRNO(errno));
-	if (connection->tls_failure == TLS_FAILURE_BROKEN)
-		connection->tls_failure = TLS_FAILURE_CROWD;
 	if (connection->handshake == HANDSHAKE_HELD)
 		handshake_refuse(connection);
 }
@@ -258,6 +281,12 @@ on_arrival(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 	if (found > 0)
 		connection_begin(connection);
+	/* With its bytes there is something to do for libmicrohttpd. */
+	if (!connection->mhd && (found <= 0 || !connection_enter(connection))) {
+		if (found == 0)
+			connection_shutdown(connection);
+		return;
+	}
 	if (found > 0 && is_head_too_long(connection)) {
 		ev_io_stop(loop, watcher);
 		refuse_head(connection, connection->request.mhd
@@ -285,13 +314,14 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)loop, (void)events;
 	struct connection *connection = watcher->data;
+	bool is_suspended = connection->request.is_suspended;
 	if (connection->is_busy || connection->exchanges == 0) {
 		connection->server->stats.deadlines++;
 		connection->tls_failure = TLS_FAILURE_LATE;
 		connection_drop(connection);
 	} else
 		connection_shutdown(connection);
-	if (connection->request.is_suspended) {
+	if (is_suspended) {
 		request_abandon(&connection->request);
 		connection_resume(connection);
 	}
@@ -305,60 +335,49 @@ connection_of(struct MHD_Connection *mhd)
 	return info ? info->socket_context : NULL;
 }
 
-static void
-begin_tls(struct connection *connection, struct MHD_Connection *mhd)
+void
+connection_new(struct http_server *server, int fd, const struct sockaddr *address, socklen_t len)
 {
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	CHECK(info && info->tls_session);
-	tls_guest_init(&connection->guest, connection->server->admission,
-		       http_client_hash(connection->client));
-	tls_peer_begin(&connection->tls, connection->server->tls, info->tls_session, "http/1.1",
-		       &connection->guest);
-}
-
-static struct connection *
-connection_new(struct http_server *server, struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	CHECK(info);
 	struct connection *connection = xcalloc(1, sizeof(*connection));
 	connection->server = server;
-	connection->mhd = mhd;
-	connection->fd = info->connect_fd;
-	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	CHECK(info);
-	connection->client = http_client_of(connection->fd, info->client_addr);
+	connection->fd = fd;
+	CHECK(len <= sizeof(connection->address));
+	memcpy(&connection->address, address, len);
+	connection->address_len = len;
+	connection->client = http_client_of(fd, address);
 	connection_moves(connection);
-	connection->request = (struct http_request){0};
 	LIST_INSERT_HEAD(&server->connections, connection, link);
+	server->stats.connections++;
+	server->stats.open++;
 	if (server->tls)
-		begin_tls(connection, mhd);
+		handshake_begin(connection);
 	ev_timer_init(&connection->deadline, on_deadline, 0., 0.);
 	connection->deadline.data = connection;
-	ev_io_init(&connection->arrival, on_arrival, connection->fd, EV_READ);
+	ev_io_init(&connection->arrival, on_arrival, fd, EV_READ);
 	connection->arrival.data = connection;
 	/* Before the daemon runs and takes the bytes away. */
 	ev_set_priority(&connection->arrival, EV_MAXPRI);
 	ev_io_start(server->loop, &connection->arrival);
 	arm(connection, server->limits.request_us);
-	return connection;
 }
 
-static void
-connection_free(struct connection *connection)
+bool
+connection_enter(struct connection *connection)
 {
 	struct http_server *server = connection->server;
-	if (connection->is_busy || connection->exchanges == 0)
-		server->stats.incomplete++;
-	handshake_end(connection);
-	request_finish(&connection->request, false);
+	server->entering = connection;
+	/* It closes the descriptor where it fails. */
 	ev_io_stop(server->loop, &connection->arrival);
-	ev_timer_stop(server->loop, &connection->deadline);
-	LIST_REMOVE(connection, link);
-	tls_peer_end(&connection->tls);
-	free(connection);
+	connection->begun_run = server->runs;
+	bool is_in = MHD_add_connection(server->daemon, connection->fd,
+					(struct sockaddr *)&connection->address,
+					connection->address_len) == MHD_YES;
+	if (is_in)
+		ev_io_start(server->loop, &connection->arrival);
+	else if (server->entering)
+		connection_free(connection);
+	server->entering = NULL;
+	return is_in;
 }
 
 void
@@ -367,12 +386,14 @@ connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 {
 	struct http_server *server = cls;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*socket_context = connection_new(server, mhd);
-		server->stats.connections++;
-		server->stats.open++;
+		struct connection *connection = server->entering;
+		server->entering = NULL;
+		connection->mhd = mhd;
+		*socket_context = connection;
+		if (server->tls)
+			handshake_enter(connection);
 		return;
 	}
 	connection_free(*socket_context);
 	*socket_context = NULL;
-	server->stats.open--;
 }

@@ -65,12 +65,15 @@ enum handshake_state {
 
 struct connection {
 	LIST_ENTRY(connection) link;
-	struct MHD_Connection *mhd; /* borrowed; as long as this exists */
+	struct MHD_Connection *mhd; /* borrowed; NULL = libmicrohttpd does not know it yet */
 	struct http_server *server;
-	int fd; /* owned by libmicrohttpd, open as long as this exists */
+	int fd; /* open as long as this exists; owned here until libmicrohttpd knows it */
+	struct sockaddr_storage address; /* the client's */
+	socklen_t address_len;
 	ev_timer deadline;
 	ev_io arrival;        /* runs while the client owes bytes */
 	bool is_busy;         /* a request has begun and its answer has not ended */
+	uint64_t begun_run;   /* how often the daemon had run when its last request began */
 	bool is_ending;       /* the client has sent its last byte */
 	uint64_t ending_run;  /* how often the daemon had run then */
 	uint64_t prodded_run; /* the same, when prod() was last called */
@@ -117,6 +120,7 @@ struct http_server {
 	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
 	uint64_t runs;         /* of the daemon */
 	struct connection_list connections;
+	struct connection *entering; /* that libmicrohttpd is told of just now, or NULL */
 	struct http_stats stats;
 	struct log_gate refused_gate, accept_gate;
 };
@@ -129,7 +133,22 @@ void server_run_soon(struct http_server *server);
 /** @return the connection behind libmicrohttpd's, or NULL before its start was told */
 struct connection *connection_of(struct MHD_Connection *mhd);
 
-/** Tells of a connection's start and end. @cls the server */
+/**
+ * Takes a connection that was accepted. Until its client has sent something it costs little: see
+ * connection_enter().
+ *
+ * @fd  consumed
+ * @len of the address
+ */
+void connection_new(struct http_server *server, int fd, const struct sockaddr *address,
+		    socklen_t len);
+/**
+ * Lets libmicrohttpd have it. Not from its callbacks.
+ *
+ * @return false when it refused; then the connection is gone
+ */
+bool connection_enter(struct connection *connection) MUST_CHECK;
+/** libmicrohttpd's word of a connection's start and end. @cls the server */
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);
 /** Notes that a request has begun: from here on its deadline runs. Harmless when known already. */
@@ -152,7 +171,7 @@ bool connection_watch_ends(struct http_server *server) MUST_CHECK;
 void connection_unwatch_ends(struct http_server *server);
 /** Answers 414 in libmicrohttpd's place, and ends the connection. */
 void connection_refuse_target(struct connection *connection);
-/** Makes libmicrohttpd notice that the connection is over. */
+/** Makes libmicrohttpd notice that the connection is over. Frees one that it does not know yet. */
 void connection_shutdown(struct connection *connection);
 /** The same, and drops what the client did not take of its answer; else the kernel would keep it.
  */

@@ -36,10 +36,13 @@ static void
 let_go(struct connection *connection)
 {
 	struct http_server *server = connection->server;
+	if (connection->mhd)
+		MHD_resume_connection(connection->mhd);
+	else if (!connection_enter(connection))
+		return;
 	connection->handshake = HANDSHAKE_RUNS;
 	LIST_INSERT_HEAD(&server->shaking, connection, shaking_link);
 	ev_io_start(server->loop, &connection->arrival);
-	MHD_resume_connection(connection->mhd);
 }
 
 static void
@@ -107,7 +110,19 @@ handshake_fini(struct http_server *server)
 void
 handshake_begin(struct connection *connection)
 {
-	hold(connection);
+	connection->handshake = HANDSHAKE_HELD;
+	tls_guest_init(&connection->guest, connection->server->admission,
+		       http_client_hash(connection->client));
+}
+
+void
+handshake_enter(struct connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	CHECK(info && info->tls_session);
+	tls_peer_begin(&connection->tls, connection->server->tls, info->tls_session, "http/1.1",
+		       &connection->guest);
 }
 
 void

@@ -13,6 +13,8 @@ void handshake_fini(struct http_server *server);
 
 /** Lets a connection wait for its client's first words. Called once it is accepted. */
 void handshake_begin(struct connection *connection);
+/** Readies its session. Called once libmicrohttpd knows it. */
+void handshake_enter(struct connection *connection);
 /** Goes on with one that is held. @found as peek() tells: 1 = bytes, 0 = the end, -1 = nothing */
 void handshake_arrival(struct connection *connection, int found);
 /** Called after each run of the daemon: who waits for his client is held again. */

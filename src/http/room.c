@@ -5,22 +5,44 @@
  * So the one goes whom the server has waited for the longest: whoever behaves has been waited for
  * only since its last request or the last bytes that it took, for milliseconds. Where that is too
  * long, since others come by thousands a second, it is one of the client with the most connections,
- * so that whoever has but one is safe from a crowd.
+ * so that whoever has but one is safe from a crowd. Who shares an address with the crowd is not: so
+ * nobody has to go whose request waits to be looked at or answered, and who took some of his answer
+ * just now only where there is nobody else.
  */
 #include "http/connection.h"
 
-/* A group of connections: how many, and the one waited for the longest. */
+/* How long a client may take nothing of its answer and still be thought to be reading it. */
+#define READING_S 0.5
+
+/* A group of connections: how many, and the one waited for the longest, if any may go. */
 struct group {
 	unsigned count;
 	struct connection *longest;
 };
 
+/* @return whether the client waits for the server: what it sent was not looked at, or is seen to */
+static bool
+is_owed(const struct connection *connection)
+{
+	const struct http_server *server = connection->server;
+	/* Whose handshake waits for its turn may have to make room for others. */
+	bool is_unseen = connection->mhd ? connection->begun_run == server->runs : !server->tls;
+	return connection->request.is_suspended || (connection->is_busy && is_unseen);
+}
+
+static bool
+is_reading(const struct connection *connection)
+{
+	const struct http_request *request = &connection->request;
+	return request->mhd && request->is_answered &&
+	       ev_now(connection->server->loop) - connection->waiting_since < READING_S;
+}
+
 static void
-group_add(struct group *group, struct connection *connection)
+group_add(struct group *group, struct connection *connection, bool takes_readers)
 {
 	group->count++;
-	/* What is suspended waits for the server. */
-	if (connection->request.is_suspended)
+	if (is_owed(connection) || (is_reading(connection) && !takes_readers))
 		return;
 	/* Of several that came at once the first, which is the last in the list. */
 	if (!group->longest || connection->waiting_since <= group->longest->waiting_since)
@@ -36,27 +58,31 @@ slot_of(const struct connection *connection)
 	return http_client_hash(connection->client) % SLOTS;
 }
 
-/* @return of the client with the most connections the one waited for the longest, or NULL */
+/* @return of the client with the most connections that may go the one waited for the longest, or
+ * NULL */
 static struct connection *
-find_crowd(const struct http_server *server)
+find_crowd(const struct http_server *server, bool takes_readers)
 {
 	unsigned counts[SLOTS] = {0}, most = 0;
 	struct connection *connection;
 	struct group crowd = {0};
 	LIST_FOREACH (connection, &server->connections, link) {
-		if (connection->is_shut || connection->request.is_suspended)
+		if (connection->is_shut || is_owed(connection) ||
+		    (is_reading(connection) && !takes_readers))
 			continue;
 		unsigned count = ++counts[slot_of(connection)];
 		most = count > most ? count : most;
 	}
 	LIST_FOREACH (connection, &server->connections, link)
 		if (!connection->is_shut && counts[slot_of(connection)] == most)
-			group_add(&crowd, connection);
+			group_add(&crowd, connection, takes_readers);
 	return crowd.longest;
 }
 
-bool
-room_make(struct http_server *server, struct http_client client)
+/* @return whether a limit is met; @victim gets who may go, or NULL when all wait for the server */
+static bool
+is_full(const struct http_server *server, struct http_client client, bool takes_readers,
+	struct connection **victim)
 {
 	unsigned all = 0;
 	struct group same = {0};
@@ -66,17 +92,37 @@ room_make(struct http_server *server, struct http_client client)
 			continue;
 		all++;
 		if (http_client_equal(connection->client, client))
-			group_add(&same, connection);
+			group_add(&same, connection, takes_readers);
 	}
 	if (same.count >= server->limits.connections_per_address)
-		connection = same.longest;
+		*victim = same.longest;
 	else if (all >= server->limits.connections)
-		connection = find_crowd(server);
+		*victim = find_crowd(server, takes_readers);
 	else
-		return true;
-	if (!connection)
 		return false;
-	server->stats.evicted++;
-	connection_drop(connection);
+	return true;
+}
+
+bool
+room_make(struct http_server *server, struct http_client client)
+{
+	struct connection *victim;
+	bool takes_readers = false;
+	while (is_full(server, client, takes_readers, &victim)) {
+		if (!victim && takes_readers)
+			return false;
+		if (!victim) {
+			takes_readers = true;
+			continue;
+		}
+		/* Its request may have come this very moment. */
+		if (!victim->is_busy)
+			connection_look(victim);
+		if (is_owed(victim))
+			continue;
+		server->stats.evicted++;
+		connection_drop(victim);
+		return true;
+	}
 	return true;
 }

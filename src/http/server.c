@@ -11,6 +11,7 @@
 #include "http/handshake.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,10 +26,7 @@
 #define RECEIVE_BYTES (16 << 10)
 
 /* Connections accepted in one go, so that a flood of them does not hold up the loop. */
-#define ACCEPTS_AT_ONCE 32
-
-/* Those that were evicted, and are closed when libmicrohttpd runs. */
-#define CONNECTIONS_SHUT_MAX (2 * ACCEPTS_AT_ONCE)
+#define ACCEPTS_AT_ONCE 128
 
 /* How long accepting rests when descriptors or memory have run out. */
 #define ACCEPT_PAUSE_S 0.2
@@ -138,14 +136,12 @@ count_refused(struct http_server *server)
 static void
 add_connection(struct http_server *server, int fd, const struct sockaddr *from, socklen_t len)
 {
-	if (!room_make(server, http_client_of(fd, from))) {
-		close(fd);
-		count_refused(server);
-	} else if (MHD_add_connection(server->daemon, fd, from, len) != MHD_YES) {
-		count_refused(server); /* it has closed the descriptor */
-	} else if (server->tls) {
-		handshake_begin(LIST_FIRST(&server->connections));
+	if (room_make(server, http_client_of(fd, from))) {
+		connection_new(server, fd, from, len);
+		return;
 	}
+	close(fd);
+	count_refused(server);
 }
 
 static void
@@ -181,7 +177,7 @@ on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
 static struct MHD_Daemon *
 start_daemon(struct http_server *server)
 {
-	const struct http_limits *limits = &server->limits;
+	/* Connections are counted before it knows them. */
 	unsigned flags =
 	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
 	return MHD_start_daemon(
@@ -189,9 +185,9 @@ start_daemon(struct http_server *server)
 	    MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 	    connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
 	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-	    limits->connections + CONNECTIONS_SHUT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    CONNECTION_MEMORY, server->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
-	    tls_refusal(), MHD_OPTION_END);
+	    UINT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+	    server->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, tls_refusal(),
+	    MHD_OPTION_END);
 }
 
 static void
@@ -303,8 +299,9 @@ http_server_quiesce(struct http_server *server)
 	server->is_quiesced = true;
 	ev_timer_stop(server->loop, &server->accept_again);
 	close_listeners(server);
-	struct connection *connection;
-	LIST_FOREACH (connection, &server->connections, link) {
+	struct connection *connection, *next;
+	for (connection = LIST_FIRST(&server->connections); connection; connection = next) {
+		next = LIST_NEXT(connection, link);
 		if (!connection->is_busy)
 			connection_look(connection);
 		if (!connection->is_busy)
@@ -322,16 +319,18 @@ http_server_busy(const struct http_server *server)
 	return busy;
 }
 
-/* libmicrohttpd stops only when no connection is suspended. Those that were are closed without an
- * answer. */
+/* libmicrohttpd stops only when no connection is suspended, and closes those that it knows. */
 static void
-resume_all(struct http_server *server)
+let_all_go(struct http_server *server)
 {
-	struct connection *connection;
-	LIST_FOREACH (connection, &server->connections, link) {
+	struct connection *connection, *next;
+	for (connection = LIST_FIRST(&server->connections); connection; connection = next) {
+		next = LIST_NEXT(connection, link);
 		if (connection->request.is_suspended)
 			connection_resume(connection);
-		if (connection->handshake == HANDSHAKE_HELD)
+		if (!connection->mhd)
+			connection_shutdown(connection);
+		else if (connection->handshake == HANDSHAKE_HELD)
 			handshake_refuse(connection);
 	}
 }
@@ -344,7 +343,7 @@ http_server_free(struct http_server **server_ptr)
 		return;
 	*server_ptr = NULL;
 	http_server_quiesce(server);
-	resume_all(server);
+	let_all_go(server);
 	ev_timer_stop(server->loop, &server->again);
 	ev_io_stop(server->loop, &server->readable);
 	MHD_stop_daemon(server->daemon);

@@ -1,9 +1,9 @@
 #include "http/turns.h"
 
 void
-turns_init(struct turns *turns)
+turns_init(struct turns *turns, size_t waiting_max)
 {
-	*turns = (struct turns){0};
+	*turns = (struct turns){.waiting_max = waiting_max};
 	TAILQ_INIT(&turns->waiting);
 }
 
@@ -64,7 +64,7 @@ turns_excess(const struct turns *turns)
 {
 	const size_t *from = turns->waiting_from;
 	struct turn *turn, *excess = NULL;
-	if (turns->requests <= TURNS_WAITING_MAX)
+	if (turns->requests <= turns->waiting_max)
 		return NULL;
 	TAILQ_FOREACH (turn, &turns->waiting, link)
 		if (turn->requests && (!excess || from[turn->client] >= from[excess->client]))

@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-/* Requests; few enough to leave connections to others. */
-#define TURNS_WAITING_MAX 64
 /* Clients are told apart as far as their hashes are. */
 #define TURNS_CLIENTS 256
 
@@ -31,13 +29,15 @@ struct turn {
 struct turns {
 	TAILQ_HEAD(, turn) waiting;
 	size_t requests; /* of all that wait */
+	size_t waiting_max;
 	/* By client. */
 	size_t waiting_from[TURNS_CLIENTS];
 	uint64_t last[TURNS_CLIENTS]; /* 0 = none yet */
 	uint64_t had;
 };
 
-void turns_init(struct turns *turns);
+/** @waiting_max few enough to leave connections to others */
+void turns_init(struct turns *turns, size_t waiting_max);
 
 /** @return a turn for one request, which does not wait yet */
 struct turn turn_new(struct http_client client, void *owner);
@@ -53,7 +53,7 @@ void turns_note(struct turns *turns, const struct turn *turn);
 
 /** @return the first of the client whose turn was longest ago, or NULL when none waits */
 struct turn *turns_next(const struct turns *turns);
-/** @return whose request has to go, or NULL while no more than TURNS_WAITING_MAX wait */
+/** @return whose request has to go, or NULL while no more wait than may */
 struct turn *turns_excess(const struct turns *turns);
 
 #endif

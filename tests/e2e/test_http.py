@@ -374,7 +374,7 @@ def test_crowd_of_scrapers__too_many(start_bridge):
     bridge.await_lines(series)
     get = b'GET /metrics HTTP/1.0\r\n\r\n'
     outcomes = set()
-    for connection in ask_at_once(bridge, [get] * 130, addresses=3):
+    for connection in ask_at_once(bridge, [get] * 240, addresses=4):
         head, body = read_answer(connection)
         status = head.split()[1]
         if status == b'200':

@@ -502,9 +502,9 @@ test_turns__too_many_wait(void **state)
 	(void)state;
 	struct fixture *f = start();
 	hold(true);
-	show_many(f, 1, "ann:wrong", 1 + TURNS_WAITING_MAX);
-	assert_int_equal(count_status(f, WAITS), 1 + TURNS_WAITING_MAX);
-	const struct request *last = &f->requests[TURNS_WAITING_MAX];
+	show_many(f, 1, "ann:wrong", 1 + AUTH_WAITING_MAX);
+	assert_int_equal(count_status(f, WAITS), 1 + AUTH_WAITING_MAX);
+	const struct request *last = &f->requests[AUTH_WAITING_MAX];
 	/* One more of its own goes itself, and another client's takes the place of the last. */
 	assert_int_equal(show(f, 1, "ann:more")->status, 503);
 	assert_int_equal(last->status, WAITS);
@@ -525,10 +525,10 @@ test_turns__too_many_wait_for_one(void **state)
 	struct fixture *f = start();
 	hold(true);
 	show(f, 1, "bob:wrong");
-	for (int i = 0; i < TURNS_WAITING_MAX; i++)
+	for (int i = 0; i < AUTH_WAITING_MAX; i++)
 		show(f, 1, "ann:wrong");
-	assert_int_equal(count_status(f, WAITS), 1 + TURNS_WAITING_MAX);
-	const struct request *last = &f->requests[TURNS_WAITING_MAX];
+	assert_int_equal(count_status(f, WAITS), 1 + AUTH_WAITING_MAX);
+	const struct request *last = &f->requests[AUTH_WAITING_MAX];
 	assert_int_equal(show(f, 1, "ann:wrong")->status, 503);
 	struct request *good = show(f, 2, "ann:a");
 	assert_int_equal(good->status, WAITS);
@@ -539,7 +539,7 @@ test_turns__too_many_wait_for_one(void **state)
 	assert_int_equal(show(f, 1, "ann:wrong")->status, WAITS);
 	await_all(f);
 	assert_int_equal(good->status, 0);
-	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_WRONG], TURNS_WAITING_MAX);
+	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_WRONG], AUTH_WAITING_MAX);
 	stop(f);
 }
 

@@ -1205,6 +1205,27 @@ test_connections__all_wait_for_the_server(void **state)
 	stop(f);
 }
 
+/* Both come before the server looks at either. */
+static void
+test_connections__request_not_looked_at(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 1;
+	struct fixture *f = start(limits);
+	static const char get[] = GET("/hello");
+	int asks = dial(f);
+	assert_int_equal(send(asks, get, sizeof(get) - 1, MSG_NOSIGNAL), sizeof(get) - 1);
+	int comes = dial(f);
+	await(f, is_closed(comes));
+	assert_int_equal(stat_of(f, refused_connections), 1);
+	assert_int_equal(stat_of(f, evicted), 0);
+	await(f, f->calls == 1);
+	close(asks);
+	close(comes);
+	stop(f);
+}
+
 static void
 test_connections__descriptors_run_out(void **state)
 {
@@ -1727,6 +1748,7 @@ main(void)
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
 	    cmocka_unit_test(test_connections__who_takes_its_answer_stays),
 	    cmocka_unit_test(test_connections__all_wait_for_the_server),
+	    cmocka_unit_test(test_connections__request_not_looked_at),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
 	    cmocka_unit_test(test_later__comes_when_it_is_given),

@@ -2,7 +2,8 @@
 
 #include "http/turns.h"
 
-#define ENOUGH (TURNS_WAITING_MAX + 2)
+#define WAITING_MAX 64
+#define ENOUGH (WAITING_MAX + 2)
 
 struct fixture {
 	struct turns turns;
@@ -15,7 +16,7 @@ static void
 start(struct fixture *f)
 {
 	*f = (struct fixture){0};
-	turns_init(&f->turns);
+	turns_init(&f->turns, WAITING_MAX);
 }
 
 /* @name a letter for each client */
@@ -108,21 +109,21 @@ test_excess__last_of_the_client_with_the_most(void **state)
 		const char *then;
 		size_t excess; /* index */
 	} rows[] = {
-	    {"", "a", TURNS_WAITING_MAX},
-	    {"", "b", TURNS_WAITING_MAX - 1},
-	    {"bbb", "b", TURNS_WAITING_MAX - 1},
-	    {"bbb", "c", TURNS_WAITING_MAX - 1},
+	    {"", "a", WAITING_MAX},
+	    {"", "b", WAITING_MAX - 1},
+	    {"bbb", "b", WAITING_MAX - 1},
+	    {"bbb", "c", WAITING_MAX - 1},
 	    /* As many of each: who came last. */
-	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "b", TURNS_WAITING_MAX},
-	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "a", TURNS_WAITING_MAX},
-	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "c", TURNS_WAITING_MAX - 1},
+	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "b", WAITING_MAX},
+	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "a", WAITING_MAX},
+	    {"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "c", WAITING_MAX - 1},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct fixture f;
 		start(&f);
 		for (const char *name = rows[i].first; *name; name++)
 			add(&f, *name);
-		while (f.count < TURNS_WAITING_MAX)
+		while (f.count < WAITING_MAX)
 			add(&f, 'a');
 		assert_null(turns_excess(&f.turns));
 		add(&f, *rows[i].then);
