@@ -101,8 +101,9 @@ def test_answers(scrape, name):
 def test_large_families_in_protobuf(scrape):
     """A family that is too large for one message comes as several, which Prometheus adds up."""
     bridge, prometheus = scrape(*FORMATS['protobuf'][:2])
-    count = 20000
-    bridge.send_tcp('\n'.join('large:%d|c|#number:%d,%s' % (i, i, ','.join('label_%d:some_value' % n for n in range(4)))
+    count = 5000
+    value = 'some_value' * 8
+    bridge.send_tcp('\n'.join('large:%d|c|#number:%d,%s' % (i, i, ','.join('label_%d:%s' % (n, value) for n in range(4)))
                               for i in range(count)) + '\n')
     bridge.await_lines(count)
     _, body = fetch(bridge, PROTOBUF)

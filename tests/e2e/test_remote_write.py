@@ -244,12 +244,13 @@ def test_a_wait_that_was_asked_for_is_kept(start_bridge, start_receiver):
         await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
         return Answer()
 
-    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    # Long enough for one pass to have all of them.
+    bridge = start_bridge('--remote-write.url=' + receiver.url, '--remote-write.interval=5s')
     with bridge.connect_tcp() as out:
         out.sendall(b''.join(b'many:%d|g|#i:%d\n' % (i, i) for i in range(10000)))
     await_condition(lambda: any(request.is_taken for request in together))
     passes = bridge.scrape().own('remote_write_passes_total')
-    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 3)
+    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 1)
     is_over = True
     assert len(together) == 4
 
