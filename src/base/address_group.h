@@ -1,22 +1,34 @@
 /*
- * base/address_group - who shares what a server gives to each of its clients.
+ * base/address_group - which clients count as one, wherever limits and turns go by who asks.
  *
- * Whoever has one address of IPv6 has its whole network, so limits for each address count by /64;
- * an IPv4 address counts for itself, also where a socket of IPv6 took it. On a Unix socket it is
- * the user who counts.
+ * As one counts what one party has as a whole: an IPv4 address, also where IPv6 carries it
+ * (RFC 4291 section 2.5.5.2); a network of IPv6, of 64 bits, since whoever has an address there may
+ * have them all (RFC 4291 section 2.5.1); and a user of this machine, by Unix sockets, however many
+ * processes it starts.
  */
 #ifndef BASE_ADDRESS_GROUP_H
 #define BASE_ADDRESS_GROUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
-struct sockaddr;
+/* Without padding. */
+struct address_group {
+	uint64_t family; /* AF_INET, AF_INET6, AF_UNIX, or another */
+	uint64_t id;     /* of that family: address, network or user */
+};
 
 /**
- * @peer the client's address, as accept() or getpeername() tells it
- * @fd   its connection, asked for the user where the address is of a Unix socket
- * @return the group, under the process's key (base/hash): clients cannot choose to meet in one
+ * @fd      the connection, looked at only where it is one of AF_UNIX, by SO_PEERCRED. Peers whose
+ *          user the kernel does not tell are one client.
+ * @address the peer's
  */
-uint64_t address_group(const struct sockaddr *peer, int fd);
+struct address_group address_group_of(int fd, const struct sockaddr *address);
+
+bool address_group_equal(struct address_group a, struct address_group b);
+
+/** @return a keyed hash, for tables in which a peer must not choose its place */
+uint64_t address_group_hash(struct address_group client);
 
 #endif

@@ -17,7 +17,7 @@
 /* A password that is checked for a client. */
 struct guess {
 	struct turn turn; /* it waits, unless it is the one under way */
-	struct http_client client;
+	struct address_group client;
 	struct credentials credentials; /* owned */
 	struct secret_digest digest;    /* of them */
 	LIST_HEAD(, auth_check) checks; /* empty = everybody left when it had begun */
@@ -57,21 +57,21 @@ http_auth_refusal_text(enum http_auth_refusal refusal)
 /* ---- Limits. ---- */
 
 static int64_t *
-slot_of(struct auth *auth, struct http_client client)
+slot_of(struct auth *auth, struct address_group client)
 {
-	return &auth->free_us[http_client_hash(client) % SLOTS];
+	return &auth->free_us[address_group_hash(client) % SLOTS];
 }
 
 /* @return whether the client may be wrong once more */
 static bool
-may_guess(struct auth *auth, struct http_client client)
+may_guess(struct auth *auth, struct address_group client)
 {
 	return *slot_of(auth, client) - clock_mono().us <=
 	       (AUTH_WRONG_BURST - 1) * (int64_t)AUTH_WRONG_PERIOD_US;
 }
 
 static void
-charge(struct auth *auth, struct http_client client)
+charge(struct auth *auth, struct address_group client)
 {
 	int64_t *free_us = slot_of(auth, client), now_us = clock_mono().us;
 	*free_us = (*free_us > now_us ? *free_us : now_us) + AUTH_WRONG_PERIOD_US;
@@ -97,7 +97,7 @@ refuse(struct auth *auth, enum http_auth_refusal refusal)
 
 /* @credentials consumed: none are left */
 static struct guess *
-guess_new(struct http_client client, struct credentials *credentials,
+guess_new(struct address_group client, struct credentials *credentials,
 	  const struct secret_digest *digest)
 {
 	struct guess *guess = xcalloc(1, sizeof(*guess));
@@ -120,15 +120,15 @@ guess_free(struct guess *guess)
 }
 
 static bool
-is_same(const struct guess *guess, struct http_client client, const struct secret_digest *digest)
+is_same(const struct guess *guess, struct address_group client, const struct secret_digest *digest)
 {
-	return http_client_equal(guess->client, client) &&
+	return address_group_equal(guess->client, client) &&
 	       memcmp(&guess->digest, digest, sizeof(*digest)) == 0;
 }
 
 /* @return the client's guess with these credentials, or NULL */
 static struct guess *
-guess_find(const struct auth *auth, struct http_client client, const struct secret_digest *digest)
+guess_find(const struct auth *auth, struct address_group client, const struct secret_digest *digest)
 {
 	const struct turn *turn;
 	if (auth->running && is_same(auth->running, client, digest))
@@ -283,7 +283,7 @@ auth_look(struct auth *auth, struct span authorization)
 
 /* @credentials may be consumed @guess set, unless it is refused @return what it is refused with */
 static enum http_auth_refusal
-take_guess(struct auth *auth, struct http_client client, struct credentials *credentials,
+take_guess(struct auth *auth, struct address_group client, struct credentials *credentials,
 	   const struct secret_digest *digest, struct guess **guess)
 {
 	*guess = guess_find(auth, client, digest);
@@ -327,7 +327,7 @@ make_room(struct auth *auth, struct auth_check **check)
 }
 
 unsigned
-auth_begin(struct auth *auth, struct span authorization, struct http_client client,
+auth_begin(struct auth *auth, struct span authorization, struct address_group client,
 	   struct auth_check **check, auth_done_fn *done, void *ctx)
 {
 	struct credentials credentials;

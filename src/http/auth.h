@@ -6,7 +6,7 @@
  * http/turns has them. Requests of one client with the same user and password wait for one check,
  * which is made once.
  *
- * Wrong passwords are limited for each client, as http/client tells them apart, and only when they
+ * Wrong passwords are limited for each client, as base/address_group tells them apart, and only when they
  * are known to be wrong: however many right ones come at once, none is refused for being one of
  * many. Who has been wrong too often is refused before anything is hashed, as are those of its
  * passwords that wait; what was right before is let in all the same.
@@ -56,7 +56,7 @@ typedef void auth_done_fn(void *ctx, unsigned status);
  * @done          called once then, unless auth_forget() comes before
  * @return 0 = let in, or what to refuse with; of no meaning when the answer comes later
  */
-unsigned auth_begin(struct auth *auth, struct span authorization, struct http_client client,
+unsigned auth_begin(struct auth *auth, struct span authorization, struct address_group client,
 		    struct auth_check **check, auth_done_fn *done, void *ctx);
 
 /** @return whether its turn has not come, so that to forget it spares the work */

@@ -344,7 +344,7 @@ connection_new(struct http_server *server, int fd, const struct sockaddr *addres
 	CHECK(len <= sizeof(connection->address));
 	memcpy(&connection->address, address, len);
 	connection->address_len = len;
-	connection->client = http_client_of(fd, address);
+	connection->client = address_group_of(fd, address);
 	connection_moves(connection);
 	LIST_INSERT_HEAD(&server->connections, connection, link);
 	server->stats.connections++;

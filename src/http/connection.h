@@ -80,7 +80,7 @@ struct connection {
 	bool is_shut;         /* over, libmicrohttpd is about to close it */
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
-	struct http_client client;
+	struct address_group client;
 	struct tls_peer tls; /* where the server has TLS, as the next ones */
 	struct tls_guest guest;
 	enum handshake_state handshake;
@@ -183,7 +183,7 @@ void connection_drop(struct connection *connection);
  *
  * @return whether there is room; false when all wait for the server
  */
-bool room_make(struct http_server *server, struct http_client client);
+bool room_make(struct http_server *server, struct address_group client);
 
 /** libmicrohttpd's word of a request line. @cls the server @return NULL */
 void *request_line(void *cls, const char *target, struct MHD_Connection *mhd);

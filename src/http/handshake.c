@@ -112,7 +112,7 @@ handshake_begin(struct connection *connection)
 {
 	connection->handshake = HANDSHAKE_HELD;
 	tls_guest_init(&connection->guest, connection->server->admission,
-		       http_client_hash(connection->client));
+		       address_group_hash(connection->client));
 }
 
 void

@@ -121,7 +121,7 @@ http_request_peer(const struct http_request *request)
 	return info->client_addr;
 }
 
-struct http_client
+struct address_group
 http_request_client(const struct http_request *request)
 {
 	return connection_of(request->mhd)->client;

@@ -55,7 +55,7 @@ group_add(struct group *group, struct connection *connection, bool takes_readers
 static size_t
 slot_of(const struct connection *connection)
 {
-	return http_client_hash(connection->client) % SLOTS;
+	return address_group_hash(connection->client) % SLOTS;
 }
 
 /* @return of the client with the most connections that may go the one waited for the longest, or
@@ -81,7 +81,7 @@ find_crowd(const struct http_server *server, bool takes_readers)
 
 /* @return whether a limit is met; @victim gets who may go, or NULL when all wait for the server */
 static bool
-is_full(const struct http_server *server, struct http_client client, bool takes_readers,
+is_full(const struct http_server *server, struct address_group client, bool takes_readers,
 	struct connection **victim)
 {
 	unsigned all = 0;
@@ -91,7 +91,7 @@ is_full(const struct http_server *server, struct http_client client, bool takes_
 		if (connection->is_shut)
 			continue;
 		all++;
-		if (http_client_equal(connection->client, client))
+		if (address_group_equal(connection->client, client))
 			group_add(&same, connection, takes_readers);
 	}
 	if (same.count >= server->limits.connections_per_address)
@@ -104,7 +104,7 @@ is_full(const struct http_server *server, struct http_client client, bool takes_
 }
 
 bool
-room_make(struct http_server *server, struct http_client client)
+room_make(struct http_server *server, struct address_group client)
 {
 	struct connection *victim;
 	bool takes_readers = false;

@@ -136,7 +136,7 @@ count_refused(struct http_server *server)
 static void
 add_connection(struct http_server *server, int fd, const struct sockaddr *from, socklen_t len)
 {
-	if (room_make(server, http_client_of(fd, from))) {
+	if (room_make(server, address_group_of(fd, from))) {
 		connection_new(server, fd, from, len);
 		return;
 	}

@@ -27,7 +27,7 @@
 #define HTTP_SERVER_H
 
 #include "base/buf.h"
-#include "http/client.h"
+#include "base/address_group.h"
 #include "tls/context.h"
 
 #include <netinet/in.h>
@@ -76,7 +76,7 @@ struct span http_request_body(const struct http_request *request);
 /** @return the client's address */
 const struct sockaddr *http_request_peer(const struct http_request *request);
 /** @return as whom the client counts */
-struct http_client http_request_client(const struct http_request *request);
+struct address_group http_request_client(const struct http_request *request);
 
 /* A body made while it is sent. */
 struct http_stream {
@@ -175,7 +175,7 @@ struct http_route {
 
 struct http_limits {
 	unsigned connections;             /* in total, 256 */
-	unsigned connections_per_address; /* or other client, as http/client tells them apart; 64 */
+	unsigned connections_per_address; /* or other client, as base/address_group tells them apart; 64 */
 	size_t body_bytes;                /* largest body that nobody asks for; 1 MiB */
 	size_t bodies_bytes;              /* memory that all bodies take together; 4 MiB */
 	int64_t request_us;               /* deadline for one request, first byte to whole answer */

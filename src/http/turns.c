@@ -8,10 +8,10 @@ turns_init(struct turns *turns, size_t waiting_max)
 }
 
 struct turn
-turn_new(struct http_client client, void *owner)
+turn_new(struct address_group client, void *owner)
 {
 	return (struct turn){.owner = owner,
-			     .client = (unsigned)(http_client_hash(client) % TURNS_CLIENTS),
+			     .client = (unsigned)(address_group_hash(client) % TURNS_CLIENTS),
 			     .requests = 1};
 }
 

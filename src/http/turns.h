@@ -9,7 +9,7 @@
 #ifndef HTTP_TURNS_H
 #define HTTP_TURNS_H
 
-#include "http/client.h"
+#include "base/address_group.h"
 
 #include <stddef.h>
 #include <sys/queue.h>
@@ -40,7 +40,7 @@ struct turns {
 void turns_init(struct turns *turns, size_t waiting_max);
 
 /** @return a turn for one request, which does not wait yet */
-struct turn turn_new(struct http_client client, void *owner);
+struct turn turn_new(struct address_group client, void *owner);
 
 /** @turn borrowed until it leaves */
 void turns_wait(struct turns *turns, struct turn *turn);

@@ -140,7 +140,7 @@ show(struct fixture *f, unsigned client, const char *credentials)
 	struct request *request = &f->requests[f->count++];
 	*request = (struct request){.fixture = f, .status = WAITS};
 	struct buf header = header_of(credentials);
-	struct http_client from = {.family = AF_INET, .id = client};
+	struct address_group from = {.family = AF_INET, .id = client};
 	unsigned status =
 	    auth_begin(f->auth, buf_span(&header), from, &request->check, on_done, request);
 	if (!request->check)

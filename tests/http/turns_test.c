@@ -23,7 +23,7 @@ start(struct fixture *f)
 static void
 add(struct fixture *f, char name)
 {
-	struct http_client client = {.family = AF_UNIX, .id = (uint64_t)name};
+	struct address_group client = {.family = AF_UNIX, .id = (uint64_t)name};
 	f->names[f->count] = name;
 	f->all[f->count] = turn_new(client, &f->names[f->count]);
 	turns_wait(&f->turns, &f->all[f->count++]);
@@ -37,7 +37,7 @@ test_new__clients_of_these_tests_differ(void **state)
 	bool seen[TURNS_CLIENTS] = {0};
 	for (char name = 'a'; name <= 'e'; name++) {
 		struct turn turn =
-		    turn_new((struct http_client){.family = AF_UNIX, .id = (uint64_t)name}, NULL);
+		    turn_new((struct address_group){.family = AF_UNIX, .id = (uint64_t)name}, NULL);
 		assert_true(turn.client < TURNS_CLIENTS);
 		assert_false(seen[turn.client]);
 		seen[turn.client] = true;
