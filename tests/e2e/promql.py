@@ -12,6 +12,8 @@ scrape_configs:
 - job_name: bridge
   static_configs: [{targets: ['127.0.0.1:%d']}]
 '''
+# For answers that take a while with sanitizers on a busy machine.
+PATIENT_CONFIG = CONFIG.replace('1s', '10s')
 
 
 class PromApi:

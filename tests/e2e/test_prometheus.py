@@ -10,7 +10,7 @@ from bridge import PREFIX, ROOT, await_condition, await_equal
 from certificates import Authority
 from formats import PROTOBUF, fetch, split_messages
 from ports import free_port
-from promql import Prometheus
+from promql import CONFIG, PATIENT_CONFIG, Prometheus
 
 # Where there were a native histogram, a Prometheus that takes them would show that and no buckets.
 MAPPING = '''
@@ -49,12 +49,12 @@ FORMATS = {
 
 @pytest.fixture
 def scrape(start_bridge, tmp_path):
-    """Starts a bridge and a Prometheus that scrapes it every second -> (bridge, Prometheus)"""
+    """Starts a bridge and a Prometheus that scrapes it as `config` says -> (bridge, Prometheus)"""
     started = []
 
-    def start(bridge_flags=(), prometheus_flags=()):
+    def start(bridge_flags=(), prometheus_flags=(), config=CONFIG):
         bridge = start_bridge(*bridge_flags, mapping=MAPPING)
-        started.append(Prometheus(tmp_path, bridge.web, flags=prometheus_flags))
+        started.append(Prometheus(tmp_path, bridge.web, config, prometheus_flags))
         return bridge, started[-1]
 
     yield start
@@ -100,7 +100,7 @@ def test_answers(scrape, name):
 
 def test_large_families_in_protobuf(scrape):
     """A family that is too large for one message comes as several, which Prometheus adds up."""
-    bridge, prometheus = scrape(*FORMATS['protobuf'][:2])
+    bridge, prometheus = scrape(*FORMATS['protobuf'][:2], config=PATIENT_CONFIG)
     count = 5000
     value = 'some_value' * 8
     bridge.send_tcp('\n'.join('large:%d|c|#number:%d,%s' % (i, i, ','.join('label_%d:%s' % (n, value) for n in range(4)))
