@@ -48,6 +48,10 @@ let_go(struct connection *connection)
 static void
 schedule_turns(struct http_server *server)
 {
+	/* Stopped now, it would not come in this round of the loop, nor in the next ones while in
+	 * each of them somebody begins to wait. */
+	if (ev_is_pending(&server->turn))
+		return;
 	int64_t wait_us = tls_admission_wait_us(server->admission);
 	ev_timer_stop(server->loop, &server->turn);
 	if (wait_us < 0)

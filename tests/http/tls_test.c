@@ -44,7 +44,7 @@ goes_on(struct client *client)
 }
 
 static void
-client_begin(struct client *client, struct fixture *f)
+client_init(struct client *client, struct fixture *f)
 {
 	*client = (struct client){.fixture = f, .fd = dial(f), .out = BUF_INIT, .in = BUF_INIT};
 	assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
@@ -57,6 +57,12 @@ client_begin(struct client *client, struct fixture *f)
 	gnutls_transport_set_ptr(client->session, client);
 	gnutls_transport_set_push_function(client->session, keep);
 	gnutls_transport_set_pull_function(client->session, pull);
+}
+
+static void
+client_begin(struct client *client, struct fixture *f)
+{
+	client_init(client, f);
 	await(f, goes_on(client));
 }
 
@@ -130,6 +136,36 @@ source_new(void)
 	return tls_source_new(context);
 }
 
+/* ---- Handshakes. ---- */
+
+#define STRANGERS_MAX 100
+
+/* In each round of the loop one more begins to wait for its turn. That puts off nobody's. */
+static void
+test_handshake__others_keep_coming(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct fixture *f = start_secured(ample, source);
+	struct client client;
+	int strangers[STRANGERS_MAX];
+	size_t count = 0;
+	client_init(&client, f);
+	while (!goes_on(&client)) {
+		assert_true(count < STRANGERS_MAX);
+		strangers[count] = dial_from(f, "127.0.0.2", 0);
+		assert_int_equal(send(strangers[count], "\x16", 1, MSG_NOSIGNAL), 1);
+		count++;
+		step(f);
+	}
+	client_end(&client);
+	while (count)
+		close(strangers[--count]);
+	await(f, stat_of(f, open) == 0);
+	stop(f);
+	tls_source_free(&source);
+}
+
 /* ---- Changes of keys. ---- */
 
 #define BEGIN "GET /hello HTTP/1.1\r\n"
@@ -197,6 +233,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_handshake__others_keep_coming),
 	    cmocka_unit_test(test_key_update__in_front_of_the_rest),
 	    cmocka_unit_test(test_later__another_client_comes_with_the_answer),
 	};
