@@ -185,32 +185,28 @@ read_plain(struct ingest *ingest, const struct scan *scan, const char *bytes, si
 	return number_parse(span_of(line->text, len), &line->value) && isfinite(line->value);
 }
 
-/*
- * Step two: what the spelling is known to mean. Leaves no shape where the line takes the long way.
- *
- * @return whether the value goes to a histogram
- */
-static bool
+/* Step two: what the spelling is known to mean. Leaves no shape where the line takes the long way. */
+static void
 look_up(struct ingest *ingest, struct pending_line *line)
 {
 	const struct raw_entry *entry = raw_cache_find_from(line->home, line->key);
 	line->target.shape = NULL;
 	if (UNLIKELY(!entry || !entry->is_plain))
-		return false;
+		return;
 	const struct shape *shape = shapes_get(ingest->bridge->shapes, entry->shape);
 	line->value = apply_convert(shape, line->value);
 	if (UNLIKELY(!ingest_is_fresh(ingest, entry, shape) ||
 		     apply_is_negative_count(shape, line->value)))
-		return false;
+		return;
 	struct cell *cell = ingest_cell_of(entry);
-	__builtin_prefetch(cell, 1);
 	line->target = (struct target){shape, entry->shape, cell};
 	line->incarnation = entry->incarnation;
-	if (shape->op != SHAPE_HISTOGRAM)
-		return false;
+	if (shape->op != SHAPE_HISTOGRAM) {
+		__builtin_prefetch(cell, 1);
+		return;
+	}
 	line->place = histogram_place(shape->layout, line->value);
-	__builtin_prefetch(&((struct histogram_cell *)cell)->buckets[line->place.bucket], 1);
-	return true;
+	histogram_prefetch(cell, shape->layout, line->place);
 }
 
 /* Step three. @return false when the line has to take the long way */
@@ -233,26 +229,6 @@ apply_plain(struct ingest *ingest, const struct pending_line *line)
 	return true;
 }
 
-/*
- * Between steps two and three: where histograms keep native buckets is known once their cells are
- * there. Of a series that was taken away that may be freed already.
- */
-static void
-fetch_native(const struct ingest *ingest, const uint8_t *numbers, unsigned count)
-{
-	const struct native *natives[BATCH_LINES];
-	for (unsigned i = 0; i < count; i++) {
-		const struct pending_line *line = &ingest->pending[numbers[i]];
-		bool is_there = cell_holds(line->target.cell, line->incarnation);
-		natives[i] = is_there ? histogram_native(line->target.cell) : NULL;
-		__builtin_prefetch(natives[i]);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		if (LIKELY(natives[i]))
-			native_prefetch(natives[i], ingest->pending[numbers[i]].place.position);
-	}
-}
-
 /* Steps two and three for all lines that wait. */
 static __attribute__((noinline)) void
 run_batch(struct ingest *ingest)
@@ -265,14 +241,10 @@ run_batch(struct ingest *ingest)
 	if (UNLIKELY(ingest->lines_to_clock < count))
 		read_clock(ingest);
 	ingest->lines_to_clock -= count;
-	uint8_t histograms[BATCH_LINES];
-	unsigned histogram_count = 0;
 	for (unsigned i = 0; i < count; i++) {
-		histograms[histogram_count] = (uint8_t)i;
 		if (LIKELY(ingest->pending[i].is_plain))
-			histogram_count += look_up(ingest, &ingest->pending[i]);
+			look_up(ingest, &ingest->pending[i]);
 	}
-	fetch_native(ingest, histograms, histogram_count);
 	for (unsigned i = 0; i < count; i++) {
 		const struct pending_line *line = &ingest->pending[i];
 		if (LIKELY(line->is_plain && line->target.shape && apply_plain(ingest, line)))

@@ -6,6 +6,7 @@
 #define APP_INGEST_PRIVATE_H
 
 #include "app/ingest.h"
+#include "metrics/histogram.h"
 #include "metrics/raw_cache.h"
 
 /* Lines of one batch: enough to have many reads of memory under way, few enough for the first cache. */

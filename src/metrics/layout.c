@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/index.h"
 #include "base/number.h"
+#include "metrics/histogram.h"
 #include "metrics/native.h"
 #include "metrics/shard.h"
 
@@ -59,8 +60,7 @@ hash_of(const struct layout *layout)
 	const struct {
 		uint64_t bounds, targets;
 		int64_t zero_first_us, slot_us;
-		uint32_t type, is_set, keeps_exemplars, native_buckets_max, slots;
-		int32_t native_schema;
+		uint32_t type, is_set, keeps_exemplars, native_steps, native_buckets_max, slots;
 	} parts = {
 	    hash_bytes64(layout->bounds, layout->bound_count * sizeof(*layout->bounds)),
 	    hash_bytes64(layout->targets, layout->quantile_count * sizeof(*layout->targets)),
@@ -69,9 +69,9 @@ hash_of(const struct layout *layout)
 	    layout->type,
 	    layout->is_set,
 	    layout->totals.keeps_exemplars,
+	    layout->native_steps,
 	    layout->native_buckets_max,
 	    layout->slots,
-	    layout->native_schema,
 	};
 	return hash_bytes64(&parts, sizeof(parts));
 }
@@ -89,7 +89,7 @@ is_same(const void *item, const void *key)
 	return a->type == b->type && a->is_set == b->is_set &&
 	       a->totals.zero_first_us == b->totals.zero_first_us &&
 	       a->totals.keeps_exemplars == b->totals.keeps_exemplars &&
-	       a->native_schema == b->native_schema &&
+	       a->native_steps == b->native_steps &&
 	       a->native_buckets_max == b->native_buckets_max && a->slot_us == b->slot_us &&
 	       a->slots == b->slots &&
 	       same_bytes(a->bounds, a->bound_count * sizeof(*a->bounds), b->bounds,
@@ -210,6 +210,8 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 		  const struct total_options *totals)
 {
 	uint32_t native_buckets = native_buckets_of(options);
+	int schema = native_buckets ? native_schema(options->native_bucket_factor)
+				    : NATIVE_SCHEMA_MAX;
 	return intern(
 	    layouts,
 	    &(struct layout){
@@ -217,8 +219,9 @@ layouts_histogram(struct layouts *layouts, const struct histogram_options *optio
 		.totals = *totals,
 		.bound_count = options->bucket_count,
 		.bounds = options->buckets,
-		.native_schema = native_buckets ? native_schema(options->native_bucket_factor) : 0,
+		.native_steps = (uint32_t)(NATIVE_SCHEMA_MAX - schema),
 		.native_buckets_max = native_buckets,
+		.narrow_at = (uint32_t)histogram_narrow_at(options->bucket_count),
 	    });
 }
 

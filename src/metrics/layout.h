@@ -39,8 +39,9 @@ struct layout {
 	size_t bound_count;
 	double *bounds;              /* finite, ascending, then one or two infinite ones; owned */
 	struct span *bound_texts;    /* owned, the bytes behind them too */
-	int native_schema;           /* of a series' native histogram at its birth */
+	uint32_t native_steps;       /* of a series' native histogram at its birth */
 	uint32_t native_buckets_max; /* 1 to NATIVE_BUCKETS_MAX, or 0 = no native histogram */
+	uint32_t narrow_at;          /* see metrics/histogram */
 
 	/* Summaries. */
 	size_t quantile_count;

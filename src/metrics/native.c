@@ -12,7 +12,29 @@
 #define GAP_MAX 2
 /* The position of the bucket with index 0: up to 1. */
 #define POSITION_OF_ONE (128u * NATIVE_OCTAVE_BOUNDS)
-#define STEPS_MAX (NATIVE_SCHEMA_MAX - NATIVE_SCHEMA_MIN)
+
+/* A bucket; 0 in `key` marks a free slot, which it leaves but once. */
+struct slot {
+	_Atomic uint32_t key;
+	_Atomic uint64_t count;
+};
+
+/*
+ * Of two forms the one that takes less memory. Dense: a counter for each bucket from one to
+ * another, none of them negative, as durations and sizes have them. Sparse: open addressing, where
+ * a bucket's slot is the first from its home on that has its key.
+ */
+struct native {
+	_Atomic uint64_t zero_count;
+	uint32_t first;  /* key of the first counter */
+	uint32_t length; /* counters; 0 = sparse */
+	uint32_t used;   /* buckets hit; owner only */
+	uint8_t bits; /* sparse: 2^bits slots, one in eight free */
+	union {
+		_Atomic uint32_t counters[1];
+		struct slot slots[1];
+	};
+};
 
 int
 native_schema(double factor)
@@ -23,8 +45,8 @@ native_schema(double factor)
 
 /* ---- Lists of buckets. ---- */
 
-static void
-add_entry(struct native_sum *sum, uint32_t key, uint64_t count)
+void
+native_sum_add_bucket(struct native_sum *sum, uint32_t key, uint64_t count)
 {
 	sum->entries = xgrow(sum->entries, sum->count, &sum->capacity, sizeof(*sum->entries));
 	sum->entries[sum->count++] = (struct native_entry){key, count};
@@ -59,14 +81,13 @@ merge_equal(struct native_sum *sum)
 	sum->count = kept;
 }
 
-/* One entry a bucket, positive ones first, and no more of them than there may be. */
-static void
-arrange(struct native_sum *sum, uint32_t buckets_max)
+void
+native_sum_arrange(struct native_sum *sum, uint32_t buckets_max)
 {
 	if (sum->count)
 		qsort(sum->entries, sum->count, sizeof(*sum->entries), compare_entries);
 	merge_equal(sum);
-	while (sum->count > buckets_max && sum->steps < STEPS_MAX) {
+	while (sum->count > buckets_max && sum->steps < NATIVE_STEPS_MAX) {
 		coarsen_entries(sum->entries, sum->count, 1);
 		sum->steps++;
 		merge_equal(sum);
@@ -74,11 +95,37 @@ arrange(struct native_sum *sum, uint32_t buckets_max)
 }
 
 void
-native_sum_reset(struct native_sum *sum, int schema)
+native_sum_reset(struct native_sum *sum, unsigned steps)
 {
-	sum->steps = (unsigned)(NATIVE_SCHEMA_MAX - schema);
+	sum->steps = steps;
 	sum->zero_count = 0;
 	sum->count = 0;
+}
+
+void
+native_sum_begin(struct native_sum *sum)
+{
+	sum->part = sum->count;
+	sum->zero_before = sum->zero_count;
+}
+
+void
+native_sum_restart(struct native_sum *sum)
+{
+	sum->count = sum->part;
+	sum->zero_count = sum->zero_before;
+}
+
+void
+native_sum_end(struct native_sum *sum, unsigned steps)
+{
+	if (steps < sum->steps) {
+		coarsen_entries(sum->entries + sum->part, sum->count - sum->part,
+				sum->steps - steps);
+	} else {
+		coarsen_entries(sum->entries, sum->part, steps - sum->steps);
+		sum->steps = steps;
+	}
 }
 
 static void
@@ -87,7 +134,7 @@ add_counters(struct native_sum *sum, const struct native *native)
 	for (uint32_t i = 0; i < native->length; i++) {
 		uint32_t count = atomic_load_explicit(&native->counters[i], memory_order_acquire);
 		if (count)
-			add_entry(sum, native->first + i, count);
+			native_sum_add_bucket(sum, native->first + i, count);
 	}
 }
 
@@ -95,10 +142,10 @@ static void
 add_slots(struct native_sum *sum, const struct native *native)
 {
 	for (uint32_t i = 0; i < 1u << native->bits; i++) {
-		const struct native_slot *slot = &native->slots[i];
+		const struct slot *slot = &native->slots[i];
 		uint32_t key = atomic_load_explicit(&slot->key, memory_order_acquire);
 		if (key)
-			add_entry(sum, key,
+			native_sum_add_bucket(sum, key,
 				  atomic_load_explicit(&slot->count, memory_order_acquire));
 	}
 }
@@ -106,19 +153,11 @@ add_slots(struct native_sum *sum, const struct native *native)
 void
 native_sum_add(struct native_sum *sum, const struct native *native)
 {
-	size_t before = sum->count;
 	sum->zero_count += atomic_load_explicit(&native->zero_count, memory_order_acquire);
 	if (native->length)
 		add_counters(sum, native);
 	else
 		add_slots(sum, native);
-	if (native->steps < sum->steps) {
-		coarsen_entries(sum->entries + before, sum->count - before,
-				sum->steps - native->steps);
-	} else {
-		coarsen_entries(sum->entries, before, native->steps - sum->steps);
-		sum->steps = native->steps;
-	}
 }
 
 void
@@ -130,12 +169,12 @@ native_sum_fini(struct native_sum *sum)
 	*sum = (struct native_sum){0};
 }
 
-/* ---- The buckets of one thread. ---- */
+/* ---- A store of buckets, of one thread. ---- */
 
 static size_t
 slots_bytes(unsigned bits)
 {
-	return sizeof(struct native_slot) << bits;
+	return sizeof(struct slot) << bits;
 }
 
 /* Buckets that so many slots hold: some stay free, or a search for an unknown one would not end. */
@@ -147,39 +186,32 @@ slots_room(unsigned bits)
 }
 
 static struct native *
-make(unsigned steps, size_t bytes)
+make(size_t bytes)
 {
-	struct native *native = xcalloc(1, offsetof(struct native, slots) + bytes);
-	native->steps = (uint8_t)steps;
-	return native;
+	return xcalloc(1, offsetof(struct native, slots) + bytes);
 }
 
 static struct native *
-make_dense(unsigned steps, uint32_t first, uint32_t length)
+make_dense(uint32_t first, uint32_t length)
 {
-	struct native *native = make(steps, length * sizeof(native->counters[0]));
-	native->bits = BITS_MIN; /* for native_prefetch(), which looks where it does not matter */
+	struct native *native = make(length * sizeof(native->counters[0]));
 	native->first = first;
 	native->length = length;
 	return native;
 }
 
 static struct native *
-make_sparse(unsigned steps, unsigned bits)
+make_sparse(unsigned bits)
 {
-	struct native *native = make(steps, slots_bytes(bits));
+	struct native *native = make(slots_bytes(bits));
 	native->bits = (uint8_t)bits;
 	return native;
 }
 
-/* Dense, of one bucket that is never hit: that of the position of zero, which is the only one that
- * native_count() counts without a bucket. */
-struct native native_given_up = {.first = NATIVE_POSITION_ZERO, .length = 1, .bits = BITS_MIN};
-
 struct native *
-native_new(int schema)
+native_new(void)
 {
-	return make_sparse((unsigned)(NATIVE_SCHEMA_MAX - schema), BITS_MIN);
+	return make_sparse(BITS_MIN);
 }
 
 size_t
@@ -188,6 +220,63 @@ native_bytes(const struct native *native)
 	return offsetof(struct native, slots) + (native->length
 						     ? native->length * sizeof(native->counters[0])
 						     : slots_bytes(native->bits));
+}
+
+/* The slot where a search for a key begins: neighbours next to each other, negative ones half of all
+ * slots further on, so that neither side is in the way of the other. */
+static uint32_t
+home_of(const struct native *native, uint32_t key)
+{
+	return (key + (key >> (32 - native->bits))) & ((1u << native->bits) - 1);
+}
+
+/* The slot that has a key, or the free one where it would be. */
+static struct slot *
+slot_of(struct native *native, uint32_t key)
+{
+	for (uint32_t at = home_of(native, key);; at++) {
+		struct slot *slot = &native->slots[at & ((1u << native->bits) - 1)];
+		uint32_t have = atomic_load_explicit(&slot->key, memory_order_relaxed);
+		if (have == key || !have)
+			return slot;
+	}
+}
+
+/* Adds to a count. Whoever reads the sum also sees what the owner wrote before. */
+static void
+add(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_release);
+}
+
+static bool
+count_dense(struct native *native, uint32_t key, uint64_t n)
+{
+	uint32_t at = key - native->first;
+	if (at >= native->length)
+		return false;
+	uint32_t before = atomic_load_explicit(&native->counters[at], memory_order_relaxed);
+	if (!before || n > UINT32_MAX - before)
+		return false;
+	atomic_store_explicit(&native->counters[at], before + (uint32_t)n, memory_order_release);
+	return true;
+}
+
+bool
+native_count(struct native *native, uint32_t key, uint64_t n)
+{
+	if (key == NATIVE_POSITION_ZERO) {
+		add(&native->zero_count, n);
+		return true;
+	}
+	if (native->length)
+		return count_dense(native, key, n);
+	struct slot *slot = slot_of(native, key);
+	if (!atomic_load_explicit(&slot->key, memory_order_relaxed))
+		return false;
+	add(&slot->count, n);
+	return true;
 }
 
 /* Counts values of a bucket not hit before. @return false when there is no room for it */
@@ -204,8 +293,8 @@ place(struct native *native, uint32_t key, uint64_t n)
 		if (native->used == slots_room(native->bits))
 			return false;
 		/* The count first: a slot that has a key has its count. */
-		struct native_slot *slot = native_slot_of(native, key);
-		native_add(&slot->count, n);
+		struct slot *slot = slot_of(native, key);
+		add(&slot->count, n);
 		atomic_store_explicit(&slot->key, key, memory_order_release);
 	}
 	native->used++;
@@ -227,24 +316,30 @@ make_for(const struct native_sum *sum)
 	uint32_t to = (sum->entries[sum->count - 1].key - 1) / COUNTERS_STEP + 1;
 	uint32_t first = from * COUNTERS_STEP + 1, length = (to - from) * COUNTERS_STEP;
 	if (most <= UINT32_MAX && length <= slots_bytes(bits) / sizeof(uint32_t))
-		return make_dense(sum->steps, first, length);
-	return make_sparse(sum->steps, bits);
+		return make_dense(first, length);
+	return make_sparse(bits);
 }
 
 struct native *
-native_insert(struct native *native, uint32_t position, uint64_t n, uint32_t buckets_max)
+native_of_sum(const struct native_sum *sum)
 {
-	bool may_grow = native->used < buckets_max || native->steps == STEPS_MAX;
-	if (may_grow && place(native, native_coarsen(position, native->steps), n))
+	struct native *native = sum->count ? make_for(sum) : native_new();
+	add(&native->zero_count, sum->zero_count);
+	for (size_t i = 0; i < sum->count; i++)
+		place(native, sum->entries[i].key, sum->entries[i].count);
+	return native;
+}
+
+struct native *
+native_insert(struct native *native, uint32_t key, uint64_t n)
+{
+	if (place(native, key, n))
 		return NULL;
-	struct native_sum sum = {.steps = native->steps};
+	struct native_sum sum = {0};
 	native_sum_add(&sum, native);
-	add_entry(&sum, native_coarsen(position, native->steps), n);
-	arrange(&sum, buckets_max);
-	struct native *other = make_for(&sum);
-	native_add(&other->zero_count, sum.zero_count);
-	for (size_t i = 0; i < sum.count; i++)
-		place(other, sum.entries[i].key, sum.entries[i].count);
+	native_sum_add_bucket(&sum, key, n);
+	native_sum_arrange(&sum, UINT32_MAX); /* keys stay as they are */
+	struct native *other = native_of_sum(&sum);
 	native_sum_fini(&sum);
 	return other;
 }
@@ -279,7 +374,7 @@ lay_out(const struct native_sum *sum, size_t first, size_t end, struct native_sp
 void
 native_sum_view(struct native_sum *sum, uint32_t buckets_max, struct native_view *out)
 {
-	arrange(sum, buckets_max);
+	native_sum_arrange(sum, buckets_max);
 	/* Room for the most: every entry a span, or all with gaps. */
 	while (sum->span_capacity < sum->count)
 		sum->spans =

@@ -1,6 +1,7 @@
 /*
- * metrics/native - the native histogram of one series as one thread observes it: how many values
- * fell into each exponential bucket.
+ * metrics/native - native histograms: which of their buckets a value is in, and what all threads
+ * have counted in them together. Each thread counts in its cell (metrics/histogram) and, what has
+ * no room there, in a store of buckets as it is here.
  *
  * The buckets are those of Prometheus' native histograms
  * (prometheus.io/docs/specs/native_histograms): at schema n, -4 to 8, bucket i is above 2^((i-1) /
@@ -13,8 +14,6 @@
 #define METRICS_NATIVE_H
 
 #include "metrics/reader.h"
-
-#include "base/check.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,6 +42,8 @@ int native_schema(double factor);
  */
 #define NATIVE_POSITION_ZERO 0u /* the zero bucket */
 #define NATIVE_NEGATIVE (1u << 31)
+/* A position at a schema lower by `steps`, in as many of which pairs of buckets became one, is a key. */
+#define NATIVE_STEPS_MAX (NATIVE_SCHEMA_MAX - NATIVE_SCHEMA_MIN)
 
 /* Bounds within an octave at the highest schema: the mantissas of 2^(i/256), and one that no value
  * is above. */
@@ -72,8 +73,7 @@ native_position(double value)
 	return (uint32_t)(bits >> 63) << 31 | (octave * NATIVE_OCTAVE_BOUNDS + below);
 }
 
-/** @return a position, or a key, brought to a schema lower by `steps`: pairs of buckets become one
- */
+/** @return the key of a position, or of a key after so many more steps */
 static inline uint32_t
 native_coarsen(uint32_t position, unsigned steps)
 {
@@ -81,127 +81,31 @@ native_coarsen(uint32_t position, unsigned steps)
 	return sign | (((position ^ sign) + (1u << steps) - 1) >> steps);
 }
 
-/* ---- The buckets of one thread. ---- */
+/* ---- A store of buckets, of one thread. ---- */
 
-/* A bucket; 0 in `key` marks a free slot, which it leaves but once. */
-struct native_slot {
-	_Atomic uint32_t key; /* its position at the schema of the histogram */
-	_Atomic uint64_t count;
-};
+struct native;
 
-/*
- * Of two forms the one that takes less memory. Dense: a counter for each bucket from one to
- * another, none of them negative, as durations and sizes have them. Sparse: open addressing, where
- * a bucket's slot is the first from its home on that has its key. Insides: here for the inline
- * functions alone.
- */
-struct native {
-	_Atomic uint64_t zero_count;
-	uint32_t first;  /* key of the first counter */
-	uint32_t length; /* counters; 0 = sparse */
-	uint32_t used;   /* buckets hit; owner only */
-	uint8_t steps;   /* the schema is so far below NATIVE_SCHEMA_MAX */
-	uint8_t bits;    /* sparse: 2^bits slots, one in eight free; dense: not 0 */
-	union {
-		_Atomic uint32_t counters[1];
-		struct native_slot slots[1];
-	};
-};
-
-/**
- * Stands in the place of one that had to leave values out, and lacks them for good. It counts none, so
- * that native_count() leaves them all to others; nobody writes to it or frees it.
- */
-extern struct native native_given_up;
-
-/** @return an empty one, freed with free() */
-struct native *native_new(int schema);
+/** @return an empty one, for keys of any number of steps, freed with free() */
+struct native *native_new(void);
 
 /** @return bytes it takes */
 size_t native_bytes(const struct native *native);
 
-/** @return the slot where a search for a key begins: neighbours next to each other, negative ones
- * half of all slots further on, so that neither side is in the way of the other */
-static inline uint32_t
-native_home(const struct native *native, uint32_t key)
-{
-	return (key + (key >> (32 - native->bits))) & ((1u << native->bits) - 1);
-}
-
-/** @return the slot that has a key, or the free one where it would be */
-static inline struct native_slot *
-native_slot_of(struct native *native, uint32_t key)
-{
-	for (uint32_t at = native_home(native, key);; at++) {
-		struct native_slot *slot = &native->slots[at & ((1u << native->bits) - 1)];
-		uint32_t have = atomic_load_explicit(&slot->key, memory_order_relaxed);
-		if (have == key || !have)
-			return slot;
-	}
-}
-
-/** Adds to a count. Whoever reads the sum also sees what the owner wrote before. */
-static inline void
-native_add(_Atomic uint64_t *count, uint64_t n)
-{
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
-			      memory_order_release);
-}
+/**
+ * Counts `n` values of a key that has a bucket, or of NATIVE_POSITION_ZERO, which always has one; by the
+ * owner.
+ *
+ * @return false when it has none, or one without room for so many: native_insert() counts them
+ */
+bool native_count(struct native *native, uint32_t key, uint64_t n);
 
 /**
- * Counts `n` values of a position whose bucket was hit before; by the owner.
+ * Counts `n` values that native_count() does not; by the owner.
  *
- * @return false when it was not or has no room for so many: native_insert() counts them
- */
-static inline bool
-native_count(struct native *native, uint32_t position, uint64_t n)
-{
-	uint32_t key = native_coarsen(position, native->steps);
-	uint32_t at = key - native->first;
-	if (at < native->length) {
-		uint32_t before = atomic_load_explicit(&native->counters[at], memory_order_relaxed);
-		if (!before || n > UINT32_MAX - before)
-			return false;
-		atomic_store_explicit(&native->counters[at], before + (uint32_t)n,
-				      memory_order_release);
-		return true;
-	}
-	if (position == NATIVE_POSITION_ZERO) {
-		native_add(&native->zero_count, n);
-		return true;
-	}
-	if (native->length)
-		return false;
-	struct native_slot *slot = native_slot_of(native, key);
-	if (!atomic_load_explicit(&slot->key, memory_order_relaxed))
-		return false;
-	native_add(&slot->count, n);
-	return true;
-}
-
-/*
- * Has the counter of a position fetched from memory, or where the search for it begins.
- */
-static PREFETCHING void
-native_prefetch(const struct native *native, uint32_t position)
-{
-	uint32_t key = native_coarsen(position, native->steps), at = key - native->first;
-	const void *there = &native->slots[native_home(native, key)];
-	__builtin_prefetch(at < native->length ? &native->counters[at] : there, 1);
-}
-
-/**
- * Counts `n` values that native_count() does not; by the owner. Where this is one bucket too many,
- * the resolution is halved until they are few enough: of the ways in which client_golang keeps the
- * limit the one that neither forgets nor moves what is zero, and the only one that statsd_exporter
- * uses.
- *
- * @buckets_max 1 to NATIVE_BUCKETS_MAX
  * @return NULL, or another one that has taken over everything and must replace this one, which may
  *         still be read
  */
-struct native *native_insert(struct native *native, uint32_t position, uint64_t n,
-			     uint32_t buckets_max);
+struct native *native_insert(struct native *native, uint32_t key, uint64_t n);
 
 /* ---- The sum over threads; by the control thread. ---- */
 
@@ -216,15 +120,40 @@ struct native_sum {
 	uint64_t zero_count;
 	struct native_entry *entries;
 	size_t count, capacity;
+	size_t part; /* the entries from here on are those of the thread in hand */
+	uint64_t zero_before;
 	struct native_span *spans;
 	size_t span_capacity;
 	uint64_t *buckets;
 	size_t bucket_capacity;
 };
 
-/** Forgets what was added. @schema the highest that the sum may have */
-void native_sum_reset(struct native_sum *sum, int schema);
+/** Forgets what was added. @steps the fewest that the sum may have */
+void native_sum_reset(struct native_sum *sum, unsigned steps);
+
+/**
+ * What one thread has is added between begin and end, in any number of pieces whose keys have the same
+ * steps; native_sum_restart() forgets those since the beginning.
+ */
+void native_sum_begin(struct native_sum *sum);
+void native_sum_restart(struct native_sum *sum);
+/** @key not NATIVE_POSITION_ZERO, for which `zero_count` is */
+void native_sum_add_bucket(struct native_sum *sum, uint32_t key, uint64_t count);
 void native_sum_add(struct native_sum *sum, const struct native *native);
+void native_sum_end(struct native_sum *sum, unsigned steps);
+
+/**
+ * Sorts the entries, positive ones first, one for each bucket. Where these are too many, the
+ * resolution is halved until they are few enough: of the ways in which client_golang keeps the limit
+ * the one that neither forgets nor moves what is zero, and the only one that statsd_exporter uses.
+ *
+ * @buckets_max 1 to NATIVE_BUCKETS_MAX
+ */
+void native_sum_arrange(struct native_sum *sum, uint32_t buckets_max);
+
+/** @return a store of what is in an arranged sum, freed with free() */
+struct native *native_of_sum(const struct native_sum *sum);
+
 /** Ends the sum. @buckets_max as above @out borrows from `sum` */
 void native_sum_view(struct native_sum *sum, uint32_t buckets_max, struct native_view *out);
 void native_sum_fini(struct native_sum *sum);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "metrics/distinct.h"
+#include "metrics/histogram.h"
 #include "metrics/label_text.h"
 #include "metrics/output_order.h"
 #include "metrics/window.h"
@@ -298,17 +299,15 @@ read_native(struct registry_reader *reader, const struct series *series,
 	    const struct layout *layout, struct shard_range shown)
 {
 	struct shard_range range = shards_of(reader->registry, layout);
-	native_sum_reset(&reader->native_sum, layout->native_schema);
+	native_sum_reset(&reader->native_sum, layout->native_steps);
 	for (unsigned i = range.first; i < range.end; i++) {
 		const struct histogram_cell *cell =
 		    (const struct histogram_cell *)series_cell(reader->registry->shards[i], series);
-		const struct native *native =
-		    cell ? atomic_load_explicit(&cell->native, memory_order_acquire) : NULL;
-		if (native == &native_given_up)
+		if (cell && !histogram_read_native(cell, layout, &reader->native_sum))
 			return false;
-		if (native && i < shown.end)
-			native_sum_add(&reader->native_sum, native);
 	}
+	if (shown.first == shown.end)
+		native_sum_reset(&reader->native_sum, layout->native_steps);
 	native_sum_view(&reader->native_sum, layout->native_buckets_max, &reader->native);
 	return true;
 }
@@ -320,7 +319,8 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	size_t buckets = layout->bound_count + 1;
 	struct shard_range range = shards_shown(reader, series, layout);
 	if (buckets > reader->bucket_capacity) {
-		reader->buckets = xreallocarray(reader->buckets, buckets, sizeof(uint64_t));
+		/* Twice: the other half is histogram_read_buckets()' room. */
+		reader->buckets = xreallocarray(reader->buckets, buckets * 2, sizeof(uint64_t));
 		reader->bucket_capacity = buckets;
 	}
 	memset(reader->buckets, 0, buckets * sizeof(uint64_t));
@@ -335,9 +335,7 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
-		for (size_t b = 0; b < buckets; b++)
-			reader->buckets[b] +=
-			    atomic_load_explicit(&cell->buckets[b], memory_order_relaxed);
+		histogram_read_buckets(cell, layout, reader->buckets, reader->buckets + buckets);
 	}
 	for (size_t b = 0; b < buckets; b++)
 		out->count += reader->buckets[b];

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "metrics/distinct.h"
+#include "metrics/histogram.h"
 #include "metrics/window.h"
 
 #include <stdlib.h>
@@ -13,13 +14,10 @@
 #define CHUNK_IDS_MIN 64u
 #define CHUNK_IDS_MAX 4096u
 
-/* Frees memory, which may be NULL, and gives it back to the shard's budget. */
-typedef void drop(struct shard *shard, void *memory);
-
 struct retired {
 	struct retired *next;
 	void *memory;
-	drop *drop;
+	shard_drop *drop;
 };
 
 /* How one is kept. */
@@ -50,16 +48,6 @@ drop_window(struct shard *shard, void *window)
 }
 
 static void
-drop_native(struct shard *shard, void *native)
-{
-	if (!native || native == &native_given_up)
-		return;
-	atomic_fetch_sub_explicit(&shard->native_bytes, (int64_t)native_bytes(native),
-				  memory_order_relaxed);
-	free(native);
-}
-
-static void
 drop_members(struct shard *shard, void *members)
 {
 	(void)shard;
@@ -80,12 +68,6 @@ free_members(struct set_cell *cell)
 	free(atomic_exchange_explicit(&cell->members, NULL, memory_order_acquire));
 }
 
-static void
-free_native(struct shard *shard, struct histogram_cell *cell)
-{
-	drop_native(shard, atomic_exchange_explicit(&cell->native, NULL, memory_order_acquire));
-}
-
 /* Bytes of a cell without its exemplars: a multiple of the alignment of pointers. */
 static size_t
 values_size(const struct layout *layout)
@@ -98,7 +80,7 @@ values_size(const struct layout *layout)
 	case METRIC_GAUGE:
 		return sizeof(struct gauge_cell);
 	case METRIC_HISTOGRAM:
-		return sizeof(struct histogram_cell) + (layout->bound_count + 1) * sizeof(uint64_t);
+		return histogram_cell_bytes(layout);
 	case METRIC_SUMMARY:
 		return sizeof(struct summary_cell) + layout->slots * sizeof(void *);
 	case METRIC_TYPES:
@@ -139,8 +121,8 @@ free_exemplars(struct shard *shard, struct cell *cell, const struct layout *layo
 bool
 shard_cells_own(const struct layout *layout)
 {
-	return layout->type == METRIC_SUMMARY || layout->is_set || layout->native_buckets_max ||
-	       layout->totals.keeps_exemplars;
+	return layout->type == METRIC_SUMMARY || layout->type == METRIC_HISTOGRAM ||
+	       layout->is_set || layout->totals.keeps_exemplars;
 }
 
 /* Frees what a cell refers to. */
@@ -152,8 +134,8 @@ cell_fini(struct shard *shard, void *cell, const struct layout *layout)
 		free_windows(shard, cell, layout);
 	else if (layout->is_set)
 		free_members(cell);
-	else if (layout->native_buckets_max)
-		free_native(shard, cell);
+	else if (layout->type == METRIC_HISTOGRAM)
+		histogram_fini(shard, cell, layout);
 }
 
 static void
@@ -252,16 +234,12 @@ gauge_add(struct gauge_cell *cell, double amount)
 		;
 }
 
-/*
- * Hands memory to the control thread, which frees it when no scrape reads it. Nothing leads to it
- * any more, or a scrape could find it after it was freed.
- */
-static void
-retire(struct shard *shard, void *memory, drop *how)
+void
+shard_retire(struct shard *shard, void *memory, shard_drop *drop)
 {
 	struct retired *entry = xmalloc(sizeof(*entry));
 	entry->memory = memory;
-	entry->drop = how;
+	entry->drop = drop;
 	entry->next = atomic_load_explicit(&shard->retired, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&shard->retired, &entry->next, entry,
 						      memory_order_release, memory_order_relaxed))
@@ -280,7 +258,7 @@ set_add(struct shard *shard, struct set_cell *cell, uint64_t hash)
 	if (!other)
 		return;
 	atomic_store_explicit(&cell->members, other, memory_order_release);
-	retire(shard, members, drop_members);
+	shard_retire(shard, members, drop_members);
 }
 
 void
@@ -294,49 +272,6 @@ shard_free_retired(struct shard *shard)
 		free(entry);
 		entry = next;
 	}
-}
-
-static void
-publish_native(struct shard *shard, struct histogram_cell *cell, struct native *native)
-{
-	atomic_fetch_add_explicit(&shard->native_bytes, (int64_t)native_bytes(native),
-				  memory_order_relaxed);
-	atomic_store_explicit(&cell->native, native, memory_order_release);
-}
-
-/* @native the cell's, or NULL */
-static void
-give_up_native(struct shard *shard, struct histogram_cell *cell, struct native *native)
-{
-	atomic_store_explicit(&cell->native, &native_given_up, memory_order_release);
-	if (native)
-		retire(shard, native, drop_native);
-}
-
-void
-histogram_observe_new(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
-		      uint32_t position, uint64_t count)
-{
-	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
-	if (native != &native_given_up &&
-	    atomic_load_explicit(&shard->native_bytes, memory_order_relaxed) >=
-		SHARD_NATIVE_BYTES_MAX) {
-		give_up_native(shard, cell, native);
-		native = &native_given_up;
-	}
-	if (native == &native_given_up) {
-		cell_add_count(&shard->native_left_out, count);
-		return;
-	}
-	if (!native)
-		publish_native(shard, cell, native = native_new(layout->native_schema));
-	if (native_count(native, position, count)) /* zero */
-		return;
-	struct native *other = native_insert(native, position, count, layout->native_buckets_max);
-	if (!other)
-		return;
-	publish_native(shard, cell, other);
-	retire(shard, native, drop_native);
 }
 
 /* Adds to the window of now, or leaves the observation out of quantiles when memory is used up. */
@@ -358,12 +293,12 @@ observe_in_window(struct shard *shard, _Atomic(struct window *) *slot, int64_t o
 		window = window_new(over_us);
 		atomic_store_explicit(slot, window, memory_order_release);
 		if (over)
-			retire(shard, over, drop_window);
+			shard_retire(shard, over, drop_window);
 	}
 	struct window *larger = window_add(window, value, count);
 	if (larger) {
 		atomic_store_explicit(slot, larger, memory_order_release);
-		retire(shard, window, drop_window);
+		shard_retire(shard, window, drop_window);
 		before = 0; /* both are there until the old one is freed */
 	}
 	int64_t grown = (int64_t)window_bytes(larger ? larger : window) - (int64_t)before;
@@ -392,7 +327,7 @@ rotate_cell(struct shard *shard, struct summary_cell *cell, size_t bytes, int64_
 		if (!window || window_over_us(window) > now_us)
 			continue;
 		atomic_store_explicit(&cell->slots[s], NULL, memory_order_release);
-		retire(shard, window, drop_window);
+		shard_retire(shard, window, drop_window);
 	}
 }
 

@@ -16,7 +16,6 @@
 
 #include "base/check.h"
 #include "metrics/layout.h"
-#include "metrics/native.h"
 #include "metrics/reader.h"
 
 #include <float.h>
@@ -74,14 +73,6 @@ struct set_cell {
 	_Atomic(struct distinct *) members;
 };
 
-struct histogram_cell {
-	struct cell cell;
-	_Atomic double sum;
-	double carry; /* fraction of a sampled observation not yet applied; owner only */
-	_Atomic(struct native *) native; /* NULL = nothing observed yet */
-	_Atomic uint64_t buckets[]; /* layout->bound_count + 1, not cumulative */
-};
-
 struct window; /* metrics/window */
 
 struct summary_cell {
@@ -105,7 +96,7 @@ struct cell_table {
 
 struct shard {
 	uint32_t max_ids;
-	_Atomic uint64_t bytes;
+	_Atomic uint64_t bytes; /* of chunks, and of what histograms have outside of them */
 	_Atomic int64_t window_bytes; /* of summaries' windows, retired ones too */
 	_Atomic int64_t native_bytes; /* of native histograms, retired ones too */
 	_Atomic uint64_t left_out, native_left_out;
@@ -246,55 +237,6 @@ observation_count(double *carry, double weight)
 	return whole;
 }
 
-/* Where a value goes in histograms of a layout. */
-struct histogram_place {
-	uint32_t bucket;
-	uint32_t position; /* in the native histogram, if there is one */
-};
-
-/** @return the place of a finite value */
-static inline struct histogram_place
-histogram_place(const struct layout *layout, double value)
-{
-	return (struct histogram_place){
-	    (uint32_t)layout_bucket(layout, value),
-	    layout->native_buckets_max ? native_position(value) : NATIVE_POSITION_ZERO};
-}
-
-/** @return the native histogram of a cell, which is one of a histogram, or NULL; by the owner, as long
- *          as the cell holds the incarnation that it knows */
-static inline const struct native *
-histogram_native(const struct cell *cell)
-{
-	return atomic_load_explicit(&((const struct histogram_cell *)cell)->native,
-				    memory_order_relaxed);
-}
-
-/** Counts values in a native bucket not hit before; see histogram_observe(). */
-void histogram_observe_new(struct shard *shard, struct histogram_cell *cell,
-			   const struct layout *layout, uint32_t position, uint64_t count);
-
-/**
- * Observes `value` (finite) `count` times.
- *
- * @shard the cell's, for memory that has to be retired
- * @place of the value
- */
-static inline void
-histogram_observe(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
-		  struct histogram_place place, double value, uint64_t count)
-{
-	cell_add_count(&cell->buckets[place.bucket], count);
-	cell_add_clamped(&cell->sum, value * (double)count);
-	if (!layout->native_buckets_max)
-		return;
-	/* After the classic bucket: who reads the other way round finds no value in this one only.
-	 */
-	struct native *native = atomic_load_explicit(&cell->native, memory_order_relaxed);
-	if (UNLIKELY(!native || !native_count(native, place.position, count)))
-		histogram_observe_new(shard, cell, layout, place.position, count);
-}
-
 /**
  * Observes `value` (finite) `count` times in the window's slot of now.
  *
@@ -338,6 +280,15 @@ bool shard_read_exemplars(struct shard *shard, struct cell *cell, const struct l
  */
 void shard_rotate(struct shard *shard, int64_t now_us, unsigned cells);
 
+/* Frees memory, which may be NULL, and gives it back to the shard's budget. */
+typedef void shard_drop(struct shard *shard, void *memory);
+
+/**
+ * Hands memory to the control thread, which frees it when no scrape reads it. Nothing leads to it
+ * any more, or a scrape could find it after it was freed. By the owner.
+ */
+void shard_retire(struct shard *shard, void *memory, shard_drop *drop);
+
 /** Frees what the owner retired; by the control thread, which is the only reader of such memory. */
 void shard_free_retired(struct shard *shard);
 
@@ -351,7 +302,7 @@ uint64_t shard_native_left_out(const struct shard *shard);
 /** @return exemplars that could not be kept, for want of memory; any thread */
 uint64_t shard_exemplars_left_out(const struct shard *shard);
 
-/** @return bytes of chunks made */
+/** @return bytes of cells, with what histograms have outside of them */
 uint64_t shard_bytes(const struct shard *shard);
 
 #endif

@@ -7,6 +7,7 @@
 #include "test.h"
 
 #include "base/alloc.h"
+#include "metrics/histogram.h"
 #include "metrics/registry.h"
 
 #include <math.h>

@@ -191,25 +191,25 @@ test_histogram__native_options(void **state)
 	static const struct {
 		double factor;
 		uint32_t max_buckets;
-		int schema;
+		uint32_t steps;
 		uint32_t buckets_max;
 	} cases[] = {
 	    {0, 256, 0, 0},
 	    {1, 256, 0, 0},
 	    {NAN, 256, 0, 0},
-	    {1.1, 256, 3, 256},
-	    {1.1, 160, 3, 160},
-	    {1.2, 160, 2, 160},
-	    {1.1, 1, 3, 1},
-	    {1.1, 0, 3, NATIVE_BUCKETS_MAX},
-	    {1.001, UINT32_MAX, 8, NATIVE_BUCKETS_MAX},
+	    {1.1, 256, 5, 256},
+	    {1.1, 160, 5, 160},
+	    {1.2, 160, 6, 160},
+	    {1.1, 1, 5, 1},
+	    {1.1, 0, 5, NATIVE_BUCKETS_MAX},
+	    {1.001, UINT32_MAX, 0, NATIVE_BUCKETS_MAX},
 	};
 	struct layouts *layouts = layouts_new();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct histogram_options options = {0, NULL, cases[i].factor, cases[i].max_buckets};
 		const struct layout *layout = layouts_histogram(layouts, &options, &no_totals);
 		assert_int_equal(layout->native_buckets_max, cases[i].buckets_max);
-		assert_int_equal(layout->native_schema, cases[i].schema);
+		assert_int_equal(layout->native_steps, cases[i].steps);
 		assert_ptr_equal(layouts_histogram(layouts, &options, &no_totals), layout);
 	}
 	/* Those without a native histogram are alike. */

@@ -3,6 +3,7 @@
  * model says what must exist, what every reader must show and what every request must be told.
  */
 #include "base/check.h"
+#include "metrics/histogram.h"
 #include "metrics/registry.h"
 
 #include <stdlib.h>

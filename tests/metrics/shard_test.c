@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "metrics/distinct.h"
-#include "native_total.h"
+#include "metrics/histogram.h"
 #include "metrics/shard.h"
 #include "metrics/window.h"
 
@@ -51,13 +51,13 @@ test_touch__cells_do_not_overlap(void **state)
 		struct histogram_cell *cell =
 		    (struct histogram_cell *)shard_touch(shard, layout, ids[i], (uint32_t)i + 1);
 		for (unsigned b = 0; b < 4; b++)
-			atomic_store(&cell->buckets[b], ids[i] * 10 + b);
+			atomic_store(&cell->buckets[b], (uint16_t)(ids[i] * 10 + b));
 	}
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
 		struct histogram_cell *cell = (struct histogram_cell *)shard_find(
 		    shard, layout->pool, ids[i], (uint32_t)i + 1);
 		for (unsigned b = 0; b < 4; b++)
-			assert_int_equal(atomic_load(&cell->buckets[b]), ids[i] * 10 + b);
+			assert_int_equal(atomic_load(&cell->buckets[b]), (uint16_t)(ids[i] * 10 + b));
 	}
 	assert_true(shard_bytes(shard) > 0);
 	shard_free(&shard);
@@ -123,7 +123,7 @@ test_clear__zeroes_every_kind_of_cell(void **state)
 	assert_true(atomic_load(&histogram_cell->sum) == 0 && histogram_cell->carry == 0);
 	assert_int_equal(atomic_load(&histogram_cell->buckets[0]), 0);
 	assert_int_equal(atomic_load(&histogram_cell->buckets[1]), 0);
-	assert_null(atomic_load(&histogram_cell->native));
+	assert_null(atomic_load(&histogram_cell->wide));
 	assert_int_equal(atomic_load(&shard->native_bytes), 0);
 	assert_true(atomic_load(&summary_cell->sum) == 0 && summary_cell->carry == 0);
 	assert_int_equal(atomic_load(&summary_cell->count), 0);
@@ -141,12 +141,14 @@ test_clear__for_any_layout_of_the_pool(void **state)
 	(void)state;
 	struct layouts *layouts = layouts_new();
 	struct shard *shard = shard_new(10);
-	double bounds[] = {1, 2, 3, 4, 5};
+	double bounds[75];
+	for (unsigned i = 0; i < 75; i++)
+		bounds[i] = i + 1;
 	const struct total_options exemplars = {.keeps_exemplars = true};
 	const struct layout *kinds[] = {
-	    layouts_histogram(layouts, &(struct histogram_options){5, bounds, 0, 0}, &no_totals),
+	    layouts_histogram(layouts, &(struct histogram_options){75, bounds, 0, 0}, &no_totals),
 	    layouts_histogram(layouts, &(struct histogram_options){5, bounds, 1.1, 9}, &no_totals),
-	    layouts_histogram(layouts, &(struct histogram_options){2, bounds, 1.1, 9}, &exemplars),
+	    layouts_histogram(layouts, &(struct histogram_options){1, bounds, 1.1, 9}, &exemplars),
 	};
 	enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 	for (unsigned i = 0; i < KINDS * KINDS; i++) {
@@ -155,9 +157,9 @@ test_clear__for_any_layout_of_the_pool(void **state)
 		struct cell *cell = shard_touch(shard, before, 3, 1);
 		cell_set_tick(cell, 9);
 		histogram_observe(shard, (struct histogram_cell *)cell, before,
-				  histogram_place(before, 9), 9, 7);
+				  histogram_place(before, 9), 9, 70000);
 		if (before->totals.keeps_exemplars)
-			shard_put_exemplar(shard, cell, before, 2,
+			shard_put_exemplar(shard, cell, before, 1,
 					   &(struct exemplar_view){SPAN("t=\"a\""), 9, 9});
 		shard_clear(shard, before, 3);
 		assert_ptr_equal(shard_touch(shard, after, 3, 2), cell);
@@ -287,151 +289,6 @@ test_observation_count__whole_weights_leave_no_carry(void **state)
 	assert_int_equal(observation_count(&carry, 2.25), 2);
 	assert_int_equal(observation_count(&carry, 1.25), 2);
 	assert_true(carry == 0);
-}
-
-/* ---- Histograms. ---- */
-
-/* The bucket an observation went to, of `count` bounds. */
-static size_t
-bucket_hit(const double *bounds, size_t count, double value)
-{
-	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(1);
-	double copy[64];
-	memcpy(copy, bounds, count * sizeof(*bounds));
-	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){count, copy, 0, 0}, &no_totals);
-	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
-	histogram_observe(shard, cell, layout, histogram_place(layout, value), value, 1);
-	size_t hit = 0, total = 0;
-	for (size_t b = 0; b <= count; b++) {
-		uint64_t n = atomic_load(&cell->buckets[b]);
-		hit = n ? b : hit;
-		total += n;
-	}
-	assert_int_equal(total, 1);
-	shard_free(&shard);
-	layouts_free(&layouts);
-	return hit;
-}
-
-static void
-test_histogram_observe__upper_bounds_are_inclusive(void **state)
-{
-	(void)state;
-	static const double bounds[] = {-1, 0, 0.1, 5};
-	static const struct {
-		double value;
-		size_t bucket;
-	} cases[] = {
-	    {-DBL_MAX, 0}, {-1.5, 0}, {-1, 0},           {-0.999, 1}, {-0.0, 1},      {0.0, 1},
-	    {5e-324, 2},   {0.1, 2},  {0.1000000001, 3}, {5, 3},      {5.0000001, 4}, {DBL_MAX, 4},
-	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(bucket_hit(bounds, 4, cases[i].value), cases[i].bucket);
-	assert_int_equal(bucket_hit(bounds, 0, 3), 0);
-	assert_int_equal(bucket_hit(bounds, 1, -1), 0);
-	assert_int_equal(bucket_hit(bounds, 1, 0), 1);
-}
-
-static void
-test_histogram_observe__many_bounds_like_few(void **state)
-{
-	(void)state;
-	double bounds[40];
-	for (size_t count = 14; count <= 40; count++) {
-		for (size_t i = 0; i < count; i++)
-			bounds[i] = (double)i * 2;
-		for (int value = -1; value < (int)count * 2 + 1; value++) {
-			size_t below = 0;
-			while (below < count && bounds[below] < value)
-				below++;
-			assert_int_equal(bucket_hit(bounds, count, value), below);
-		}
-	}
-}
-
-static void
-test_histogram_observe__sum_stays_finite(void **state)
-{
-	(void)state;
-	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(1);
-	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 0, 0}, &no_totals);
-	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
-	histogram_observe(shard, cell, layout, histogram_place(layout, DBL_MAX), DBL_MAX, 10);
-	assert_true(atomic_load(&cell->sum) == DBL_MAX);
-	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX, 1);
-	assert_true(atomic_load(&cell->sum) == 0);
-	histogram_observe(shard, cell, layout, histogram_place(layout, -DBL_MAX), -DBL_MAX,
-			  1000000);
-	histogram_observe(shard, cell, layout, histogram_place(layout, -1), -1, 1);
-	assert_true(atomic_load(&cell->sum) == -DBL_MAX);
-	assert_int_equal(atomic_load(&cell->buckets[0]), 1000012);
-	shard_free(&shard);
-	layouts_free(&layouts);
-}
-
-/* Values of 256 native buckets, far apart. */
-static void
-fill_native(struct shard *shard, struct histogram_cell *cell, const struct layout *layout)
-{
-	for (int octave = 0; octave < 32; octave++) {
-		for (int eighth = 0; eighth < 8; eighth++) {
-			double value = ldexp(exp2(eighth / 8.0 + 1.0 / 16), octave);
-			value = eighth % 2 ? -value : value;
-			histogram_observe(shard, cell, layout, histogram_place(layout, value),
-					  value, 1);
-		}
-	}
-}
-
-static void
-test_histogram_observe__memory_of_native_is_bounded(void **state)
-{
-	(void)state;
-	enum { IDS = 50000 };
-	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(IDS);
-	const struct layout *layout =
-	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256}, &no_totals);
-	uint32_t id = 0;
-	struct histogram_cell *cell = NULL;
-	while (!shard_native_left_out(shard) && id < IDS) {
-		cell = (struct histogram_cell *)shard_touch(shard, layout, id++, 1);
-		fill_native(shard, cell, layout);
-		shard_free_retired(shard);
-	}
-	assert_in_range(id, 10000, IDS - 1);
-	/* The classic buckets have everything, and others still count what is known to them. */
-	assert_int_equal(atomic_load(&cell->buckets[0]), 256);
-	assert_ptr_equal(histogram_native(&cell->cell), &native_given_up);
-	uint64_t left_out = shard_native_left_out(shard);
-	struct histogram_cell *first =
-	    (struct histogram_cell *)shard_find(shard, layout->pool, 0, 1);
-	fill_native(shard, first, layout);
-	assert_int_equal(shard_native_left_out(shard), left_out);
-	/* One that ends, like one that is given up, gives room to others, but not to what is given
-	 * up: it would lack values for good. */
-	shard_clear(shard, layout, 0);
-	fill_native(shard, cell, layout);
-	histogram_observe(shard, cell, layout, histogram_place(layout, 0), 0, 1);
-	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	assert_ptr_equal(histogram_native(&cell->cell), &native_given_up);
-	struct histogram_cell *born =
-	    (struct histogram_cell *)shard_touch(shard, layout, id, 1);
-	fill_native(shard, born, layout);
-	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	/* The next series in its place begins anew. */
-	shard_clear(shard, layout, id - 1);
-	assert_null(histogram_native(&cell->cell));
-	shard_clear(shard, layout, id);
-	shard_free_retired(shard);
-	fill_native(shard, cell, layout);
-	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	free_shard(&shard, layout, IDS);
-	layouts_free(&layouts);
 }
 
 /* ---- Summaries. ---- */
@@ -593,65 +450,6 @@ test_free_retired__beside_a_reader_of_windows(void **state)
 	layouts_free(&layouts);
 }
 
-struct native_race {
-	struct shard *shard;
-	struct histogram_cell *cell;
-	const struct layout *layout;
-	_Atomic bool done;
-};
-
-/* Ever more buckets, then ever lower resolutions. */
-static void *
-observe_native(void *arg)
-{
-	struct native_race *race = arg;
-	for (unsigned i = 0; i < 40000; i++) {
-		double value = i % 3 ? exp2(i % 1000 * (i / 40000.0)) : -(double)(i % 100);
-		histogram_observe(race->shard, race->cell, race->layout,
-				  histogram_place(race->layout, value), value, 1);
-	}
-	atomic_store(&race->done, true);
-	return NULL;
-}
-
-static void
-test_free_retired__beside_a_reader_of_native(void **state)
-{
-	(void)state;
-	struct layouts *layouts = layouts_new();
-	struct shard *shard = shard_new(10);
-	const struct layout *layout = layouts_histogram(
-	    layouts, &(struct histogram_options){0, NULL, 1.001, 100}, &no_totals);
-	struct histogram_cell *cell = (struct histogram_cell *)shard_touch(shard, layout, 0, 1);
-	struct native_race race = {.shard = shard, .cell = cell, .layout = layout};
-	pthread_t owner;
-	assert_int_equal(pthread_create(&owner, NULL, observe_native, &race), 0);
-	struct native_sum sum = {0};
-	uint64_t before = 0;
-	for (bool done = false; !done;) {
-		done = atomic_load(&race.done);
-		shard_free_retired(shard);
-		const struct native *native =
-		    atomic_load_explicit(&cell->native, memory_order_acquire);
-		if (!native)
-			continue;
-		struct native_view view;
-		native_sum_reset(&sum, layout->native_schema);
-		native_sum_add(&sum, native);
-		native_sum_view(&sum, layout->native_buckets_max, &view);
-		uint64_t seen = native_total(&view);
-		/* Never less than before, and never more than the classic buckets have then. */
-		assert_true(seen >= before);
-		assert_true(seen <= atomic_load_explicit(&cell->buckets[0], memory_order_relaxed));
-		before = seen;
-	}
-	assert_int_equal(before, 40000);
-	pthread_join(owner, NULL);
-	native_sum_fini(&sum);
-	free_shard(&shard, layout, 1);
-	layouts_free(&layouts);
-}
-
 /* Fills a slot of a summary: exact entries first, then values of every magnitude. */
 static void
 fill_window(struct shard *shard, struct summary_cell *cell, const struct layout *layout, int64_t us)
@@ -778,11 +576,6 @@ main(void)
 	    cmocka_unit_test(test_gauge_add__exact_from_many_threads),
 	    cmocka_unit_test(test_observation_count__exact_in_the_long_run),
 	    cmocka_unit_test(test_observation_count__whole_weights_leave_no_carry),
-	    cmocka_unit_test(test_histogram_observe__upper_bounds_are_inclusive),
-	    cmocka_unit_test(test_histogram_observe__many_bounds_like_few),
-	    cmocka_unit_test(test_histogram_observe__sum_stays_finite),
-	    cmocka_unit_test(test_histogram_observe__memory_of_native_is_bounded),
-	    cmocka_unit_test(test_free_retired__beside_a_reader_of_native),
 	    cmocka_unit_test(test_rotate__gives_up_what_is_over),
 	    cmocka_unit_test(test_rotate__reaches_every_cell_in_parts),
 	    cmocka_unit_test(test_rotate__nothing_there),
