@@ -180,6 +180,13 @@ handshake_refuse(struct connection *connection)
 }
 
 void
+handshake_welcome(struct connection *connection)
+{
+	if (connection->server->tls)
+		tls_guest_forgive(&connection->guest);
+}
+
+void
 handshake_end(struct connection *connection)
 {
 	struct http_stats *stats = &connection->server->stats;

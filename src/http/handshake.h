@@ -21,6 +21,9 @@ void handshake_arrival(struct connection *connection, int found);
 void handshake_settle(struct http_server *server);
 /** Lets the daemon close a connection that is held and was shut down. */
 void handshake_refuse(struct connection *connection);
+/** Notes that a request was let in: the handshake before it then hardly counts against its client.
+ * Harmless without TLS. */
+void handshake_welcome(struct connection *connection);
 /** Counts a handshake that came to nothing. Called when the connection ends, with or without TLS.
  */
 void handshake_end(struct connection *connection);

@@ -10,6 +10,7 @@
  * client that is still writing.
  */
 #include "http/connection.h"
+#include "http/handshake.h"
 #include "http/path.h"
 #include "http/route.h"
 
@@ -402,6 +403,8 @@ admit(struct http_request *request)
 		request->has_reply = !request->route->admit(request->server->ctx, request, &reply);
 		request->reply = reply;
 	}
+	if (!is_refused(request))
+		handshake_welcome(connection_of(request->mhd));
 	return is_refused_at_once(request) ? request_answer(request) : MHD_YES;
 }
 

@@ -15,6 +15,9 @@
 #define MEMORY 500
 #define MEMORY_MAX_US 60000000
 
+/* What stays of that cost when it is forgiven: one part of so many. */
+#define UNFORGIVEN 10
+
 #define GROUPS 4096
 
 struct tls_group {
@@ -93,9 +96,17 @@ tls_guest_charge(struct tls_guest *guest, int64_t us)
 	int64_t now_us = clock_mono().us;
 	admission->free_us =
 	    later(admission->free_us, now_us - (int64_t)SHARE * BURST_US) + SHARE * us;
-	int64_t group_us = later(guest->group->free_us, now_us) + MEMORY * us;
-	int64_t most_us = now_us + MEMORY_MAX_US;
+	int64_t before_us = later(guest->group->free_us, now_us);
+	int64_t group_us = before_us + MEMORY * us, most_us = now_us + MEMORY_MAX_US;
 	guest->group->free_us = group_us < most_us ? group_us : most_us;
+	guest->owed_us += guest->group->free_us - before_us;
+}
+
+void
+tls_guest_forgive(struct tls_guest *guest)
+{
+	guest->group->free_us -= guest->owed_us - guest->owed_us / UNFORGIVEN;
+	guest->owed_us = 0;
 }
 
 int64_t

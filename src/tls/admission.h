@@ -5,7 +5,9 @@
  * a thread spends a fifth of its time on them at most, after a burst, as the handshakes themselves
  * measure it (tls_peer_begin). Who is over that waits. First comes whose group of addresses has
  * cost the least lately, so that a crowd from one address stands in its own way; when too many
- * wait, the one goes that has waited longest of the group that most wait of.
+ * wait, the one goes that has waited longest of the group that most wait of. What a guest has cost
+ * is mostly forgiven once it turns out to be welcome: so who comes often and is let in goes before
+ * a crowd that is not, and takes turns with others that are.
  *
  * For one thread; no loop: its caller asks when to come back.
  */
@@ -30,6 +32,7 @@ struct tls_guest {
 	struct tls_admission *admission;
 	struct tls_group *group;
 	bool is_waiting;
+	int64_t owed_us; /* what its cost added to its group's, and was not forgiven */
 	TAILQ_ENTRY(tls_guest) link;
 };
 
@@ -42,6 +45,8 @@ void tls_guest_wait(struct tls_guest *guest);
 void tls_guest_leave(struct tls_guest *guest);
 /** Notes CPU time that was spent on a handshake. @us microseconds, 0 or more */
 void tls_guest_charge(struct tls_guest *guest, int64_t us);
+/** Forgives its group most of what the guest has cost so far. */
+void tls_guest_forgive(struct tls_guest *guest);
 
 /** @return the guest whose turn it is, who waits no longer; NULL = nobody now */
 struct tls_guest *tls_admission_take(struct tls_admission *admission) MUST_CHECK;

@@ -44,9 +44,10 @@ goes_on(struct client *client)
 }
 
 static void
-client_init(struct client *client, struct fixture *f)
+client_init(struct client *client, struct fixture *f, const char *address)
 {
-	*client = (struct client){.fixture = f, .fd = dial(f), .out = BUF_INIT, .in = BUF_INIT};
+	*client = (struct client){
+	    .fixture = f, .fd = dial_from(f, address, 0), .out = BUF_INIT, .in = BUF_INIT};
 	assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&client->credentials), 0);
 	assert_int_equal(
@@ -62,7 +63,7 @@ client_init(struct client *client, struct fixture *f)
 static void
 client_begin(struct client *client, struct fixture *f)
 {
-	client_init(client, f);
+	client_init(client, f, "127.0.0.1");
 	await(f, goes_on(client));
 }
 
@@ -150,7 +151,7 @@ test_handshake__others_keep_coming(void **state)
 	struct client client;
 	int strangers[STRANGERS_MAX];
 	size_t count = 0;
-	client_init(&client, f);
+	client_init(&client, f, "127.0.0.1");
 	while (!goes_on(&client)) {
 		assert_true(count < STRANGERS_MAX);
 		strangers[count] = dial_from(f, "127.0.0.2", 0);
@@ -161,6 +162,79 @@ test_handshake__others_keep_coming(void **state)
 	client_end(&client);
 	while (count)
 		close(strangers[--count]);
+	await(f, stat_of(f, open) == 0);
+	stop(f);
+	tls_source_free(&source);
+}
+
+/* Shakes hands from an address; with a request, waits for its answer. */
+static void
+visit(struct fixture *f, const char *address, const char *request)
+{
+	struct client client;
+	client_init(&client, f, address);
+	await(f, goes_on(&client));
+	if (request) {
+		write_text(&client, request);
+		flush(&client);
+		await(f, has_come(&client, "hello\n"));
+	}
+	client_end(&client);
+	await(f, stat_of(f, open) == 0);
+}
+
+static void
+say_hello(struct client *client)
+{
+	assert_int_equal(gnutls_handshake(client->session), GNUTLS_E_AGAIN);
+	assert_int_equal(send(client->fd, client->out.ptr, client->out.len, MSG_NOSIGNAL),
+			 client->out.len);
+	buf_reset(&client->out);
+}
+
+static bool
+is_answered(const struct client *client)
+{
+	char byte;
+	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/* Visits of one that was let in, and of one that only shakes hands. */
+#define WELCOME 8
+#define IDLE 3
+/* More than one turn is enough for. */
+#define WAITING 16
+
+static bool
+is_any_answered(const struct client *clients)
+{
+	for (int i = 0; i < WAITING; i++)
+		if (is_answered(&clients[i]))
+			return true;
+	return false;
+}
+
+/* Who was let in has its turn before others that have come less often for nothing. */
+static void
+test_handshake__welcome(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct fixture *f = start_secured(ample, source);
+	struct client clients[WAITING];
+	visit(f, "127.0.0.9", NULL); /* the first one costs more */
+	for (int i = 0; i < WELCOME; i++)
+		visit(f, "127.0.0.1", GET("/hello"));
+	for (int i = 0; i < IDLE; i++)
+		visit(f, "127.0.0.2", NULL);
+	for (int i = 0; i < WAITING; i++) {
+		client_init(&clients[i], f, i ? "127.0.0.2" : "127.0.0.1");
+		say_hello(&clients[i]);
+	}
+	await(f, is_any_answered(clients));
+	assert_true(is_answered(&clients[0]));
+	for (int i = 0; i < WAITING; i++)
+		client_end(&clients[i]);
 	await(f, stat_of(f, open) == 0);
 	stop(f);
 	tls_source_free(&source);
@@ -234,6 +308,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_handshake__others_keep_coming),
+	    cmocka_unit_test(test_handshake__welcome),
 	    cmocka_unit_test(test_key_update__in_front_of_the_rest),
 	    cmocka_unit_test(test_later__another_client_comes_with_the_answer),
 	};

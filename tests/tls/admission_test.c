@@ -132,6 +132,32 @@ test_take__least_cost_first(void **state)
 	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[1]);
 }
 
+/* Who is welcome goes first although it has come more often, and takes turns with its like. */
+static void
+test_take__forgiven_first(void **state)
+{
+	struct fixture *f = *state;
+	tls_guest_init(&f->guests[7], f->admission, LONER);
+	for (int i = 0; i < 5; i++) {
+		tls_guest_charge(&f->guests[7], 1 * MS);
+		tls_guest_forgive(&f->guests[7]);
+		tls_guest_forgive(&f->guests[7]); /* of nothing */
+	}
+	tls_guest_charge(&f->guests[0], 1 * MS);
+	wait(f, 0, 8);
+	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[7]);
+	tls_guest_forgive(&f->guests[0]);
+	wait(f, 7, 1);
+	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[0]);
+	/* Less than nothing is never owed. */
+	pass(f, 3600000 * MS);
+	tls_guest_charge(&f->guests[7], 1 * MS);
+	pass(f, 3600000 * MS);
+	tls_guest_forgive(&f->guests[7]);
+	tls_guest_charge(&f->guests[7], 1 * MS);
+	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[1]);
+}
+
 /* However long a crowd has been at it, it is not held against it for longer than a minute. */
 static void
 test_take__memory_ends(void **state)
@@ -169,6 +195,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_take__share, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__burst, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__least_cost_first, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_take__forgiven_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__memory_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_victim__oldest_of_the_busiest, setup, teardown),
 	};
