@@ -25,6 +25,8 @@ struct remote_write {
 	bool with_native;
 	struct push_sender *sender;
 	struct push_ended *ended;
+	bool is_waiting; /* a pass is to begin once these are in the output order */
+	uint64_t births;
 	struct push_pass *pass; /* NULL = none under way */
 	struct mono pass_begun;
 	int64_t start_ms, last_ms; /* since 1970: when it all began; timestamp of the last pass */
@@ -183,10 +185,19 @@ is_metadata_due(struct remote_write *remote)
 	return true;
 }
 
+/* Has a pass begin once what was born by now can be read. */
+static void
+want_pass(struct remote_write *remote)
+{
+	remote->is_waiting = true;
+	remote->births = registry_births(remote->registry);
+}
+
 static void
 begin_pass(struct remote_write *remote)
 {
-	struct reader *reader = telemetry_reader_new(remote->sources);
+	struct reader *reader = telemetry_reader_new(remote->sources, remote->births);
+	remote->is_waiting = false;
 	remote->pass_begun = clock_mono();
 	int64_t last_ms = remote->last_ms;
 	remote->last_ms = push_next_timestamp(last_ms, clock_wall().us / 1000);
@@ -206,10 +217,15 @@ begin_pass(struct remote_write *remote)
 	remote->pass = push_pass_new(&settings, &remote->ended, &reader);
 }
 
-/* Writes a slice. @return false when that was the last one */
+/* Does a slice of what a pass waits for, or of the pass. @return false when that was the last one */
 static bool
 step(struct remote_write *remote)
 {
+	if (remote->is_waiting) {
+		if (registry_list_births(remote->registry, remote->births))
+			begin_pass(remote);
+		return true;
+	}
 	if (push_pass_step(remote->pass))
 		return true;
 	push_pass_free(&remote->pass);
@@ -232,11 +248,11 @@ interval_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	struct remote_write *remote = watcher->data;
 	(void)events;
-	if (remote->pass) {
+	if (remote->is_waiting || remote->pass) {
 		remote->stats.passes_skipped++;
 		return;
 	}
-	begin_pass(remote);
+	want_pass(remote);
 	ev_timer_start(loop, &remote->slice);
 }
 
@@ -311,7 +327,7 @@ remote_write_finish(struct remote_write *remote, int64_t deadline_us)
 	/* One that is under way has old values of what it has been to. */
 	for (bool is_last = !remote->pass;; is_last = true) {
 		if (is_last)
-			begin_pass(remote);
+			want_pass(remote);
 		while (step(remote)) {
 			if (clock_mono().us >= deadline_us)
 				return;

@@ -12,6 +12,7 @@
 struct scrape {
 	struct scrape_queue *queue;
 	struct mono start;
+	uint64_t births; /* of series before it came: it shows all these */
 	struct exposition_choice choice;
 	struct rendering_kind kind;
 	struct rendering_consumer consumer;
@@ -23,12 +24,18 @@ struct scrape {
 static void
 begin_rendering(struct scrape *scrape)
 {
-	struct reader *all = telemetry_reader_new(scrape->queue->sources);
+	struct reader *all = telemetry_reader_new(scrape->queue->sources, scrape->births);
 	if (scrape->kind.has_dots)
 		all = exposition_dots_reader(&all);
 	struct exposition_writer *writer = exposition_writer_new(
 	    scrape->kind.format, scrape->queue->sources->options->web_openmetrics_created, &all);
 	rendering_begin(&scrape->queue->renderings, scrape->kind, &writer, &scrape->consumer);
+}
+
+static struct registry *
+registry_of(const struct scrape_queue *queue)
+{
+	return queue->sources->bridge->registry;
 }
 
 static bool
@@ -41,13 +48,14 @@ join_rendering(struct scrape *scrape)
 	return true;
 }
 
-/* @return whether the scrape has its rendering; else one is not due yet */
+/* @return whether the scrape has its rendering; else one is not due yet, or births are not listed */
 static bool
 begin(struct scrape *scrape)
 {
 	if (join_rendering(scrape))
 		return true;
-	if (renderings_wait_us(&scrape->queue->renderings) > 0)
+	if (renderings_wait_us(&scrape->queue->renderings) > 0 ||
+	    !registry_list_births(registry_of(scrape->queue), scrape->births))
 		return false;
 	int64_t start_us = clock_thread_us();
 	scrape->has_begun = true;
@@ -207,6 +215,7 @@ scrape_answer(struct scrape_queue *queue, const struct http_request *request,
 	queue->counters->scrapes++;
 	scrape->queue = queue;
 	scrape->start = clock_mono();
+	scrape->births = registry_births(registry_of(queue));
 	scrape->turn = turn_new(http_request_client(request), scrape);
 	negotiate(scrape, request);
 	/* Nobody goes before those that wait. */

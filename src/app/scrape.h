@@ -4,7 +4,8 @@
  * begun shares that one's rendering.
  *
  * Rendering gets half of the control thread's time at most. A scrape that comes before it is due
- * again waits, and those of a kind that wait share one rendering where its size allows that.
+ * again waits, and those of a kind that wait share one rendering where its size allows that. So does one
+ * that comes behind a flood of births, until those before it are in the output order.
  * Clients take turns, as http/turns has them; when too many wait, one is refused.
  */
 #ifndef APP_SCRAPE_H

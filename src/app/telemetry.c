@@ -627,10 +627,10 @@ own_reader_new(const struct telemetry_sources *sources)
 }
 
 struct reader *
-telemetry_reader_new(const struct telemetry_sources *sources)
+telemetry_reader_new(const struct telemetry_sources *sources, uint64_t births)
 {
 	const struct bridge *bridge = sources->bridge;
 	struct reader *own = own_reader_new(sources);
-	struct reader *clients = registry_reader_new(bridge->registry, bridge_now_us(bridge));
+	struct reader *clients = registry_reader_new(bridge->registry, births, bridge_now_us(bridge));
 	return reader_merge(&own, &clients);
 }

@@ -48,8 +48,12 @@ struct telemetry_names {
 void telemetry_names_init(struct telemetry_names *names, const char *prefix, bool process);
 void telemetry_names_fini(struct telemetry_names *names);
 
-/** @return a reader over all there is to show: own metrics as they are now, and those of clients;
- * control thread */
-struct reader *telemetry_reader_new(const struct telemetry_sources *sources);
+/**
+ * Control thread.
+ *
+ * @births of clients' series that it shows at least, see registry_reader_new()
+ * @return a reader over all there is to show: own metrics as they are now, and those of clients
+ */
+struct reader *telemetry_reader_new(const struct telemetry_sources *sources, uint64_t births);
 
 #endif

@@ -87,6 +87,7 @@ registry_free(struct registry **slot)
 		return;
 	while (registry_clean(registry))
 		;
+	listing_fini(&registry->listing);
 	free_all_series(registry);
 	slab_fini(&registry->slab);
 	slots_fini(&registry->lives);
@@ -370,6 +371,7 @@ series_new(struct registry *registry, struct family *family, const struct series
 	memcpy(series->text, text.ptr, text.len);
 	series->names = name_set_use(registry, family, request->label_names_hash);
 	registry->records++;
+	registry->births++;
 	index_add(series_segment(registry, request->series_hash), request->series_hash, series);
 	atomic_fetch_add_explicit(&registry->series_count[family->type], 1, memory_order_relaxed);
 	if (!family->birth_count) {

@@ -123,12 +123,26 @@ uint64_t registry_families_count(const struct registry *registry);
 
 /* ---- Control thread only. ---- */
 
+/** @return how many series were born so far, for registry_list_births() */
+uint64_t registry_births(struct registry *registry);
+
+/**
+ * Puts births into the output order, where readers find them. Each call does a part, in a few
+ * milliseconds at most, unless all are in it already. However many come meanwhile, some number of calls
+ * is enough.
+ *
+ * @births what registry_births() said
+ * @return whether all these are in the output order: else call again
+ */
+bool registry_list_births(struct registry *registry, uint64_t births) MUST_CHECK;
+
 typedef void registry_ended_fn(void *ctx, const struct family_view *family,
 			       const struct series_view *series);
 
 /**
  * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
- * point, and frees those that got no sample meanwhile. Each call does a part, in about half a millisecond.
+ * point, and frees those that got no sample meanwhile. Besides, puts births into the output order, so that
+ * the scrape after a flood of them finds most there. Each call does a part, in a few milliseconds at most.
  * Called about once a second, and again soon while it returns true.
  *
  * @tick   now
@@ -163,11 +177,15 @@ void registry_forget_rules(struct registry *registry, uint64_t rules);
 void registry_free_retired(struct registry *registry);
 
 /**
- * Opens a reader over all families. Births so far are merged into the output order. Several readers
- * may be open; a family is read as it was when its reader got to it.
+ * Opens a reader over all families. Several readers may be open; a family is read as it was when its
+ * reader got to it.
  *
+ * @births it shows these at least, see registry_births(). What of them is not in the output order yet
+ *         is put there first, in this call, however long that takes: whoever has other things to do
+ *         meanwhile has registry_list_births() say when they are. It shows those born since, too, unless
+ *         they are more than one call of that lists
  * @now_us since the bridge started, for the windows of summaries
  */
-struct reader *registry_reader_new(struct registry *registry, int64_t now_us);
+struct reader *registry_reader_new(struct registry *registry, uint64_t births, int64_t now_us);
 
 #endif

@@ -149,6 +149,7 @@ begin_dying(struct registry *registry)
 		series_set_incarnations(registry, series, INCARNATION_NONE);
 		give_way(registry, i + 1);
 	}
+	registry->dying_births = registry->births;
 	pthread_mutex_unlock(&registry->lock);
 	registry->dying_since = grace_now(registry->grace);
 }
@@ -218,8 +219,6 @@ unregister(struct registry *registry, struct series *series)
 static void
 finish_dying(struct registry *registry)
 {
-	/* The dead must be in the output order, or the sweep would look for them in vain. */
-	registry_merge_births(registry);
 	bool any_dead = false;
 	pthread_mutex_lock(&registry->lock);
 	for (size_t i = 0; i < registry->dying_count; i++) {
@@ -449,21 +448,48 @@ free_chunks(struct registry *registry)
 	return true;
 }
 
+/*
+ * The births that this call may do a slice for. A pass that arranges has many calls, and a few births
+ * take as long as many, so that it begins no round of listing unless the dying wait for it.
+ */
+static uint64_t
+births_wanted(struct registry *registry)
+{
+	if (!registry->is_arranging)
+		return registry_births(registry);
+	uint64_t wanted = registry->listing.round_births;
+	if (registry->dying_count && registry->dying_births > wanted)
+		wanted = registry->dying_births;
+	return wanted;
+}
+
+/* Whether the batch can end: the dead must be in the output order, or the sweep would look for them in
+ * vain. */
+static bool
+can_finish_dying(struct registry *registry)
+{
+	return registry->dying_count && registry->dying_births <= registry->listing.births &&
+	       grace_has_passed(registry->grace, registry->dying_since);
+}
+
+/* Not while births search for their places in what it would change. @return whether there is more */
+static bool
+clean_between(struct registry *registry)
+{
+	registry->listing.owes_clean |= registry->listing.is_searching;
+	return registry->listing.is_searching || registry_clean(registry);
+}
+
 bool
 registry_expire(struct registry *registry, uint32_t tick)
 {
 	registry->tick = tick;
-	/*
-	 * Now and then, so that the scrape after a flood of births finds most of them sorted. Not in
-	 * each of the many calls of a pass: a few births take as long as many.
-	 */
-	if (!registry->is_arranging)
-		registry_merge_births(registry);
+	bool is_listed = registry_list_births(registry, births_wanted(registry));
 	/* The wheel stands still until all are in it, or their deadlines would be behind it. */
 	bool is_armed = !arm_changed(registry);
-	if (registry->dying_count && grace_has_passed(registry->grace, registry->dying_since))
+	if (can_finish_dying(registry))
 		finish_dying(registry);
-	bool is_clean = !registry_clean(registry);
+	bool is_clean = !clean_between(registry);
 	is_clean = !registry_arrange(registry) && is_clean;
 	is_clean = !free_chunks(registry) && is_clean;
 	if (registry->dying_count || !is_armed)
@@ -472,5 +498,5 @@ registry_expire(struct registry *registry, uint32_t tick)
 				       registry);
 	if (registry->dying_count)
 		begin_dying(registry);
-	return registry->dying_count || !is_done || !is_clean;
+	return registry->dying_count || !is_done || !is_clean || !is_listed;
 }

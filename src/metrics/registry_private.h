@@ -1,6 +1,6 @@
 /*
  * metrics/registry_private - the registry's insides, shared by its files: registry.c (ingest side),
- * registry_expire.c, registry_arrange.c and registry_reader.c (control side).
+ * registry_births.c, registry_expire.c, registry_arrange.c and registry_reader.c (control side).
  */
 #ifndef METRICS_REGISTRY_PRIVATE_H
 #define METRICS_REGISTRY_PRIVATE_H
@@ -75,7 +75,7 @@ struct family {
 	uint64_t series_count;
 	struct series **births; /* not in the output order yet */
 	size_t birth_count, birth_capacity;
-	struct family *next_born; /* in registry->born while birth_count > 0 */
+	struct family *next_born; /* in such a list of the registry while birth_count > 0 */
 
 	/* Control only. */
 	struct series_list *list;
@@ -97,6 +97,23 @@ struct pool_ids {
 	uint32_t next; /* never used from here on */
 	uint32_t *free;
 	size_t free_count, free_capacity;
+};
+
+/* Births on their way into the output order, see registry_births.c. */
+struct listing {
+	uint64_t births; /* so many are in it, of all so far */
+	bool is_under_way; /* a round is... */
+	uint64_t round_births; /* ... at whose end so many are, or the last round's */
+	struct family *families; /* of the round, whose births were not taken yet; under the lock */
+	struct family *family; /* whose births were taken, or NULL */
+	struct series **taken;
+	size_t taken_count;
+	struct order_merge *merge; /* of these, or else of `newcomers`; or NULL */
+	bool is_searching; /* what it is merged into may not change */
+	bool owes_clean; /* that kept registry_clean() from its work */
+	struct family **newcomers; /* families that are to be listed */
+	size_t newcomer_count, newcomer_capacity;
+	size_t newcomer_series; /* of all these */
 };
 
 /*
@@ -128,7 +145,8 @@ struct registry {
 	struct index name_sets; /* items are owned */
 	struct pool_ids ids[POOLS];
 	uint32_t last_incarnation;
-	struct family *born; /* families with births */
+	struct family *born; /* families with births, but for those in listing.families */
+	uint64_t births; /* so far */
 	struct series_life *changed;
 	struct slab slab; /* of the records */
 	struct slots lives;
@@ -138,6 +156,7 @@ struct registry {
 	_Atomic uint64_t families_count;
 
 	/* Control only. */
+	struct listing listing;
 	struct family **sorted; /* by name */
 	size_t sorted_count, sorted_capacity;
 	uint64_t sorted_version; /* grows with each change of `sorted` */
@@ -151,6 +170,7 @@ struct registry {
 	struct series_life **dying; /* the batch that waits for a quiescent point */
 	size_t dying_count, dying_capacity;
 	struct grace_moment *dying_since;
+	uint64_t dying_births; /* these are among so many */
 	uint32_t tick;
 	bool has_ended_zeros;      /* see registry_end_zeros() */
 	size_t listed, unarranged; /* of all listed families together */
@@ -230,8 +250,11 @@ void series_set_incarnations(struct registry *registry, const struct series *ser
 /** Output order: fewer labels first, then by values in label-name order. */
 int series_compare(const struct series *a, const struct series *b);
 
-/** Puts all births into the output order. Control thread, without the lock. */
-void registry_merge_births(struct registry *registry);
+/** registry_list_births() with another amount of work for a call. @left as in struct order_work */
+bool registry_list_some(struct registry *registry, uint64_t births, int64_t left) MUST_CHECK;
+
+/** Frees what births that are not in the output order yet need. */
+void listing_fini(struct listing *listing);
 
 /** Replaces the list by a private copy when a reader holds it. */
 void family_own_list(struct family *family);

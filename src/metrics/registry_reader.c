@@ -1,5 +1,5 @@
 /*
- * Output order and reading, on the control thread.
+ * Reading, on the control thread.
  *
  * A reader pins the family it is in and holds that family's list; between families it goes by name,
  * so families may come and go while a slow client takes its time.
@@ -10,7 +10,6 @@
 #include "metrics/distinct.h"
 #include "metrics/histogram.h"
 #include "metrics/label_text.h"
-#include "metrics/output_order.h"
 #include "metrics/window.h"
 
 #include <stdlib.h>
@@ -42,29 +41,6 @@ struct registry_reader {
 	struct distinct_union members;
 };
 
-int
-series_compare(const struct series *a, const struct series *b)
-{
-	if (a->label_count != b->label_count)
-		return a->label_count < b->label_count ? -1 : 1;
-	int order = label_text_compare_values(series_text(a), series_text(b));
-	/* Equal values under other names: any order will do, as long as it is one. */
-	return order ? order : span_compare(series_text(a), series_text(b));
-}
-
-static int
-compare_series(const void *a, const void *b)
-{
-	return series_compare(*(struct series *const *)a, *(struct series *const *)b);
-}
-
-static int
-compare_families(const void *a, const void *b)
-{
-	return span_compare(family_name(*(struct family *const *)a),
-			    family_name(*(struct family *const *)b));
-}
-
 void
 series_list_release(struct series_list **slot)
 {
@@ -91,76 +67,6 @@ family_own_list(struct family *family)
 	}
 	series_list_release(&family->list);
 	family->list = list;
-}
-
-static void
-merge_family_births(struct family *family, struct series **births, size_t count)
-{
-	series_sort(births, count);
-	family_own_list(family);
-	struct series_list *list = family->list;
-	if (list->count + count > list->capacity) {
-		list->capacity = list->count + count + list->count / 8;
-		list->items = xreallocarray(list->items, list->capacity, sizeof(struct series *));
-	}
-	order_merge(list->items, list->count, births, count, compare_series);
-	list->count += count;
-}
-
-static void
-merge_families(struct registry *registry, struct family **born, size_t count)
-{
-	families_sort(born, count);
-	if (registry->sorted_count + count > registry->sorted_capacity) {
-		registry->sorted_capacity =
-		    registry->sorted_count + count + registry->sorted_count / 8;
-		registry->sorted = xreallocarray(registry->sorted, registry->sorted_capacity,
-						 sizeof(struct family *));
-	}
-	order_merge(registry->sorted, registry->sorted_count, born, count, compare_families);
-	registry->sorted_count += count;
-	registry->sorted_version++;
-}
-
-/* Takes one family's births; @return the family, or NULL when there are none left. */
-static struct family *
-take_births(struct registry *registry, struct series ***births, size_t *count)
-{
-	pthread_mutex_lock(&registry->lock);
-	struct family *family = registry->born;
-	if (family) {
-		registry->born = family->next_born;
-		*births = family->births;
-		*count = family->birth_count;
-		family->births = NULL;
-		family->birth_count = family->birth_capacity = 0;
-	}
-	pthread_mutex_unlock(&registry->lock);
-	return family;
-}
-
-void
-registry_merge_births(struct registry *registry)
-{
-	struct family **born = NULL;
-	size_t born_count = 0, born_capacity = 0;
-	struct series **births;
-	size_t count;
-	for (struct family *family; (family = take_births(registry, &births, &count));) {
-		merge_family_births(family, births, count);
-		family->unarranged += count;
-		registry->unarranged += count;
-		registry->listed += count;
-		free(births);
-		if (family->is_listed)
-			continue;
-		family->is_listed = true;
-		born = xgrow(born, born_count, &born_capacity, sizeof(*born));
-		born[born_count++] = family;
-	}
-	if (born_count)
-		merge_families(registry, born, born_count);
-	free(born);
 }
 
 /* ---- Values. ---- */
@@ -562,9 +468,13 @@ want(struct reader *base, unsigned extras)
 static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close, want};
 
 struct reader *
-registry_reader_new(struct registry *registry, int64_t now_us)
+registry_reader_new(struct registry *registry, uint64_t births, int64_t now_us)
 {
-	registry_merge_births(registry);
+	while (!registry_list_births(registry, births))
+		;
+	/* What came since the caller asked, too, unless it is a flood. */
+	bool shows_all = registry_list_births(registry, registry_births(registry));
+	(void)shows_all;
 	struct registry_reader *reader = xcalloc(1, sizeof(*reader));
 	reader->reader.ops = &registry_reader_ops;
 	reader->registry = registry;

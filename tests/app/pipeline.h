@@ -134,7 +134,9 @@ pipeline_tick(struct pipeline *p)
 static inline void
 pipeline_expose_as(struct pipeline *p, enum exposition_format format, struct buf *out)
 {
-	struct reader *reader = registry_reader_new(p->bridge->registry, bridge_now_us(p->bridge));
+	struct registry *registry = p->bridge->registry;
+	struct reader *reader = registry_reader_new(registry, registry_births(registry),
+						    bridge_now_us(p->bridge));
 	struct exposition_writer *writer = exposition_writer_new(format, false, &reader);
 	while (!exposition_writer_fill(writer, out, out->len + 1))
 		;

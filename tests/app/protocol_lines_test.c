@@ -192,7 +192,9 @@ add_series(const struct family_view *family, const struct series_view *series, s
 static void
 read_series(struct pipeline *p, struct texts *out)
 {
-	struct reader *reader = registry_reader_new(p->bridge->registry, bridge_now_us(p->bridge));
+	struct registry *registry = p->bridge->registry;
+	struct reader *reader = registry_reader_new(registry, registry_births(registry),
+						    bridge_now_us(p->bridge));
 	struct family_view family;
 	struct series_view series;
 	while (reader_next_family(reader, &family)) {

@@ -88,7 +88,8 @@ parts_fini(struct parts *parts)
 static struct buf
 scrape(struct parts *parts)
 {
-	struct reader *all = telemetry_reader_new(&parts->sources);
+	struct reader *all = telemetry_reader_new(
+	    &parts->sources, registry_births(parts->sources.bridge->registry));
 	struct exposition_writer *writer = exposition_writer_new(EXPOSITION_TEXT_0_0_4, false, &all);
 	struct buf text = BUF_INIT;
 	struct span where;

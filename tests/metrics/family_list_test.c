@@ -178,7 +178,7 @@ test_merge__with_the_registry(void **state)
 	fixture_send(&fixture, METRIC_COUNTER, "client", "", 0, 3);
 	fixture_send(&fixture, METRIC_COUNTER, "own_b", "", 0, 3);
 	struct reader *own = families((const char *const[]){"own_a", "own_b", "own_c", NULL}, 1);
-	struct reader *clients = registry_reader_new(fixture.registry, 0);
+	struct reader *clients = read_all(fixture.registry, 0);
 	assert_reads(reader_merge(&own, &clients),
 		     "client counter help\n{} 3\n"
 		     "own_a gauge h\n{} 1\nown_b gauge h\n{} 1\nown_c gauge h\n{} 1\n");
@@ -195,7 +195,7 @@ test_merge__native_histograms_are_asked_for(void **state)
 	fixture_send(&fixture, METRIC_HISTOGRAM, "client", "", 0, 3);
 	for (int wants = 0; wants < 2; wants++) {
 		struct reader *own = families((const char *const[]){"own", NULL}, 1);
-		struct reader *clients = registry_reader_new(fixture.registry, 0);
+		struct reader *clients = read_all(fixture.registry, 0);
 		struct reader *merged = reader_merge(&own, &clients);
 		struct family_view family;
 		struct series_view series;
@@ -216,7 +216,7 @@ test_merge__freed_early(void **state)
 	struct fixture fixture = fixture_open(1, 10, NULL, 0);
 	fixture_send(&fixture, METRIC_COUNTER, "client", "", 0, 3);
 	struct reader *own = families((const char *const[]){"own", NULL}, 1);
-	struct reader *clients = registry_reader_new(fixture.registry, 0);
+	struct reader *clients = read_all(fixture.registry, 0);
 	struct reader *merged = reader_merge(&own, &clients);
 	struct family_view family;
 	assert_true(reader_next_family(merged, &family));

@@ -200,6 +200,13 @@ fixture_expire_at(struct fixture *fixture, uint32_t second)
 		;
 }
 
+/* A reader that shows all births so far. */
+static inline struct reader *
+read_all(struct registry *registry, int64_t now_us)
+{
+	return registry_reader_new(registry, registry_births(registry), now_us);
+}
+
 static inline void
 show_series(const struct series_view *series, enum metric_type type, struct buf *out)
 {
@@ -247,7 +254,7 @@ show_reader(struct reader **reader, struct buf *out)
 #define assert_shown(fixture, now_us, want)                                                \
 	do {                                                                               \
 		struct buf shown_ = BUF_INIT;                                              \
-		struct reader *reader_ = registry_reader_new((fixture)->registry, now_us); \
+		struct reader *reader_ = read_all((fixture)->registry, now_us); \
 		show_reader(&reader_, &shown_);                                            \
 		assert_string_equal(buf_text(&shown_), want);                              \
 		buf_fini(&shown_);                                                         \

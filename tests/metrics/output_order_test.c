@@ -60,6 +60,52 @@ shuffle(void *pointers, size_t count)
 	}
 }
 
+/* Cuts up what is done, and says what it cost. */
+struct slices {
+	int64_t each;
+	struct order_work work;
+};
+
+/* @overshoot what a call may do beyond its slice: one record */
+static void
+next_slice(struct slices *slices, int64_t overshoot)
+{
+	assert_true(slices->work.left >= -overshoot);
+	slices->work.left = slices->each;
+}
+
+/* Units of work: two looks at each word of a text, and what a look at a record costs besides. */
+static int64_t
+record_cost(size_t text_len)
+{
+	return (int64_t)(2 * text_len / 8 + 1000);
+}
+
+/* Merges into `items`, which has room, and frees the merge. */
+static void
+finish_merge(struct order_merge *merge, void *items, size_t count, struct slices *slices,
+	     int64_t overshoot)
+{
+	slices->work.left = slices->each;
+	while (!order_merge_sort(merge, &slices->work))
+		next_slice(slices, overshoot);
+	slices->work.left = slices->each;
+	while (!order_merge_search(merge, items, count, &slices->work))
+		next_slice(slices, overshoot);
+	order_merge_apply(merge, items, count);
+	order_merge_free(&merge);
+	assert_null(merge);
+}
+
+static void
+sort_series(struct series **items, size_t count, struct slices *slices, int64_t overshoot)
+{
+	struct series **sorted = xreallocarray(NULL, count, sizeof(*sorted));
+	finish_merge(order_merge_series(items, count), sorted, 0, slices, overshoot);
+	memcpy(items, sorted, count * sizeof(*sorted));
+	free(sorted);
+}
+
 static int
 compare_series(const void *a, const void *b)
 {
@@ -74,11 +120,12 @@ check_sort(struct crowd *crowd)
 	shuffle(crowd->items, crowd->count);
 	memcpy(want, crowd->items, crowd->count * sizeof(*want));
 	qsort(want, crowd->count, sizeof(*want), compare_series);
-	uint64_t cost = series_sort(crowd->items, crowd->count);
+	struct slices slices = {.each = 1000};
+	sort_series(crowd->items, crowd->count, &slices, record_cost(crowd->bytes / crowd->count));
 	for (size_t i = 0; i < crowd->count; i++)
 		assert_ptr_equal(crowd->items[i], want[i]);
 	free(want);
-	return cost;
+	return slices.work.words;
 }
 
 /* ---- Any order of any labels. ---- */
@@ -126,7 +173,7 @@ fill_random(struct labels *labels, unsigned mix, uint32_t *random, char bytes[2]
 }
 
 static void
-test_series_sort__as_any_sort(void **state)
+test_sort__as_any_sort(void **state)
 {
 	(void)state;
 	static struct labels labels;
@@ -141,7 +188,8 @@ test_series_sort__as_any_sort(void **state)
 				crowd_add(&crowd, &labels);
 			}
 			shuffle(crowd.items, count);
-			series_sort(crowd.items, count);
+			struct slices slices = {.each = count % 2 ? 1 : 100};
+			sort_series(crowd.items, count, &slices, record_cost(2 * 4000));
 			for (size_t i = 1; i < count; i++)
 				assert_true(series_compare(crowd.items[i - 1], crowd.items[i]) <=
 					    0);
@@ -305,7 +353,7 @@ log2_above(size_t count)
 /* A look at every byte a few times and a look at every series for each halving: no product of the
  * two. */
 static void
-test_series_sort__cost_is_bounded(void **state)
+test_sort__cost_is_bounded(void **state)
 {
 	(void)state;
 	static struct labels labels;
@@ -337,7 +385,7 @@ compare_families(const void *a, const void *b)
 }
 
 static void
-test_families_sort__long_names(void **state)
+test_sort__families_with_long_names(void **state)
 {
 	(void)state;
 	enum { COUNT = 500, PREFIX = 3000 };
@@ -355,20 +403,87 @@ test_families_sort__long_names(void **state)
 	shuffle(items, COUNT);
 	memcpy(want, items, sizeof(want));
 	qsort(want, COUNT, sizeof(*want), compare_families);
-	uint64_t cost = families_sort(items, COUNT);
-	assert_memory_equal(items, want, sizeof(want));
-	assert_true(cost < COST_A_WORD * (COUNT * PREFIX / 8) + COUNT * log2_above(COUNT));
+	struct slices slices = {.each = 100};
+	struct family *sorted[COUNT];
+	finish_merge(order_merge_families(items, COUNT), sorted, 0, &slices, record_cost(PREFIX));
+	assert_memory_equal(sorted, want, sizeof(want));
+	assert_true(slices.work.words < COST_A_WORD * (COUNT * PREFIX / 8) + COUNT * log2_above(COUNT));
 	for (size_t i = 0; i < COUNT; i++)
 		free(families[i].name);
+}
+
+/* ---- Merging. ---- */
+
+/* Of every mixture of old and new, and wherever the work is cut. */
+static void
+test_merge__among_others(void **state)
+{
+	(void)state;
+	enum { COUNT = 700 };
+	static struct labels labels;
+	static char bytes[64];
+	static const unsigned shares[] = {1, 2, 3, 10, 100, COUNT};
+	static const int64_t sizes[] = {1, 33, 500, INT32_MAX};
+	for (size_t k = 0; k < 6 * 4; k++) {
+		struct crowd crowd = {.items = xreallocarray(NULL, COUNT, sizeof(struct series *))};
+		struct series *want[COUNT], *listed[COUNT], *newcomers[COUNT];
+		size_t listed_count = 0, newcomer_count = 0;
+		for (size_t i = 0; i < COUNT; i++) {
+			labels.count = 0;
+			set_behind(&labels, bytes, repeat(bytes, "v", i % 3 * 10), i);
+			crowd_add(&crowd, &labels);
+		}
+		memcpy(want, crowd.items, sizeof(want));
+		qsort(want, COUNT, sizeof(*want), compare_series);
+		uint32_t random = (uint32_t)k;
+		for (size_t i = 0; i < COUNT; i++) {
+			if (next_random(&random) % shares[k % 6] == 0)
+				newcomers[newcomer_count++] = want[i];
+			else
+				listed[listed_count++] = want[i];
+		}
+		shuffle(newcomers, newcomer_count);
+		struct slices slices = {.each = sizes[k / 6]};
+		finish_merge(order_merge_series(newcomers, newcomer_count), listed, listed_count,
+			     &slices, record_cost(64));
+		assert_memory_equal(listed, want, sizeof(want));
+		crowd_free(&crowd);
+	}
+}
+
+static void
+test_merge__freed_anywhere(void **state)
+{
+	(void)state;
+	enum { COUNT = 100 };
+	static struct labels labels;
+	static char bytes[400];
+	struct crowd crowd = {.items = xreallocarray(NULL, COUNT, sizeof(struct series *))};
+	for (size_t i = 0; i < COUNT; i++) {
+		labels.count = 0;
+		fill_halves(&labels, bytes, i, 300);
+		crowd_add(&crowd, &labels);
+	}
+	bool is_sorted = false;
+	for (int64_t left = 0; !is_sorted; left += 10) {
+		struct order_merge *merge = order_merge_series(crowd.items, COUNT);
+		struct order_work work = {.left = left};
+		is_sorted = order_merge_sort(merge, &work);
+		order_merge_free(&merge);
+		order_merge_free(&merge);
+	}
+	crowd_free(&crowd);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_series_sort__as_any_sort),
-	    cmocka_unit_test(test_series_sort__cost_is_bounded),
-	    cmocka_unit_test(test_families_sort__long_names),
+	    cmocka_unit_test(test_sort__as_any_sort),
+	    cmocka_unit_test(test_sort__cost_is_bounded),
+	    cmocka_unit_test(test_sort__families_with_long_names),
+	    cmocka_unit_test(test_merge__among_others),
+	    cmocka_unit_test(test_merge__freed_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

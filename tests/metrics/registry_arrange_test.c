@@ -70,7 +70,7 @@ first_family(const struct fixture *fixture)
 static void
 check_all(struct fixture *fixture, const char *name, unsigned every)
 {
-	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct reader *reader = read_all(fixture->registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));
@@ -102,7 +102,8 @@ test_arrange__output_order_becomes_memory_order(void **state)
 	(void)state;
 	struct fixture fixture = fixture_open(1, MANY, NULL, 0);
 	send_many(&fixture, "c", 1);
-	registry_merge_births(fixture.registry);
+	while (!registry_list_births(fixture.registry, registry_births(fixture.registry)))
+		;
 	assert_true(count_jumps(first_family(&fixture)) > MANY / 2);
 	settle(&fixture);
 	assert_true(count_jumps(first_family(&fixture)) < 100);
@@ -162,7 +163,7 @@ test_arrange__waits_for_readers(void **state)
 	struct fixture fixture = fixture_open(1, 1000, NULL, 0);
 	for (unsigned i = 200; i > 0; i--)
 		send_one(&fixture, "c", i - 1, 0);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view first, series;
 	assert_true(reader_next_family(reader, &family));
@@ -191,7 +192,7 @@ test_arrange__family_changes_under_way(void **state)
 	       first_family(&fixture)->arranged_to < MANY / 2)
 		assert_true(registry_expire(fixture.registry, fixture.tick));
 	assert_true(first_family(&fixture)->arranged_to < MANY);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));

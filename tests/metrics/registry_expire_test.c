@@ -526,7 +526,7 @@ static unsigned
 shown_crowd(struct fixture *fixture, double *sum)
 {
 	unsigned count = 0;
-	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct reader *reader = read_all(fixture->registry, 0);
 	struct family_view family;
 	struct series_view series;
 	*sum = 0;
@@ -679,7 +679,7 @@ test_layouts__go_once_their_series_and_rules_have(void **state)
 			else if (*at == END)
 				fixture_expire_at(&fixture, second += 5);
 			else if (*at == READ) {
-				reader = registry_reader_new(fixture.registry, 0);
+				reader = read_all(fixture.registry, 0);
 				assert_true(reader_next_family(reader, &family));
 			} else if (*at == LEAVE) {
 				reader_free(&reader);

@@ -4,7 +4,7 @@
  */
 #include "base/check.h"
 #include "metrics/histogram.h"
-#include "metrics/registry.h"
+#include "metrics/registry_private.h"
 
 #include <stdlib.h>
 
@@ -40,6 +40,7 @@ struct model_reader {
 	unsigned name;   /* it is in; NAMES = before the first */
 	unsigned family; /* life of the family it is in; 0 = none */
 	unsigned lives[LABEL_SETS], next;
+	bool is_sure[LABEL_SETS]; /* that it shows them: they were listed when it came */
 };
 
 struct known {
@@ -58,7 +59,7 @@ struct machine {
 	uint64_t rules;
 	unsigned last_life;
 	struct model_series series[SERIES];
-	bool listed[SERIES]; /* in the output order: a reader was opened since its birth */
+	bool listed[SERIES]; /* in the output order for sure: a reader was opened since its birth */
 	struct model_family families[NAMES];
 	struct known known[THREADS][SERIES];
 	unsigned
@@ -281,25 +282,29 @@ forget_released(struct machine *machine)
 	machine->kept_count = kept;
 }
 
+/* A reader may come to families that are listed for sure, and earlier to one whose births are. */
 static void
 step_family(struct machine *machine, struct model_reader *model)
 {
 	unsigned name = model->name == NAMES ? 0 : model->name + 1;
-	while (name < NAMES && !is_listed(machine, name))
-		name++;
 	struct family_view view;
 	bool found = reader_next_family(model->reader, &view);
+	while (name < NAMES && !(found && span_equal(view.name, names[name]))) {
+		CHECK(!is_listed(machine, name));
+		name++;
+	}
 	CHECK(found == (name < NAMES));
 	if (!found)
 		return;
-	CHECK(span_equal(view.name, names[name]) && view.type == machine->families[name].type);
+	CHECK(machine->families[name].life && view.type == machine->families[name].type);
 	CHECK(span_equal(view.help, SPAN("help")));
 	model->name = name;
 	model->family = machine->families[name].life;
 	model->next = 0;
 	for (unsigned i = 0; i < LABEL_SETS; i++) {
 		unsigned series = name * LABEL_SETS + i;
-		model->lives[i] = machine->listed[series] ? machine->series[series].life : 0;
+		model->lives[i] = machine->series[series].life;
+		model->is_sure[i] = machine->listed[series];
 	}
 	release_kept(machine);
 }
@@ -316,12 +321,14 @@ step_series(struct machine *machine, struct model_reader *model)
 	for (; model->next < LABEL_SETS; model->next++) {
 		unsigned series = model->name * LABEL_SETS + model->next,
 			 life = model->lives[model->next];
-		if (life && machine->series[series].life == life) {
-			CHECK(found);
+		if (!life || machine->series[series].life != life)
+			continue;
+		if (found && span_equal(view.labels, span_text(label_texts[model->next]))) {
 			check_view(machine, series, &view);
 			model->next++;
 			return;
 		}
+		CHECK(!model->is_sure[model->next]);
 	}
 	CHECK(!found);
 }
@@ -330,7 +337,8 @@ static void
 reader_open(struct machine *machine, struct model_reader *model)
 {
 	*model = (struct model_reader){.name = NAMES};
-	model->reader = registry_reader_new(machine->registry, (int64_t)machine->tick * TICK_US);
+	model->reader = registry_reader_new(machine->registry, registry_births(machine->registry),
+					    (int64_t)machine->tick * TICK_US);
 	for (unsigned i = 0; i < SERIES; i++)
 		machine->listed[i] = machine->series[i].life != 0;
 }
@@ -443,12 +451,27 @@ reload(struct machine *machine)
 	registry_forget_rules(machine->registry, ++machine->rules);
 }
 
+/* Of what lists all births, so little that it stops anywhere. */
+static void
+list_some(struct machine *machine)
+{
+	uint64_t births = registry_births(machine->registry);
+	if (!registry_list_some(machine->registry, births, 1 + take(machine, 256)))
+		return;
+	for (unsigned i = 0; i < SERIES; i++)
+		machine->listed[i] = machine->series[i].life != 0;
+}
+
 static void
 step(struct machine *machine)
 {
 	unsigned what = take(machine, 256);
 	if (what >= 248) {
 		reload(machine);
+		return;
+	}
+	if (what >= 224) {
+		list_some(machine);
 		return;
 	}
 	switch (what % 8) {

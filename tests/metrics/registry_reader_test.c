@@ -8,7 +8,7 @@ test_reader__empty(void **state)
 {
 	(void)state;
 	struct fixture fixture = fixture_open(1, 10, NULL, 0);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct series_view series;
 	assert_false(reader_next_series(reader, &series));
 	assert_no_family(reader);
@@ -23,7 +23,7 @@ test_reader__empty(void **state)
 static int64_t
 first_created_ms(struct fixture *fixture)
 {
-	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct reader *reader = read_all(fixture->registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));
@@ -58,7 +58,7 @@ read_native(struct fixture *fixture, bool wants, struct reader **reader, struct 
 {
 	struct family_view family;
 	struct series_view series;
-	*reader = registry_reader_new(fixture->registry, 0);
+	*reader = read_all(fixture->registry, 0);
 	if (wants)
 		reader_want(*reader, READER_NATIVE);
 	assert_true(reader_next_family(*reader, &family));
@@ -186,12 +186,11 @@ test_order__fewer_labels_then_values(void **state)
 				unsigned n = i * step % COUNT;
 				fixture_send(&fixture, METRIC_GAUGE, "g", ordered[n], 0, n);
 				if (i % scrape_every == 0) {
-					struct reader *reader =
-					    registry_reader_new(fixture.registry, 0);
+					struct reader *reader = read_all(fixture.registry, 0);
 					reader_free(&reader);
 				}
 			}
-			struct reader *reader = registry_reader_new(fixture.registry, 0);
+			struct reader *reader = read_all(fixture.registry, 0);
 			struct family_view family;
 			struct series_view series;
 			assert_true(reader_next_family(reader, &family));
@@ -272,7 +271,7 @@ test_order__random_values(void **state)
 			if (i % run && i != COUNT)
 				continue;
 			reader_free(&reader);
-			reader = registry_reader_new(fixture.registry, 0);
+			reader = read_all(fixture.registry, 0);
 		}
 		struct family_view family;
 		struct series_view before = {.labels = SPAN("")}, series;
@@ -300,7 +299,7 @@ test_order__families_bytewise(void **state)
 	static const char *const names[] = {"b", "a_", "B", "a", "aa", "_", ":", "a:b", "ab"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		fixture_send(&fixture, METRIC_GAUGE, names[i], "", 0, 1);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	static const char *const ordered[] = {":", "B", "_", "a", "a:b", "a_", "aa", "ab", "b"};
 	for (size_t i = 0; i < sizeof(ordered) / sizeof(ordered[0]); i++)
 		assert_next_family(reader, ordered[i], "{} 1\n");
@@ -324,7 +323,7 @@ test_batches__any_size(void **state)
 			fixture_send(&fixture, METRIC_COUNTER, "x", label,
 				     i <= LAST_DEAD ? SECOND_US : 0, i);
 		}
-		struct reader *reader = registry_reader_new(fixture.registry, 0);
+		struct reader *reader = read_all(fixture.registry, 0);
 		struct family_view family;
 		assert_true(reader_next_family(reader, &family));
 		fixture_expire_at(&fixture, 5);
@@ -350,7 +349,7 @@ test_batches__histograms_come_alone(void **state)
 	struct fixture fixture = fixture_open(1, 10, NULL, 0);
 	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=1", 0, 1);
 	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "a=2", 0, 3);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	assert_true(reader_next_family(reader, &family));
 	struct series_view views[4];
@@ -403,7 +402,7 @@ test_values__sums_of_shards_stay_finite(void **state)
 			fixture_apply(&fixture, t, ref, DBL_MAX, 0);
 		}
 	}
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view series;
 	while (reader_next_family(reader, &family)) {
@@ -610,7 +609,7 @@ test_values__slots_in_the_order_of_time(void **state)
 			fixture_apply(&fixture, 0, ref, (i * 7919) % 1500 + (i >= 750 ? 5000 : 0),
 				      start + i / 300 * 2 * SECOND_US);
 		struct reader *reader =
-		    registry_reader_new(fixture.registry, start + 9 * SECOND_US);
+		    read_all(fixture.registry, start + 9 * SECOND_US);
 		struct family_view family;
 		struct series_view series;
 		assert_true(reader_next_family(reader, &family));
@@ -631,7 +630,7 @@ test_births__between_scrapes_and_during_one(void **state)
 	struct fixture fixture = fixture_open(1, 100, NULL, 0);
 	fixture_send(&fixture, METRIC_GAUGE, "b", "a=2", 0, 2);
 	fixture_send(&fixture, METRIC_GAUGE, "d", "", 0, 4);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));
@@ -666,7 +665,7 @@ test_deaths__in_the_family_it_is_in(void **state)
 	struct series_ref ref = fixture_send(&fixture, METRIC_GAUGE, "g", "a=2", SECOND_US, 2);
 	fixture_send(&fixture, METRIC_GAUGE, "g", "a=3", SECOND_US, 3);
 	fixture_send(&fixture, METRIC_GAUGE, "g", "a=4", 0, 4);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));
@@ -679,7 +678,7 @@ test_deaths__in_the_family_it_is_in(void **state)
 	assert_true(reader_next_series(reader, &series));
 	assert_true(series.value == 4);
 	assert_false(reader_next_series(reader, &series));
-	struct reader *second = registry_reader_new(fixture.registry, 0);
+	struct reader *second = read_all(fixture.registry, 0);
 	assert_next_family(second, "g", "{a=\"1\"} 1\n{a=\"4\"} 4\n");
 	reader_free(&second);
 	assert_next_family(reader, "other", "{} 9\n");
@@ -700,7 +699,7 @@ test_deaths__all_of_the_family_it_is_in(void **state)
 	fixture_send(&fixture, METRIC_SUMMARY, "b", "x=1", SECOND_US, 1);
 	fixture_send(&fixture, METRIC_SUMMARY, "b", "x=2", SECOND_US, 2);
 	fixture_send(&fixture, METRIC_SUMMARY, "c", "", 0, 3);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	struct series_view series;
 	assert_true(reader_next_family(reader, &family));
@@ -728,7 +727,7 @@ test_deaths__last_family_of_all(void **state)
 	(void)state;
 	struct fixture fixture = fixture_open(1, 100, NULL, 0);
 	fixture_send(&fixture, METRIC_GAUGE, "a", "", SECOND_US, 1);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	assert_true(reader_next_family(reader, &family));
 	fixture_expire_at(&fixture, 5);
@@ -746,7 +745,7 @@ test_deaths__families_ahead_and_behind(void **state)
 	static const char *const names[] = {"a", "b", "c", "d", "e"};
 	for (unsigned i = 0; i < 5; i++)
 		fixture_send(&fixture, METRIC_GAUGE, names[i], "", i % 2 ? 0 : SECOND_US, i);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	assert_next_family(reader, "a", "{} 0\n");
 	assert_next_family(reader, "b", "{} 1\n");
 	fixture_expire_at(&fixture, 5);
@@ -767,7 +766,7 @@ test_deaths__several_readers(void **state)
 	struct family_view family;
 	struct series_view series;
 	for (unsigned i = 0; i < 4; i++) {
-		readers[i] = registry_reader_new(fixture.registry, 0);
+		readers[i] = read_all(fixture.registry, 0);
 		assert_true(reader_next_family(readers[i], &family));
 		if (i == 0)
 			assert_true(reader_next_series(readers[i], &series));
@@ -799,7 +798,7 @@ test_deaths__kept_records_count_for_the_limit(void **state)
 		char label[] = {'a', '=', (char)('0' + i), 0};
 		fixture_send(&fixture, METRIC_COUNTER, "x", label, SECOND_US, 1);
 	}
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	struct family_view family;
 	assert_true(reader_next_family(reader, &family));
 	fixture_expire_at(&fixture, 5);
@@ -830,7 +829,7 @@ test_reader__series_of_a_dying_batch_are_shown(void **state)
 	struct fixture fixture = fixture_open(1, 5, NULL, 0);
 	fixture_send(&fixture, METRIC_COUNTER, "x", "", SECOND_US, 1);
 	grace_begin(fixture.grace, 0);
-	struct reader *reader = registry_reader_new(fixture.registry, 0);
+	struct reader *reader = read_all(fixture.registry, 0);
 	assert_true(registry_expire(fixture.registry, 50));
 	assert_next_family(reader, "x", "{} 1\n");
 	grace_end(fixture.grace, 0);
@@ -853,7 +852,7 @@ put_exemplar(struct fixture *fixture, unsigned thread, struct series_ref ref, si
 static void
 show_exemplars(struct fixture *fixture, unsigned extras, struct buf *out)
 {
-	struct reader *reader = registry_reader_new(fixture->registry, 0);
+	struct reader *reader = read_all(fixture->registry, 0);
 	struct family_view family;
 	struct series_view series;
 	reader_want(reader, extras);

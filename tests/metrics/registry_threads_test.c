@@ -161,7 +161,7 @@ static void
 scrape(struct shared *shared)
 {
 	uint32_t tick = atomic_load(&shared->tick);
-	struct reader *reader = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
+	struct reader *reader = read_all(shared->registry, (int64_t)tick * TICK_US);
 	struct family_view family;
 	struct series_view series;
 	reader_want(reader, READER_NATIVE | READER_EXEMPLARS);
@@ -210,7 +210,7 @@ control(struct shared *shared)
 			scrape(shared);
 		/* A client that takes its time in every family. */
 		if (!slow)
-			slow = registry_reader_new(shared->registry, (int64_t)tick * TICK_US);
+			slow = read_all(shared->registry, (int64_t)tick * TICK_US);
 		else if (turn % 5 == 0 && !reader_next_family(slow, &family))
 			reader_free(&slow);
 	}
@@ -222,7 +222,7 @@ control(struct shared *shared)
 static void
 check_totals(const struct shared *shared, struct ingest_thread *const *threads)
 {
-	struct reader *reader = registry_reader_new(shared->registry, 0);
+	struct reader *reader = read_all(shared->registry, 0);
 	struct family_view family;
 	struct series_view series;
 	unsigned checked = 0;
