@@ -1,7 +1,9 @@
 """The pull side: what every path answers, and that no client of it can hold up the others."""
+import concurrent.futures
 import contextlib
 import gzip
 import http.client
+import re
 import signal
 import socket
 
@@ -314,6 +316,27 @@ def test_scrapes_share__one_goes_away(start_bridge):
             first.getresponse().read(1000)
         assert len(Scrape(second.getresponse().read().decode()).users()) == WIDE
     await_condition(lambda: bridge.scrape().own('scrapes_aborted_total') == 1, 'the one that went away')
+
+
+def test_scrapes_during_a_flood_of_births(start_bridge):
+    """A scrape shows every series that was there when it came, however many more are being born."""
+    bridge = start_bridge()
+    flood = ['flood:1|c|#n:%05d%s\n' % (i * 7919 % WIDE, 'v' * 500) for i in range(WIDE)]
+    counted = 0
+
+    def scrape():
+        nonlocal counted
+        text = bridge.request('GET', '/metrics').text
+        shown = re.findall(r'^flood\{n="(\d+)', text, re.MULTILINE)
+        assert shown == sorted(set(shown))
+        assert len(shown) >= counted
+        counted = float(re.search(r'^statsbridge_lines_total (\S+)$', text, re.MULTILINE)[1])
+        return len(shown) == WIDE
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sending = pool.submit(bridge.send_tcp, ''.join(flood))
+        await_condition(scrape, 'all series')
+        sending.result()
 
 
 def test_scrape_during_sigterm(start_bridge):
