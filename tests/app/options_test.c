@@ -942,7 +942,7 @@ test_parse__hostile_argument_files(void **state)
 	write_lines("pong", "@ping");
 	write_lines("d8", "--statsd.sets\n");
 	for (int i = 7; i >= 0; i--) {
-		char name[8], lines[8];
+		char name[16], lines[16];
 		snprintf(name, sizeof(name), "d%d", i);
 		snprintf(lines, sizeof(lines), "@d%d\n", i + 1);
 		write_lines(name, lines);
