@@ -27,6 +27,7 @@ A table is replayed against the real binary. It holds comments (`# text`), direc
 A block's lines are sent in one datagram. What follows them are lines of /metrics: they must be there just so, and no
 other series may have changed. HELP and TYPE lines may be given, too.
 """
+import functools
 import re
 import shlex
 import subprocess
@@ -37,6 +38,9 @@ import yaml
 from bridge import LABEL, ROOT, SAMPLE
 
 MAPPINGS = ROOT / 'mappings'
+
+# With libyaml, where PyYAML was built with it: many times faster.
+YAML_LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 TYPES = ('counter', 'gauge', 'histogram', 'summary')
 FORMS = {'tags', 'plain'}
@@ -112,6 +116,10 @@ class Table:
             raise AssertionError('%s:%d: unknown directive "%s"' % (self.name, number, key))
 
 
+def load_yaml(path):
+    return yaml.load(path.read_text(encoding='utf-8'), YAML_LOADER)
+
+
 def cells(row):
     return [cell.strip().strip('`') for cell in row.strip().strip('|').split('|')]
 
@@ -160,7 +168,7 @@ class Pack:
         self.name = folder.name
         self.mapping = folder / 'mapping.yml'
         self.catalogue = read_catalogue((folder / 'README.md').read_text(encoding='utf-8'))
-        self.rules = yaml.safe_load(self.mapping.read_text(encoding='utf-8'))
+        self.rules = load_yaml(self.mapping)
         self.tables = [Table(path) for path in sorted(folder.glob('table*.txt'))]
 
     @property
@@ -329,7 +337,8 @@ def clients_lines(scrape):
     return [line for line in scrape.text.split('\n')[:-1] if not line.startswith('#') and not scrape.is_own(line)]
 
 
+@functools.cache
 def find_packs():
-    """All packs, by name. The example is none: it shows the language, not a system."""
+    """All packs, by name, not to be changed. The example is none: it shows the language, not a system."""
     return {folder.name: Pack(folder) for folder in sorted(MAPPINGS.iterdir())
             if folder.is_dir() and folder.name != 'example'}

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from bridge import ROOT, run_to_end
+from pack import YAML_LOADER
 
 pytestmark = pytest.mark.packs
 
@@ -20,7 +21,7 @@ def name_of(path):
 
 
 def load(path):
-    return list(yaml.safe_load_all(path.read_text()))
+    return list(yaml.load_all(path.read_text(), YAML_LOADER))
 
 
 def of_kind(documents, *kinds):
