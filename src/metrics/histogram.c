@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 
-#include <sched.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,34 +102,60 @@ histogram_fini(struct shard *shard, struct histogram_cell *cell, const struct la
  * so that who reads any of it also sees `moves` odd, or beyond.
  */
 static void
-begin_move(struct histogram_cell *cell)
+begin_move(struct shard *shard, struct histogram_cell *cell)
 {
+	pthread_mutex_lock(&shard->move_lock);
+	while (atomic_load_explicit(&shard->is_read, memory_order_relaxed))
+		pthread_cond_wait(&shard->read_over, &shard->move_lock);
 	uint16_t moves = atomic_load_explicit(&cell->moves, memory_order_relaxed);
 	atomic_store_explicit(&cell->moves, (uint16_t)(moves + 1), memory_order_relaxed);
 }
 
 static void
-end_move(struct histogram_cell *cell)
+end_move(struct shard *shard, struct histogram_cell *cell)
 {
 	uint16_t moves = atomic_load_explicit(&cell->moves, memory_order_relaxed);
 	atomic_store_explicit(&cell->moves, (uint16_t)(moves + 1), memory_order_release);
+	pthread_mutex_unlock(&shard->move_lock);
 }
 
-/* @return `moves` when nothing moves */
-static uint16_t
-await_moves(const struct histogram_cell *cell)
-{
+/* Reads that may fail before one that holds moves up. */
+#define FREE_READS 4
+
+/* One of a cell, from its first try on. */
+struct reading {
+	struct shard *shard;
+	const struct histogram_cell *cell;
+	unsigned tries;
 	uint16_t moves;
-	while ((moves = atomic_load_explicit(&cell->moves, memory_order_acquire)) % 2)
-		sched_yield();
-	return moves;
+	bool is_locked;
+};
+
+/* A sender may have counts moved with each line, faster than they are read: it must not keep the
+ * control thread. */
+static void
+begin_read(struct reading *reading)
+{
+	reading->moves = atomic_load_explicit(&reading->cell->moves, memory_order_acquire);
+	reading->is_locked = reading->moves % 2 || reading->tries++ == FREE_READS;
+	if (!reading->is_locked)
+		return;
+	/* Without that the owner might take the lock again and again before the reader wakes up. */
+	atomic_store_explicit(&reading->shard->is_read, true, memory_order_relaxed);
+	pthread_mutex_lock(&reading->shard->move_lock);
 }
 
-/* @return whether counts moved since; what was read in between was acquired */
+/* @return whether no counts moved since; what was read in between was acquired */
 static bool
-has_moved(const struct histogram_cell *cell, uint16_t moves)
+end_read(struct reading *reading)
 {
-	return atomic_load_explicit(&cell->moves, memory_order_relaxed) != moves;
+	if (!reading->is_locked)
+		return atomic_load_explicit(&reading->cell->moves, memory_order_relaxed) ==
+		       reading->moves;
+	atomic_store_explicit(&reading->shard->is_read, false, memory_order_relaxed);
+	pthread_cond_signal(&reading->shard->read_over);
+	pthread_mutex_unlock(&reading->shard->move_lock);
+	return true;
 }
 
 void
@@ -141,10 +167,10 @@ histogram_move_bucket(struct shard *shard, struct histogram_cell *cell, const st
 	_Atomic uint64_t *total = &wide->buckets[bucket];
 	count += atomic_load_explicit(narrow, memory_order_relaxed);
 	count += atomic_load_explicit(total, memory_order_relaxed);
-	begin_move(cell);
+	begin_move(shard, cell);
 	atomic_store_explicit(total, count, memory_order_release);
 	atomic_store_explicit(narrow, 0, memory_order_release);
-	end_move(cell);
+	end_move(shard, cell);
 }
 
 /* ---- Native buckets. ---- */
@@ -153,12 +179,12 @@ static void
 give_up_native(struct shard *shard, struct histogram_cell *cell, const struct layout *layout,
 	       uint64_t count)
 {
-	begin_move(cell);
+	begin_move(shard, cell);
 	/* No key is in such a window, so that all values come to histogram_observe_native(). */
 	atomic_store_explicit(&cell->window, HISTOGRAM_GIVEN_UP, memory_order_release);
 	atomic_store_explicit(&cell->zero, 0, memory_order_release);
 	replace_native(shard, cell, layout, NULL);
-	end_move(cell);
+	end_move(shard, cell);
 	cell_add_count(&shard->native_left_out, count);
 }
 
@@ -288,13 +314,13 @@ lay_out(struct shard *shard, struct histogram_cell *cell, const struct layout *l
 	native_sum_add_bucket(&sum, key, count);
 	native_sum_arrange(&sum, layout->native_buckets_max);
 	cell->used = (uint16_t)sum.count;
-	begin_move(cell);
+	begin_move(shard, cell);
 	atomic_store_explicit(&cell->halvings, (uint8_t)(sum.steps - layout->native_steps),
 			      memory_order_release);
 	fill_window(cell, layout, &sum);
 	replace_native(shard, cell, layout,
 		       sum.count || sum.zero_count ? native_of_sum(&sum) : NULL);
-	end_move(cell);
+	end_move(shard, cell);
 	native_sum_fini(&sum);
 }
 
@@ -310,11 +336,11 @@ observe_narrow(struct shard *shard, struct histogram_cell *cell, const struct la
 		atomic_store_explicit(counter, (uint8_t)(before + count), memory_order_release);
 		return true;
 	}
-	/* One stays: the bucket was hit. */
-	begin_move(cell);
+	begin_move(shard, cell);
 	bool is_counted = count_in_store(shard, cell, layout, key, before + count - 1);
-	atomic_store_explicit(counter, 1, memory_order_release);
-	end_move(cell);
+	if (is_counted) /* One stays: the bucket was hit. */
+		atomic_store_explicit(counter, 1, memory_order_release);
+	end_move(shard, cell);
 	return is_counted;
 }
 
@@ -362,13 +388,13 @@ histogram_observe_native(struct shard *shard, struct histogram_cell *cell,
 /* ---- Reading. ---- */
 
 void
-histogram_read_buckets(const struct histogram_cell *cell, const struct layout *layout,
-		       uint64_t *totals, uint64_t *room)
+histogram_read_buckets(struct shard *shard, const struct histogram_cell *cell,
+		       const struct layout *layout, uint64_t *totals, uint64_t *room)
 {
 	size_t buckets = layout->bound_count + 1;
-	uint16_t moves;
+	struct reading reading = {shard, cell};
 	do {
-		moves = await_moves(cell);
+		begin_read(&reading);
 		const struct histogram_wide *wide =
 		    atomic_load_explicit(&cell->wide, memory_order_acquire);
 		for (size_t b = 0; b < buckets; b++) {
@@ -377,21 +403,22 @@ histogram_read_buckets(const struct histogram_cell *cell, const struct layout *l
 				room[b] +=
 				    atomic_load_explicit(&wide->buckets[b], memory_order_acquire);
 		}
-	} while (has_moved(cell, moves));
+	} while (!end_read(&reading));
 	for (size_t b = 0; b < buckets; b++)
 		totals[b] += room[b];
 }
 
 bool
-histogram_read_native(const struct histogram_cell *cell, const struct layout *layout,
-		      struct native_sum *sum)
+histogram_read_native(struct shard *shard, const struct histogram_cell *cell,
+		      const struct layout *layout, struct native_sum *sum)
 {
-	uint16_t moves, window;
+	struct reading reading = {shard, cell};
+	uint16_t window;
 	uint8_t halvings;
 	native_sum_begin(sum);
 	do {
 		native_sum_restart(sum);
-		moves = await_moves(cell);
+		begin_read(&reading);
 		window = atomic_load_explicit(&cell->window, memory_order_acquire);
 		halvings = atomic_load_explicit(&cell->halvings, memory_order_acquire);
 		sum->zero_count += atomic_load_explicit(&cell->zero, memory_order_acquire);
@@ -403,7 +430,7 @@ histogram_read_native(const struct histogram_cell *cell, const struct layout *la
 		    wide ? atomic_load_explicit(&wide->native, memory_order_acquire) : NULL;
 		if (native)
 			native_sum_add(sum, native);
-	} while (has_moved(cell, moves));
+	} while (!end_read(&reading));
 	if (window == HISTOGRAM_GIVEN_UP)
 		native_sum_restart(sum);
 	else

@@ -8,7 +8,7 @@
  * of it, and negative ones, are counted in a store of their own (metrics/native).
  *
  * The shard's owner writes; the control thread reads at any time, and again when counts moved
- * meanwhile.
+ * meanwhile. Where they move all the time, it makes the owner wait for it.
  */
 #ifndef METRICS_HISTOGRAM_H
 #define METRICS_HISTOGRAM_H
@@ -140,19 +140,21 @@ histogram_observe(struct shard *shard, struct histogram_cell *cell, const struct
 /**
  * Adds what a cell has in its classic buckets; by the control thread.
  *
+ * @shard  the cell's
  * @totals layout->bound_count + 1
  * @room   as many, to be written
  */
-void histogram_read_buckets(const struct histogram_cell *cell, const struct layout *layout,
-			    uint64_t *totals, uint64_t *room);
+void histogram_read_buckets(struct shard *shard, const struct histogram_cell *cell,
+			    const struct layout *layout, uint64_t *totals, uint64_t *room);
 
 /**
  * Adds what a cell has in its native histogram; by the control thread.
  *
+ * @shard the cell's
  * @return false, with nothing added, when that was given up for want of memory: it lacks values
  */
-bool histogram_read_native(const struct histogram_cell *cell, const struct layout *layout,
-			   struct native_sum *sum);
+bool histogram_read_native(struct shard *shard, const struct histogram_cell *cell,
+			   const struct layout *layout, struct native_sum *sum);
 
 /** Frees what a cell owns; the caller zeroes it. By whoever may clear cells, see shard_clear(). */
 void histogram_fini(struct shard *shard, struct histogram_cell *cell, const struct layout *layout);

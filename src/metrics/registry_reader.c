@@ -207,9 +207,10 @@ read_native(struct registry_reader *reader, const struct series *series,
 	struct shard_range range = shards_of(reader->registry, layout);
 	native_sum_reset(&reader->native_sum, layout->native_steps);
 	for (unsigned i = range.first; i < range.end; i++) {
+		struct shard *shard = reader->registry->shards[i];
 		const struct histogram_cell *cell =
-		    (const struct histogram_cell *)series_cell(reader->registry->shards[i], series);
-		if (cell && !histogram_read_native(cell, layout, &reader->native_sum))
+		    (const struct histogram_cell *)series_cell(shard, series);
+		if (cell && !histogram_read_native(shard, cell, layout, &reader->native_sum))
 			return false;
 	}
 	if (shown.first == shown.end)
@@ -236,12 +237,14 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	if (keeps_native && read_native(reader, series, layout, range))
 		out->native = &reader->native;
 	for (unsigned i = range.first; i < range.end; i++) {
+		struct shard *shard = reader->registry->shards[i];
 		const struct histogram_cell *cell =
-		    (const struct histogram_cell *)series_cell(reader->registry->shards[i], series);
+		    (const struct histogram_cell *)series_cell(shard, series);
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
-		histogram_read_buckets(cell, layout, reader->buckets, reader->buckets + buckets);
+		histogram_read_buckets(shard, cell, layout, reader->buckets,
+				       reader->buckets + buckets);
 	}
 	for (size_t b = 0; b < buckets; b++)
 		out->count += reader->buckets[b];

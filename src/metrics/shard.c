@@ -33,6 +33,8 @@ shard_new(uint32_t max_ids)
 {
 	struct shard *shard = xcalloc(1, sizeof(*shard));
 	shard->max_ids = max_ids;
+	pthread_mutex_init(&shard->move_lock, NULL);
+	pthread_cond_init(&shard->read_over, NULL);
 	pthread_mutex_init(&shard->exemplar_lock, NULL);
 	return shard;
 }
@@ -157,6 +159,8 @@ shard_free(struct shard **shard)
 	shard_free_retired(*shard);
 	for (unsigned p = 0; p < POOLS; p++)
 		table_free(shard_table(*shard, p));
+	pthread_cond_destroy(&(*shard)->read_over);
+	pthread_mutex_destroy(&(*shard)->move_lock);
 	pthread_mutex_destroy(&(*shard)->exemplar_lock);
 	free(*shard);
 	*shard = NULL;

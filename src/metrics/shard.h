@@ -101,6 +101,9 @@ struct shard {
 	_Atomic int64_t native_bytes; /* of native histograms, retired ones too */
 	_Atomic uint64_t left_out, native_left_out;
 	_Atomic uint64_t exemplars_left_out;
+	pthread_mutex_t move_lock;     /* while counts of a histogram move: see metrics/histogram */
+	pthread_cond_t read_over;      /* `is_read` is false again */
+	_Atomic bool is_read;          /* a reader has the lock or waits for it: the owner goes last */
 	pthread_mutex_t exemplar_lock; /* of all exemplars, and the pointers to them */
 	int64_t exemplar_bytes;        /* under it */
 	_Atomic(struct retired *) retired;

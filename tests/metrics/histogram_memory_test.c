@@ -18,10 +18,10 @@ fill_native(struct shard *shard, struct histogram_cell *cell, const struct layou
 }
 
 static bool
-has_native(const struct histogram_cell *cell, const struct layout *layout)
+has_native(struct shard *shard, const struct histogram_cell *cell, const struct layout *layout)
 {
 	struct native_sum sum = {0};
-	bool has = histogram_read_native(cell, layout, &sum);
+	bool has = histogram_read_native(shard, cell, layout, &sum);
 	assert_true(has || (!sum.count && !sum.zero_count));
 	native_sum_fini(&sum);
 	return has;
@@ -46,30 +46,30 @@ test_observe__memory_of_native_is_bounded(void **state)
 	assert_in_range(id, 10000, IDS - 1);
 	/* The classic buckets have everything, and others still count what is known to them. */
 	assert_int_equal(atomic_load(&cell->buckets[0]), 256);
-	assert_false(has_native(cell, layout));
+	assert_false(has_native(shard, cell, layout));
 	uint64_t left_out = shard_native_left_out(shard);
 	struct histogram_cell *first =
 	    (struct histogram_cell *)shard_find(shard, layout->pool, 0, 1);
 	fill_native(shard, first, layout);
 	assert_int_equal(shard_native_left_out(shard), left_out);
-	assert_true(has_native(first, layout));
+	assert_true(has_native(shard, first, layout));
 	/* One that ends, like one that is given up, gives room to others, but not to what is given
 	 * up: it would lack values for good. */
 	shard_clear(shard, layout, 0);
 	fill_native(shard, cell, layout);
 	histogram_observe(shard, cell, layout, histogram_place(layout, 0), 0, 1);
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	assert_false(has_native(cell, layout));
+	assert_false(has_native(shard, cell, layout));
 	struct histogram_cell *born = (struct histogram_cell *)shard_touch(shard, layout, id, 1);
 	fill_native(shard, born, layout);
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
-	assert_true(has_native(born, layout));
+	assert_true(has_native(shard, born, layout));
 	/* The next series in its place begins anew. */
 	shard_clear(shard, layout, id - 1);
 	shard_clear(shard, layout, id);
 	shard_free_retired(shard);
 	fill_native(shard, cell, layout);
-	assert_true(has_native(cell, layout));
+	assert_true(has_native(shard, cell, layout));
 	assert_int_equal(shard_native_left_out(shard), left_out + 257);
 	for (uint32_t i = 0; i < IDS; i++)
 		shard_clear(shard, layout, i);

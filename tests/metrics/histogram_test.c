@@ -74,8 +74,8 @@ read_buckets(struct series *series)
 {
 	memset(series->buckets, 0, (series->layout->bound_count + 1) * sizeof(uint64_t));
 	for (unsigned t = 0; t < series->threads; t++)
-		histogram_read_buckets(series->cells[t], series->layout, series->buckets,
-				       series->room);
+		histogram_read_buckets(series->shards[t], series->cells[t], series->layout,
+				       series->buckets, series->room);
 	return series->buckets;
 }
 
@@ -86,7 +86,8 @@ read_native(struct series *series)
 	struct native_view view;
 	native_sum_reset(&series->sum, series->layout->native_steps);
 	for (unsigned t = 0; t < series->threads; t++)
-		assert_true(histogram_read_native(series->cells[t], series->layout, &series->sum));
+		assert_true(histogram_read_native(series->shards[t], series->cells[t],
+						  series->layout, &series->sum));
 	native_sum_view(&series->sum, series->layout->native_buckets_max, &view);
 	return view;
 }
@@ -530,6 +531,109 @@ test_read__beside_the_owner(void **state)
 	series_close(&race.series);
 }
 
+/* Moves counts with each value, without a pause. */
+static void *
+observe_on_and_on(void *arg)
+{
+	struct race *race = arg;
+	while (!atomic_load_explicit(&race->done, memory_order_relaxed))
+		observe(&race->series, 0, 1, UINT16_MAX);
+	return NULL;
+}
+
+/* Reading takes longer than from move to move, but not for ever. */
+static void
+test_read__ends_while_counts_move(void **state)
+{
+	(void)state;
+	static struct race race;
+	race.series = series_open(0, NULL, 1.001, 1024, 1);
+	observe(&race.series, 0, 1, UINT32_MAX);
+	for (unsigned i = 0; i < 1000; i++)
+		observe(&race.series, 0, exp2(i / 4.0 - 120), 1);
+	pthread_t owner;
+	assert_int_equal(pthread_create(&owner, NULL, observe_on_and_on, &race), 0);
+	uint64_t native = 0, classic = 0;
+	for (unsigned i = 0; i < 300; i++) {
+		struct native_view view = read_native(&race.series);
+		uint64_t seen = native_total(&view), total = read_buckets(&race.series)[0];
+		assert_true(seen >= native && total >= classic && seen <= total);
+		native = seen;
+		classic = total;
+	}
+	atomic_store(&race.done, true);
+	pthread_join(owner, NULL);
+	series_close(&race.series);
+}
+
+/* One after another, cells have a bucket that would overflow when there is no memory. */
+#define GIVE_UPS 5000
+
+struct give_up_race {
+	struct shard *shard;
+	const struct layout *layout;
+	_Atomic uint32_t at;
+};
+
+static void *
+give_up_all(void *arg)
+{
+	struct give_up_race *race = arg;
+	struct histogram_place place = histogram_place(race->layout, 1);
+	for (uint32_t id = 0; id < GIVE_UPS; id++) {
+		struct histogram_cell *cell =
+		    (struct histogram_cell *)shard_find(race->shard, race->layout->pool, id, 1);
+		atomic_store(&race->at, id);
+		for (unsigned i = 0; i < 2; i++)
+			histogram_observe(race->shard, cell, race->layout, place, 1, 200);
+	}
+	atomic_store(&race->at, GIVE_UPS);
+	return NULL;
+}
+
+/* A native histogram has all its values until it has gone. */
+static void
+test_read__beside_giving_up(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	static struct give_up_race race;
+	race.shard = shard_new(GIVE_UPS);
+	race.layout =
+	    layouts_histogram(layouts, &(struct histogram_options){0, NULL, 1.1, 256}, &no_totals);
+	for (uint32_t id = 0; id < GIVE_UPS; id++) {
+		struct cell *cell = shard_touch(race.shard, race.layout, id, 1);
+		histogram_observe(race.shard, (struct histogram_cell *)cell, race.layout,
+				  histogram_place(race.layout, 1), 1, 1);
+	}
+	atomic_fetch_add(&race.shard->native_bytes, SHARD_NATIVE_BYTES_MAX);
+	pthread_t owner;
+	assert_int_equal(pthread_create(&owner, NULL, give_up_all, &race), 0);
+	struct native_sum sum = {0};
+	uint32_t before = GIVE_UPS, at;
+	uint64_t seen = 0;
+	while ((at = atomic_load(&race.at)) < GIVE_UPS) {
+		const struct histogram_cell *cell =
+		    (struct histogram_cell *)shard_find(race.shard, race.layout->pool, at, 1);
+		seen = at == before ? seen : 1;
+		before = at;
+		native_sum_reset(&sum, race.layout->native_steps);
+		if (!histogram_read_native(race.shard, cell, race.layout, &sum))
+			continue;
+		assert_int_equal(sum.count, 1);
+		assert_true(sum.entries[0].count >= seen);
+		seen = sum.entries[0].count;
+	}
+	pthread_join(owner, NULL);
+	assert_int_equal(shard_native_left_out(race.shard), GIVE_UPS * 200);
+	native_sum_fini(&sum);
+	for (uint32_t id = 0; id < GIVE_UPS; id++)
+		shard_clear(race.shard, race.layout, id);
+	shard_free_retired(race.shard);
+	shard_free(&race.shard);
+	layouts_free(&layouts);
+}
+
 int
 main(void)
 {
@@ -545,6 +649,8 @@ main(void)
 	    cmocka_unit_test(test_observe__window_is_where_values_are),
 	    cmocka_unit_test(test_observe__few_values_take_no_memory),
 	    cmocka_unit_test(test_read__beside_the_owner),
+	    cmocka_unit_test(test_read__ends_while_counts_move),
+	    cmocka_unit_test(test_read__beside_giving_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
