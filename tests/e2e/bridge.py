@@ -31,8 +31,10 @@ PATIENCE = 30
 CLIENT_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(('DD_', 'DATADOG_'))}
 
 REPORT = re.compile(r'(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|: check failed:')
+# What the series of a family are called besides its name.
+SUFFIXES = {'histogram': ('_bucket', '_sum', '_count'), 'summary': ('', '_sum', '_count')}
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)')
-LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*(?:\\.[^"\\]*)*)"(?:,|$)')
 
 
 def pause(since):
@@ -79,7 +81,7 @@ class Scrape:
         self.series = {}
         self.types = {}
         self.helps = {}
-        family = None
+        family, names = None, ()
         for line in text[:-1].split('\n'):
             if line.startswith('# HELP '):
                 _, _, family, self.helps[family] = line.split(' ', 3)
@@ -88,18 +90,17 @@ class Scrape:
                 _, _, name, kind = line.split(' ', 3)
                 assert name == family, 'TYPE of %s follows HELP of %s' % (name, family)
                 self.types[name] = kind
+                names = [name + suffix for suffix in SUFFIXES.get(kind, ('',))]
             else:
-                self._add_sample(line, family)
+                self._add_sample(line, family, names)
         assert list(self.types) == sorted(self.types), 'families are not sorted'
 
-    def _add_sample(self, line, family):
+    def _add_sample(self, line, family, names):
         match = SAMPLE.fullmatch(line)
         assert match, 'not a sample line: %r' % line
         name, labels, value = match.groups()
-        suffixes = {'histogram': ('_bucket', '_sum', '_count'), 'summary': ('', '_sum', '_count')}
-        assert name in [family + s for s in suffixes.get(self.types[family], ('',))], \
-            '%s stands under family %s' % (name, family)
-        series = series_name(name, dict(LABEL.findall(labels or '')))
+        assert name in names, '%s stands under family %s' % (name, family)
+        series = series_name(name, dict(LABEL.findall(labels))) if labels else name
         assert series not in self.series, 'series %s comes twice' % series
         self.series[series] = float(value)
 

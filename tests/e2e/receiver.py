@@ -37,8 +37,9 @@ def unsnap(data):
             width = 2 if tag & 3 == 2 else 4
             size, offset = (tag >> 2) + 1, int.from_bytes(data[at:at + width], 'little')
             at += width
-        for _ in range(size):
-            out.append(out[-offset])
+        # What is copied may begin with what the copy itself adds.
+        piece = out[-offset:][:size]
+        out += (piece * (size // len(piece) + 1))[:size]
     assert len(out) == length
     return bytes(out)
 
