@@ -145,7 +145,7 @@ conformance: all
 # Most of these tests wait most of the time. What only data decides comes out the same with sanitizers. pytest
 # keeps what it makes of the files, for the next build's turn.
 e2e: all
-	PYTHONDONTWRITEBYTECODE= STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q -n $$((3 * $$(nproc))) --dist loadgroup \
+	PYTHONDONTWRITEBYTECODE= STATSBRIDGE=$(CURDIR)/$(BUILD)/statsbridge build/venv/bin/pytest -q -n $$((4 * $$(nproc))) --dist loadgroup \
 		tests/e2e $(if $(SAN),-m "not packs") $(E)
 
 RATE    ?= 200000
