@@ -140,6 +140,18 @@ refuse(struct scrape *scrape)
 	free(scrape);
 }
 
+/* Who has only ended its side may still read. */
+static void
+on_left(void *ctx, bool is_given_up)
+{
+	struct scrape *scrape = ctx;
+	struct scrape_queue *queue = scrape->queue;
+	if (!is_given_up)
+		return;
+	answer(scrape);
+	start_timer(queue);
+}
+
 static void
 on_due(struct ev_loop *loop, ev_timer *watcher, int events)
 {
@@ -161,6 +173,7 @@ wait_for_turn(struct scrape *scrape, const struct http_request *request)
 {
 	struct scrape_queue *queue = scrape->queue;
 	scrape->later = http_request_defer(request);
+	http_later_watch(scrape->later, on_left, scrape);
 	turns_wait(&queue->turns, &scrape->turn);
 	struct turn *excess = turns_excess(&queue->turns);
 	if (excess)

@@ -316,8 +316,9 @@ answer(void *ctx, enum target_outcome outcome, int error)
 
 /* Perhaps nobody waits for the answer; a client that has only ended its side may hear it. */
 static void
-take_back(void *ctx)
+take_back(void *ctx, bool is_given_up)
 {
+	(void)is_given_up;
 	const struct pending *pending = ctx;
 	target_store_take_back(pending->api->store, pending);
 }

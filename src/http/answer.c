@@ -212,7 +212,7 @@ http_reply_new(void)
 
 struct http_later {
 	struct http_request *request; /* NULL = nobody waits for the answer any more */
-	void (*left)(void *ctx);      /* NULL = nobody asked to be told, or it was told */
+	http_left_fn *left;           /* NULL = nobody asked to be told */
 	void *left_ctx;
 };
 
@@ -228,7 +228,7 @@ http_request_defer(const struct http_request *request)
 }
 
 void
-http_later_watch(struct http_later *later, void (*left)(void *ctx), void *ctx)
+http_later_watch(struct http_later *later, http_left_fn *left, void *ctx)
 {
 	later->left = left;
 	later->left_ctx = ctx;
@@ -236,19 +236,17 @@ http_later_watch(struct http_later *later, void (*left)(void *ctx), void *ctx)
 
 /* May free it: an answer may be given in there. */
 static void
-tell_left(struct http_later *later)
+tell_left(struct http_later *later, bool is_given_up)
 {
-	void (*left)(void *ctx) = later->left;
-	later->left = NULL;
-	if (left)
-		left(later->left_ctx);
+	if (later->left)
+		later->left(later->left_ctx, is_given_up);
 }
 
 void
 request_note_left(struct http_request *request)
 {
 	if (request->later)
-		tell_left(request->later);
+		tell_left(request->later, false);
 	else
 		request_stop_check(request);
 }
@@ -279,7 +277,7 @@ request_abandon(struct http_request *request)
 	request->later = NULL;
 	if (later) {
 		later->request = NULL;
-		tell_left(later);
+		tell_left(later, true);
 	}
 	if (request->has_reply)
 		drop_reply(&request->reply);

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -121,6 +122,7 @@ connection_resume(struct connection *connection)
 	if (epoll_ctl(server->ends.fd, EPOLL_CTL_DEL, connection->fd, NULL) != 0)
 		log_debug("http client's end was not watched for", LOG_ERRNO(errno));
 	connection_moves(connection);
+	connection->begun_run = server->runs;
 	connection->request.is_suspended = false;
 	/* Its body is still to come. */
 	if (!connection->request.is_admitted)
@@ -177,6 +179,13 @@ connection_look(struct connection *connection)
 		connection_begin(connection);
 }
 
+bool
+connection_has_left(const struct connection *connection)
+{
+	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
+	return poll(&end, 1, 0) == 1;
+}
+
 static void
 connection_free(struct connection *connection)
 {
@@ -210,6 +219,10 @@ connection_shutdown(struct connection *connection)
 		log_debug("http shutdown failed", LOG_ERRNO(errno));
 	if (connection->handshake == HANDSHAKE_HELD)
 		handshake_refuse(connection);
+	if (connection->request.is_suspended) {
+		request_abandon(&connection->request);
+		connection_resume(connection);
+	}
 }
 
 void
@@ -314,17 +327,12 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)loop, (void)events;
 	struct connection *connection = watcher->data;
-	bool is_suspended = connection->request.is_suspended;
 	if (connection->is_busy || connection->exchanges == 0) {
 		connection->server->stats.deadlines++;
 		connection->tls_failure = TLS_FAILURE_LATE;
 		connection_drop(connection);
 	} else
 		connection_shutdown(connection);
-	if (is_suspended) {
-		request_abandon(&connection->request);
-		connection_resume(connection);
-	}
 }
 
 struct connection *

@@ -73,10 +73,11 @@ struct connection {
 	ev_timer deadline;
 	ev_io arrival;        /* runs while the client owes bytes */
 	bool is_busy;         /* a request has begun and its answer has not ended */
-	uint64_t begun_run;   /* how often the daemon had run when its last request began */
+	uint64_t begun_run;   /* how often the daemon had run when its request began or went on */
 	bool is_ending;       /* the client has sent its last byte */
 	uint64_t ending_run;  /* how often the daemon had run then */
 	uint64_t prodded_run; /* the same, when prod() was last called */
+	bool has_left;        /* room_make() has seen that its client has ended its side */
 	bool is_shut;         /* over, libmicrohttpd is about to close it */
 	/* Since when the client is waited for: its request, or that it takes more of its answer. */
 	ev_tstamp waiting_since;
@@ -119,6 +120,7 @@ struct http_server {
 	ev_io ends;            /* owned epoll descriptor: ends, while answers are put off */
 	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
 	uint64_t runs;         /* of the daemon */
+	uint64_t stayed_run;   /* how often it had run when room_make() last saw nobody leave */
 	struct connection_list connections;
 	struct connection *entering; /* that libmicrohttpd is told of just now, or NULL */
 	struct http_stats stats;
@@ -159,6 +161,8 @@ void connection_answer(struct connection *connection);
 void connection_end(struct connection *connection);
 /** Notes that the client did what it was waited for. */
 void connection_moves(struct connection *connection);
+/** @return whether the client has ended its side, perhaps behind bytes, and so may be gone */
+bool connection_has_left(const struct connection *connection);
 /** Begins a request if bytes wait in the socket. */
 void connection_look(struct connection *connection);
 /** Lets libmicrohttpd leave the connection alone until its request's answer is there. */
@@ -171,7 +175,10 @@ bool connection_watch_ends(struct http_server *server) MUST_CHECK;
 void connection_unwatch_ends(struct http_server *server);
 /** Answers 414 in libmicrohttpd's place, and ends the connection. */
 void connection_refuse_target(struct connection *connection);
-/** Makes libmicrohttpd notice that the connection is over. Frees one that it does not know yet. */
+/**
+ * Makes libmicrohttpd notice that the connection is over, and gives up on an answer that was put
+ * off. Frees one that it does not know yet.
+ */
 void connection_shutdown(struct connection *connection);
 /** The same, and drops what the client did not take of its answer; else the kernel would keep it.
  */
@@ -179,7 +186,8 @@ void connection_drop(struct connection *connection);
 
 /**
  * Makes room for one more connection where a limit is met, by dropping the one that was waited for
- * the longest: of the same client, or of all.
+ * the longest: of the same client, or of all. What that ends may quiesce the server. Not from
+ * libmicrohttpd's callbacks.
  *
  * @return whether there is room; false when all wait for the server
  */

@@ -8,21 +8,11 @@
 
 #include "base/clock.h"
 
-#include <poll.h>
-
 /* Most that wait for their turn; with keys of RSA, some two seconds. */
 #define WAITING_MAX 128
 
 /* How long handshakes go on before the loop has its turn. */
 #define ADMIT_US 1000
-
-/* @return whether the client has ended its side, perhaps behind bytes, and so can finish nothing */
-static bool
-has_left(const struct connection *connection)
-{
-	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
-	return poll(&end, 1, 0) == 1;
-}
 
 static void
 hold(struct connection *connection)
@@ -84,7 +74,8 @@ on_turn(struct ev_loop *loop, ev_timer *timer, int events)
 		guest = tls_admission_take(server->admission);
 		if (!guest)
 			break;
-		if (has_left(connection_of_guest(guest))) {
+		/* It can finish nothing. */
+		if (connection_has_left(connection_of_guest(guest))) {
 			fail(connection_of_guest(guest), TLS_FAILURE_LEFT);
 			continue;
 		}

@@ -6,8 +6,9 @@
  * only since its last request or the last bytes that it took, for milliseconds. Where that is too
  * long, since others come by thousands a second, it is one of the client with the most connections,
  * so that whoever has but one is safe from a crowd. Who shares an address with the crowd is not: so
- * nobody has to go whose request waits to be looked at or answered, and who took some of his answer
- * just now only where there is nobody else.
+ * nobody has to go whose request waits to be looked at or answered, unless he has ended his side
+ * meanwhile and so may be gone, and who took some of his answer just now only where there is nobody
+ * else.
  */
 #include "http/connection.h"
 
@@ -27,6 +28,8 @@ is_owed(const struct connection *connection)
 	const struct http_server *server = connection->server;
 	/* Whose handshake waits for its turn may have to make room for others. */
 	bool is_unseen = connection->mhd ? connection->begun_run == server->runs : !server->tls;
+	if (connection->has_left)
+		return false;
 	return connection->request.is_suspended || (connection->is_busy && is_unseen);
 }
 
@@ -103,18 +106,13 @@ is_full(const struct http_server *server, struct address_group client, bool take
 	return true;
 }
 
-bool
-room_make(struct http_server *server, struct address_group client)
+static bool
+make(struct http_server *server, struct address_group client, bool takes_readers)
 {
 	struct connection *victim;
-	bool takes_readers = false;
 	while (is_full(server, client, takes_readers, &victim)) {
-		if (!victim && takes_readers)
+		if (!victim)
 			return false;
-		if (!victim) {
-			takes_readers = true;
-			continue;
-		}
 		/* Its request may have come this very moment. */
 		if (!victim->is_busy)
 			connection_look(victim);
@@ -125,4 +123,34 @@ room_make(struct http_server *server, struct address_group client)
 		return true;
 	}
 	return true;
+}
+
+/* @return whether any were seen that were not before */
+static bool
+see_leavers(struct http_server *server)
+{
+	struct connection *connection;
+	bool is_any = false;
+	/* Else a flood of clients of which none has room could make this the server's only work. */
+	if (server->stayed_run == server->runs)
+		return false;
+	LIST_FOREACH (connection, &server->connections, link) {
+		if (connection->is_shut || connection->has_left || !connection_has_left(connection))
+			continue;
+		connection->has_left = true;
+		is_any = true;
+	}
+	if (!is_any)
+		server->stayed_run = server->runs;
+	return is_any;
+}
+
+bool
+room_make(struct http_server *server, struct address_group client)
+{
+	if (make(server, client, false))
+		return true;
+	if (see_leavers(server) && make(server, client, false))
+		return true;
+	return make(server, client, true);
 }

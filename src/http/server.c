@@ -162,6 +162,9 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 			break;
 		}
 		add_connection(server, fd, (struct sockaddr *)&from, from_len);
+		/* What made room was another one's end; the listener is gone then. */
+		if (server->is_quiesced)
+			return;
 	}
 	/* Not schedule(): the daemon tells of no connection that was resumed. */
 	server_run_soon(server);
@@ -215,6 +218,7 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 	server->ctx = ctx;
 	server->limits = *limits;
 	server->tls = tls;
+	server->stayed_run = UINT64_MAX;
 	LIST_INIT(&server->connections);
 	LIST_INIT(&server->listeners);
 	handshake_init(server);

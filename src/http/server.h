@@ -127,16 +127,18 @@ struct http_later;
  * @return owned by the caller until http_later_answer()
  */
 struct http_later *http_request_defer(const struct http_request *request) MUST_CHECK;
+/** @is_given_up whether nobody waits for the answer any more for certain */
+typedef void http_left_fn(void *ctx, bool is_given_up);
 /**
  * Asks to be told when perhaps nobody waits for the answer any more: the client has ended its side,
  * or the server has given up on the request. The answer is owed all the same, and may be given at
  * once. A client that has only ended its side may get it, but that is not certain: libmicrohttpd
- * may see the end first, and then closes.
+ * may see the end first, and then closes; or its place is needed for another client.
  *
- * @left called at most once, on the loop's thread, neither in the handler nor once the answer was
- *       given
+ * @left called at most once for each of the two, on the loop's thread, neither in the handler nor
+ *       once the answer was given
  */
-void http_later_watch(struct http_later *later, void (*left)(void *ctx), void *ctx);
+void http_later_watch(struct http_later *later, http_left_fn *left, void *ctx);
 /**
  * Gives the answer, on the loop's thread, in the handler or at any time after it. When the client
  * or the server is gone meanwhile, the reply is dropped: its stream.done (complete false) and its

@@ -415,3 +415,21 @@ def test_crowd_leaves(bridge):
     for connection in ask_at_once(bridge, [b'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'] * 30):
         connection.close()
     await_condition(lambda: bridge.scrape().own('http_connections') == 1, 'the others to be gone')
+
+
+@pytest.mark.parametrize('addresses', [1, 10])
+def test_crowd_has_left(start_bridge, addresses):
+    """Many more than may be open, who asked and went before anybody looked, take nothing from one who waits."""
+    bridge = start_bridge()
+    make_wide(bridge)
+    bridge.signal(signal.SIGSTOP)
+    for i in range(600):
+        source = '127.0.0.%d' % (1 + i % addresses), 0
+        with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE, source) as one:
+            one.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+    with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as waits:
+        waits.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+        bridge.signal(signal.SIGCONT)
+        head, body = read_answer(waits)
+    assert head.startswith(b'HTTP/1.1 200')
+    assert len(Scrape(body.decode()).users()) == WIDE

@@ -39,7 +39,7 @@ struct fixture {
 	unsigned calls, fills, done_complete, done_broken, sent;
 	/* Answers that were put off, in the order of their requests. */
 	struct http_later *later[4];
-	unsigned laters, left;
+	unsigned laters, left, given_up;
 };
 
 static inline void
@@ -127,15 +127,18 @@ make_late_reply(struct fixture *f, const char *body)
 }
 
 static inline void
-count_left(void *ctx)
+count_left(void *ctx, bool is_given_up)
 {
-	((struct fixture *)ctx)->left++;
+	struct fixture *f = ctx;
+	f->left++;
+	f->given_up += is_given_up;
 }
 
 /* Gives the answer as soon as nobody may be waiting for it. */
 static inline void
-answer_left(void *ctx)
+answer_left(void *ctx, bool is_given_up)
 {
+	(void)is_given_up;
 	struct fixture *f = ctx;
 	struct http_reply reply = make_late_reply(f, "left\n");
 	f->left++;

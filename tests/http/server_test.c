@@ -996,6 +996,16 @@ assert_served(struct fixture *f, int fd)
 	buf_fini(&in);
 }
 
+static void
+assert_served_late(struct fixture *f, int fd)
+{
+	struct buf in = BUF_INIT;
+	await(f, receive(fd, &in));
+	assert_true(span_ends(buf_span(&in), SPAN("late\n")));
+	close(fd);
+	buf_fini(&in);
+}
+
 /* Nobody who behaves is kept out by those that say nothing, who go in the order they came. */
 static void
 test_connections__over_the_limit(void **state)
@@ -1202,6 +1212,88 @@ test_connections__all_wait_for_the_server(void **state)
 	close(three);
 	answer_later(f, 0, "");
 	answer_later(f, 1, "");
+	stop(f);
+}
+
+/* Whoever has ended its side may be gone. */
+static void
+test_connections__one_has_left(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 2;
+	struct fixture *f = start(limits);
+	int leaves = dial(f), stays = dial(f);
+	send_text(f, leaves, GET("/later?watched"));
+	await(f, f->laters == 1);
+	send_text(f, stays, GET("/later?watched"));
+	await(f, f->laters == 2);
+	shutdown(leaves, SHUT_WR);
+	await(f, f->left == 1);
+	assert_int_equal(f->given_up, 0);
+	int comes = dial(f);
+	await(f, f->given_up == 1);
+	await(f, is_closed(leaves));
+	assert_served(f, comes);
+	assert_int_equal(stat_of(f, refused_connections), 0);
+	assert_int_equal(f->left, 2);
+	answer_later(f, 0, "");
+	answer_later(f, 1, "late\n");
+	assert_served_late(f, stays);
+	close(leaves);
+	close(comes);
+	stop(f);
+}
+
+/* Who asks, and has left before the server looks at that. */
+static void
+test_connections__left_unseen(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 1;
+	struct fixture *f = start(limits);
+	static const char get[] = GET("/hello");
+	for (int i = 0; i < 3; i++) {
+		int leaves = dial(f);
+		assert_int_equal(send(leaves, get, sizeof(get) - 1, MSG_NOSIGNAL), sizeof(get) - 1);
+		close(leaves);
+	}
+	int comes = dial(f);
+	assert_served(f, comes);
+	assert_int_equal(stat_of(f, refused_connections), 0);
+	close(comes);
+	stop(f);
+}
+
+static void
+answer_now(struct ev_loop *loop, ev_check *watcher, int events)
+{
+	(void)events;
+	ev_check_stop(loop, watcher);
+	answer_later(watcher->data, 0, "late\n");
+}
+
+/* Its answer comes in the same round of the loop as another client, just before that. */
+static void
+test_connections__answer_not_taken_up(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 1;
+	struct fixture *f = start(limits);
+	ev_check check;
+	int waits = dial(f);
+	send_text(f, waits, GET("/later"));
+	await(f, f->laters == 1);
+	int comes = dial(f);
+	ev_check_init(&check, answer_now);
+	check.data = f;
+	ev_check_start(f->loop, &check);
+	assert_served_late(f, waits);
+	await(f, is_closed(comes));
+	assert_int_equal(stat_of(f, refused_connections), 1);
+	close(comes);
 	stop(f);
 }
 
@@ -1743,6 +1835,9 @@ main(void)
 	    cmocka_unit_test(test_incomplete__client_leaves_early),
 	    cmocka_unit_test(test_connections__over_the_limit),
 	    cmocka_unit_test(test_connections__crowd),
+	    cmocka_unit_test(test_connections__one_has_left),
+	    cmocka_unit_test(test_connections__left_unseen),
+	    cmocka_unit_test(test_connections__answer_not_taken_up),
 	    cmocka_unit_test(test_connections__per_address),
 	    cmocka_unit_test(test_connections__per_user_of_unix_sockets),
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
