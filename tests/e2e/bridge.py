@@ -25,7 +25,7 @@ FIXED_PORTS = ('--statsd.listen-udp', '--statsd.listen-tcp')
 
 # Seconds until an awaited condition counts as missed. Generous, for sanitizers on busy machines: a
 # test that passes never waits that long.
-PATIENCE = 30
+PATIENCE = 120
 
 # For programs with a statsd client: what it says there must not change what they send.
 CLIENT_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(('DD_', 'DATADOG_'))}

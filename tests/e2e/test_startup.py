@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from bridge import BINARY, EXAMPLE, await_condition, free_port, run_to_end
+from bridge import BINARY, EXAMPLE, PATIENCE, await_condition, free_port, run_to_end
 
 QUIET = ('--web.listen-address=127.0.0.1:0', '--statsd.listen-udp=127.0.0.1:0', '--statsd.listen-tcp=')
 
@@ -228,14 +228,14 @@ def test_started_as_statsd_exporter(tmp_path):
         assert 'statsbridge_' not in body
     finally:
         process.terminate()
-        assert process.wait(30) == 0, process.stderr.read()
+        assert process.wait(PATIENCE) == 0, process.stderr.read()
         process.stderr.close()
 
 
 def fetch(port):
     import urllib.request
     try:
-        with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port, timeout=10) as answer:
+        with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port, timeout=PATIENCE) as answer:
             return answer.read().decode()
     except OSError:
         return None
