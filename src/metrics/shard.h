@@ -31,9 +31,10 @@
 #define SHARD_WINDOW_BYTES_MAX (512ll << 20)
 
 /*
- * The same for native histograms. Beyond, one in which a value hits a bucket not hit before is given
- * up, and so is a new one with its first value: the series has but its classic histogram as long as
- * it lives, and others have the memory.
+ * The same for what native histograms have outside of their cells. Beyond, one that needs more is
+ * given up, by a bucket not hit before outside of the window or a narrow counter that overflows, and
+ * so is a new one with its first value: the series has but its classic histogram as long as it lives,
+ * and others have the memory.
  */
 #define SHARD_NATIVE_BYTES_MAX (256ll << 20)
 
