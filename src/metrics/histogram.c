@@ -235,6 +235,17 @@ window_start(uint16_t window)
 	return (window - 1u) * HISTOGRAM_WINDOW_STEP;
 }
 
+/* @return the window with these keys in its middle, at most HISTOGRAM_WINDOW -
+ * HISTOGRAM_WINDOW_STEP apart */
+static uint16_t
+window_around(uint32_t low, uint32_t high)
+{
+	uint32_t middle = (low + high + HISTOGRAM_WINDOW_STEP) / 2;
+	uint32_t before = HISTOGRAM_WINDOW / 2;
+	uint32_t start = middle > before ? (middle - before) / HISTOGRAM_WINDOW_STEP : 0;
+	return (uint16_t)(start + 1);
+}
+
 /* @return where the window begins that has most values of an arranged sum, in its middle; 0 for
  * none, when all values are negative */
 static uint16_t
@@ -254,12 +265,7 @@ best_window(const struct native_sum *sum)
 		low = entries[from].key;
 		high = entries[i].key;
 	}
-	if (!most)
-		return 0;
-	uint32_t middle = (low + high + HISTOGRAM_WINDOW_STEP) / 2;
-	uint32_t before = HISTOGRAM_WINDOW / 2;
-	uint32_t start = middle > before ? (middle - before) / HISTOGRAM_WINDOW_STEP : 0;
-	return (uint16_t)(start + 1);
+	return most ? window_around(low, high) : 0;
 }
 
 /* Adds the narrow counters, but for that of zero. */
@@ -301,11 +307,13 @@ fill_window(struct histogram_cell *cell, const struct layout *layout, struct nat
 }
 
 /* Counts values of a new bucket, and lays everything out anew: halves the resolution as often as it
- * takes, and lays the window around most of what there is. */
-static void
+ * takes, and lays the window around most of what there is. @return false when there is no memory */
+static bool
 lay_out(struct shard *shard, struct histogram_cell *cell, const struct layout *layout, uint32_t key,
 	uint64_t count)
 {
+	if (!has_room(shard))
+		return false;
 	struct native_sum sum = {.steps = steps_of(cell, layout)};
 	struct native *native = native_of(cell);
 	if (native)
@@ -322,6 +330,7 @@ lay_out(struct shard *shard, struct histogram_cell *cell, const struct layout *l
 		       sum.count || sum.zero_count ? native_of_sum(&sum) : NULL);
 	end_move(shard, cell);
 	native_sum_fini(&sum);
+	return true;
 }
 
 /* Counts values of a key that is in the window, or of zero. @return false when there is no memory
@@ -352,12 +361,8 @@ observe_outside(struct shard *shard, struct histogram_cell *cell, const struct l
 	struct native *native = native_of(cell);
 	if (native && native_count(native, key, count))
 		return true;
-	if (!has_room(shard))
-		return false;
-	if (is_full(cell, layout) || !(cell->used & (cell->used - 1))) {
-		lay_out(shard, cell, layout, key, count);
-		return true;
-	}
+	if (is_full(cell, layout) || !(cell->used & (cell->used - 1)))
+		return lay_out(shard, cell, layout, key, count);
 	cell->used++;
 	return count_in_store(shard, cell, layout, key, count);
 }
@@ -366,21 +371,24 @@ void
 histogram_observe_native(struct shard *shard, struct histogram_cell *cell,
 			 const struct layout *layout, uint32_t key, uint64_t count)
 {
-	if (atomic_load_explicit(&cell->window, memory_order_relaxed) == HISTOGRAM_GIVEN_UP) {
+	uint16_t window = atomic_load_explicit(&cell->window, memory_order_relaxed);
+	if (window == HISTOGRAM_GIVEN_UP) {
 		cell_add_count(&shard->native_left_out, count);
 		return;
 	}
+	/* The first one, of counters that are all 0: nothing moves. */
+	if (!window && key != NATIVE_POSITION_ZERO && !(key & NATIVE_NEGATIVE))
+		atomic_store_explicit(&cell->window, window_around(key, key), memory_order_release);
 	_Atomic uint8_t *counter = histogram_counter(cell, layout, key);
-	bool is_new = counter && !atomic_load_explicit(counter, memory_order_relaxed);
-	bool is_laid = atomic_load_explicit(&cell->window, memory_order_relaxed);
-	bool is_counted = true;
-	if (key == NATIVE_POSITION_ZERO ||
-	    (counter && is_laid && !(is_new && is_full(cell, layout))))
-		is_counted = observe_narrow(shard, cell, layout, key, counter, count);
-	else if (counter && is_laid)
-		lay_out(shard, cell, layout, key, count);
-	else
+	bool is_new = key != NATIVE_POSITION_ZERO && counter &&
+		      !atomic_load_explicit(counter, memory_order_relaxed);
+	bool is_counted;
+	if (!counter)
 		is_counted = observe_outside(shard, cell, layout, key, count);
+	else if (is_new && is_full(cell, layout))
+		is_counted = lay_out(shard, cell, layout, key, count);
+	else
+		is_counted = observe_narrow(shard, cell, layout, key, counter, count);
 	if (!is_counted)
 		give_up_native(shard, cell, layout, count);
 }

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #define BITS_MIN 2
-/* Counters come in so many, the size of a cache line. */
+/* Dense counters begin and end at multiples of this, the size of a cache line, and of a larger power of
+ * two where they are so many that a store would often have to grow. */
 #define COUNTERS_STEP 16u
 /* Empty buckets between two that were hit cost less than a span of their own up to so many. */
 #define GAP_MAX 2
@@ -312,11 +313,14 @@ make_for(const struct native_sum *sum)
 	while (slots_room(bits) < sum->count)
 		bits++;
 	/* The last key is negative if any is, and then too far away. There is no key 0. */
-	uint32_t from = (sum->entries[0].key - 1) / COUNTERS_STEP;
-	uint32_t to = (sum->entries[sum->count - 1].key - 1) / COUNTERS_STEP + 1;
-	uint32_t first = from * COUNTERS_STEP + 1, length = (to - from) * COUNTERS_STEP;
+	uint32_t low = sum->entries[0].key - 1, high = sum->entries[sum->count - 1].key - 1;
+	uint32_t step = COUNTERS_STEP;
+	while (step < (high - low) / 4)
+		step *= 2;
+	uint32_t first = low / step * step + 1;
+	uint64_t length = ((uint64_t)high / step - low / step + 1) * step;
 	if (most <= UINT32_MAX && length <= slots_bytes(bits) / sizeof(uint32_t))
-		return make_dense(first, length);
+		return make_dense(first, (uint32_t)length);
 	return make_sparse(bits);
 }
 

@@ -147,7 +147,7 @@ void native_sum_end(struct native_sum *sum, unsigned steps);
  * resolution is halved until they are few enough: of the ways in which client_golang keeps the limit
  * the one that neither forgets nor moves what is zero, and the only one that statsd_exporter uses.
  *
- * @buckets_max 1 to NATIVE_BUCKETS_MAX
+ * @buckets_max at least 1
  */
 void native_sum_arrange(struct native_sum *sum, uint32_t buckets_max);
 

@@ -32,9 +32,8 @@
 
 /*
  * The same for what native histograms have outside of their cells. Beyond, one that needs more is
- * given up, by a bucket not hit before outside of the window or a narrow counter that overflows, and
- * so is a new one with its first value: the series has but its classic histogram as long as it lives,
- * and others have the memory.
+ * given up, by a bucket not hit before outside of the window or a narrow counter that overflows: the
+ * series has but its classic histogram as long as it lives, and others have the memory.
  */
 #define SHARD_NATIVE_BYTES_MAX (256ll << 20)
 

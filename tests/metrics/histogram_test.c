@@ -465,7 +465,7 @@ test_observe__window_is_where_values_are(void **state)
 			observe(&series, 0, exp2(i * 7 % 112 / 8.0 - 10), 1);
 		shard_free_retired(series.shards[0]);
 		/* What each overflow gave up aside, four bytes a bucket at most. */
-		assert_in_range(atomic_load(&series.shards[0]->native_bytes), 0, 640);
+		assert_in_range(atomic_load(&series.shards[0]->native_bytes), 0, 800);
 		uint16_t window = atomic_load(&series.cells[0]->window);
 		for (unsigned i = 0; i < 112; i++) {
 			uint32_t key = native_coarsen(native_position(exp2(i / 8.0 - 10)), 5);
@@ -479,14 +479,20 @@ test_observe__window_is_where_values_are(void **state)
 	}
 }
 
+/* So they are kept also when others have used up all that there is. */
 static void
 test_observe__few_values_take_no_memory(void **state)
 {
 	(void)state;
 	struct series series = series_open(0, NULL, 1.1, 256, 1);
+	atomic_store(&series.shards[0]->native_bytes, SHARD_NATIVE_BYTES_MAX);
 	for (unsigned i = 0; i < 200; i++)
 		observe(&series, 0, i, 1);
 	assert_null(atomic_load(&series.cells[0]->wide));
+	struct native_view view = read_native(&series);
+	assert_int_equal(native_total(&view), 200);
+	assert_int_equal(shard_native_left_out(series.shards[0]), 0);
+	atomic_store(&series.shards[0]->native_bytes, 0);
 	series_close(&series);
 }
 

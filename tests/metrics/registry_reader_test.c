@@ -511,7 +511,8 @@ test_zero_first__no_native_histogram_without_memory(void **state)
 	fixture.histogram = &options;
 	fixture.totals = three_seconds;
 	set_native_full(&fixture, 0, true);
-	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, 3);
+	/* Negative ones need memory outside of the cell. */
+	fixture_send(&fixture, METRIC_HISTOGRAM, "h", "", 0, -3);
 	struct reader *reader;
 	struct native_view native;
 	assert_shown(&fixture, 0, "h histogram help\n{} sum 0 count 0 1:0 2:0 5:0 +Inf:0\n");
