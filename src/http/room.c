@@ -52,13 +52,24 @@ group_add(struct group *group, struct connection *connection, bool takes_readers
 		group->longest = connection;
 }
 
-/* Clients whose hashes meet count as one. */
 #define SLOTS 1024
 
-static size_t
-slot_of(const struct connection *connection)
+/* Of clients whose hashes meet one counts, so that nobody counts as part of a crowd by chance. */
+struct slot {
+	const struct connection *first; /* NULL = none */
+	unsigned count;                 /* of its client's */
+};
+
+static struct slot *
+slot_of(struct slot *slots, const struct connection *connection)
 {
-	return address_group_hash(connection->client) % SLOTS;
+	return &slots[address_group_hash(connection->client) % SLOTS];
+}
+
+static bool
+slot_counts(const struct slot *slot, const struct connection *connection)
+{
+	return slot->first && address_group_equal(slot->first->client, connection->client);
 }
 
 /* @return of the client with the most connections that may go the one waited for the longest, or
@@ -66,19 +77,25 @@ slot_of(const struct connection *connection)
 static struct connection *
 find_crowd(const struct http_server *server, bool takes_readers)
 {
-	unsigned counts[SLOTS] = {0}, most = 0;
+	struct slot slots[SLOTS] = {0};
+	unsigned most = 0;
 	struct connection *connection;
 	struct group crowd = {0};
 	LIST_FOREACH (connection, &server->connections, link) {
 		if (connection->is_shut || is_owed(connection) ||
 		    (is_reading(connection) && !takes_readers))
 			continue;
-		unsigned count = ++counts[slot_of(connection)];
-		most = count > most ? count : most;
+		struct slot *slot = slot_of(slots, connection);
+		if (!slot->first)
+			slot->first = connection;
+		if (slot_counts(slot, connection) && ++slot->count > most)
+			most = slot->count;
 	}
-	LIST_FOREACH (connection, &server->connections, link)
-		if (!connection->is_shut && counts[slot_of(connection)] == most)
+	LIST_FOREACH (connection, &server->connections, link) {
+		const struct slot *slot = slot_of(slots, connection);
+		if (!connection->is_shut && slot->count == most && slot_counts(slot, connection))
 			group_add(&crowd, connection, takes_readers);
+	}
 	return crowd.longest;
 }
 

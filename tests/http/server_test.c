@@ -1054,6 +1054,46 @@ test_connections__crowd(void **state)
 	stop(f);
 }
 
+/* @out gets another address than 127.0.0.1, with the end of its hash */
+static void
+find_meeting(char out[INET_ADDRSTRLEN])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	uint64_t hash = address_group_hash(address_group_of(-1, (struct sockaddr *)&address));
+	for (in_addr_t i = INADDR_LOOPBACK + 1;; i++) {
+		address.sin_addr.s_addr = htonl(i);
+		struct address_group client = address_group_of(-1, (struct sockaddr *)&address);
+		if ((address_group_hash(client) ^ hash) % 4096 == 0)
+			break;
+	}
+	assert_non_null(inet_ntop(AF_INET, &address.sin_addr, out, INET_ADDRSTRLEN));
+}
+
+/* Nor has he to go for a crowd whose address has a hash like his. */
+static void
+test_connections__crowd_with_the_same_hash(void **state)
+{
+	(void)state;
+	enum { LIMIT = 4, MORE = 20 };
+	struct http_limits limits = ample;
+	limits.connections = LIMIT;
+	struct fixture *f = start(limits);
+	char crowd[INET_ADDRSTRLEN];
+	find_meeting(crowd);
+	int fds[LIMIT + MORE], loner = dial(f);
+	await(f, stat_of(f, connections) == 1);
+	for (int i = 0; i < LIMIT + MORE; i++) {
+		fds[i] = dial_from(f, crowd, 0);
+		await(f, stat_of(f, connections) == (unsigned)i + 2);
+	}
+	assert_served(f, loner);
+	for (int i = 0; i < LIMIT + MORE; i++)
+		close(fds[i]);
+	close(loner);
+	stop(f);
+}
+
 static void
 test_connections__per_address(void **state)
 {
@@ -1835,6 +1875,7 @@ main(void)
 	    cmocka_unit_test(test_incomplete__client_leaves_early),
 	    cmocka_unit_test(test_connections__over_the_limit),
 	    cmocka_unit_test(test_connections__crowd),
+	    cmocka_unit_test(test_connections__crowd_with_the_same_hash),
 	    cmocka_unit_test(test_connections__one_has_left),
 	    cmocka_unit_test(test_connections__left_unseen),
 	    cmocka_unit_test(test_connections__answer_not_taken_up),
