@@ -1306,14 +1306,6 @@ test_connections__left_unseen(void **state)
 	stop(f);
 }
 
-static void
-answer_now(struct ev_loop *loop, ev_check *watcher, int events)
-{
-	(void)events;
-	ev_check_stop(loop, watcher);
-	answer_later(watcher->data, 0, "late\n");
-}
-
 /* Its answer comes in the same round of the loop as another client, just before that. */
 static void
 test_connections__answer_not_taken_up(void **state)

@@ -270,14 +270,6 @@ test_key_update__in_front_of_the_rest(void **state)
 
 /* ---- Answers that come later. ---- */
 
-static void
-answer_now(struct ev_loop *loop, ev_check *watcher, int events)
-{
-	(void)events;
-	ev_check_stop(loop, watcher);
-	answer_later(watcher->data, 0, "late\n");
-}
-
 /* A silent client that is accepted in the same round of the loop, after that, holds nothing up. */
 static void
 test_later__another_client_comes_with_the_answer(void **state)
