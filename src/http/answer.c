@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* With more connections than these, each answer is the last of its own: libmicrohttpd holds a
- * quarter of a MiB for a connection from its second request on. */
+/* With more connections than these, each answer is the last of its own: libmicrohttpd holds
+ * all of CONNECTION_MEMORY for a connection from its second request on. */
 #define CONNECTIONS_KEPT 32
 
 /* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). libmicrohttpd

@@ -18,8 +18,9 @@
 
 /* Bytes of a connection's memory, used as far as needed. It is the largest chunk of a streamed
  * answer, and a client that is faster than the answer is woken up for each: with 64 KiB that was a
- * sixth of a large scrape's cost. */
-#define CONNECTION_MEMORY ((size_t)256 << 10)
+ * sixth of a large scrape's cost. For each request libmicrohttpd zeroes half of it, though it was never
+ * touched, which the kernel must first provide: with 256 KiB that was a quarter of a crowd's cost. */
+#define CONNECTION_MEMORY ((size_t)128 << 10)
 
 /* Receive buffer of a connection's socket. What waits there is taken into the connection's memory
  * in one piece, which strangers must not make large. The kernel doubles it. */
