@@ -228,13 +228,22 @@ server_stop(struct server *server)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* A body as it comes: in chunks (RFC 9112, section 7.1), or up to the connection's end. */
+struct body {
+	struct body_sink *sink;
+	bool is_chunked, is_over;
+	bool is_in_chunk;
+	uint64_t left; /* of the chunk; between chunks the size of the next one as far as it came */
+};
+
 /* Reads the headers. @rest gets what came of the body with them. @return the status, 0 = none came
  */
 static unsigned
-receive_headers(struct channel *channel, char *room, struct span *rest, struct body_sink *sink)
+receive_headers(struct channel *channel, char *room, struct span *rest, struct body *body)
 {
+	static const char chunked[] = "\r\nTransfer-Encoding: chunked\r\n";
 	size_t len = 0;
-	sink->failure = "reading the headers";
+	body->sink->failure = "reading the headers";
 	for (;;) {
 		ssize_t got = channel_receive(channel, room + len, HEADERS_MAX - len);
 		if (got <= 0)
@@ -244,39 +253,77 @@ receive_headers(struct channel *channel, char *room, struct span *rest, struct b
 		if (!end)
 			continue;
 		*rest = span_from(span_of(room, len), (size_t)(end + 4 - room));
+		body->is_chunked =
+		    memmem(room, (size_t)(end + 2 - room), chunked, sizeof(chunked) - 1);
 		unsigned status;
 		return sscanf(room, "HTTP/1.%*c %u", &status) == 1 ? status : 0;
 	}
 }
 
 static void
-take_body(struct body_sink *sink, const char *bytes, size_t len)
+take_body(struct body_sink *sink, struct span bytes)
 {
-	sink->bytes += len;
-	if (sink->take && len)
-		sink->take(sink->ctx, bytes, len);
+	sink->bytes += bytes.len;
+	if (sink->take && bytes.len)
+		sink->take(sink->ctx, bytes.ptr, bytes.len);
 }
 
-/* An answer to HTTP 1.0 ends with the connection. */
+/* A byte of a chunk's size, of the line end behind it, or of the one behind the chunk before. */
+static void
+take_size(struct body *body, char byte)
+{
+	if (byte >= '0' && byte <= '9')
+		body->left = body->left * 16 + (uint64_t)(byte - '0');
+	else if ((byte | 32) >= 'a' && (byte | 32) <= 'f')
+		body->left = body->left * 16 + (uint64_t)((byte | 32) - 'a') + 10;
+}
+
+/* Between two chunks are two line ends, the first of which ends the chunk before. */
+static void
+take_chunks(struct body *body, struct span bytes)
+{
+	while (bytes.len && !body->is_over) {
+		if (body->is_in_chunk && body->left) {
+			struct span piece = span_first(
+			    bytes, body->left < bytes.len ? (size_t)body->left : bytes.len);
+			take_body(body->sink, piece);
+			body->left -= piece.len;
+			bytes = span_from(bytes, piece.len);
+			continue;
+		}
+		take_size(body, *bytes.ptr);
+		if (*bytes.ptr == '\n') {
+			body->is_over = !body->is_in_chunk && !body->left;
+			body->is_in_chunk = !body->is_in_chunk;
+		}
+		bytes = span_from(bytes, 1);
+	}
+}
+
+/* The connection ends with the answer. */
 static unsigned
 receive_answer(struct channel *channel, struct body_sink *sink)
 {
 	static __thread char room[256 * 1024];
-	struct span rest;
-	unsigned status = receive_headers(channel, room, &rest, sink);
+	struct body body = {.sink = sink};
+	struct span bytes;
+	unsigned status = receive_headers(channel, room, &bytes, &body);
 	if (!status)
 		return 0;
-	take_body(sink, rest.ptr, rest.len);
 	sink->failure = "reading the body";
 	for (;;) {
+		if (body.is_chunked)
+			take_chunks(&body, bytes);
+		else
+			take_body(sink, bytes);
 		ssize_t got = channel_receive(channel, room, sizeof(room));
-		if (got < 0)
+		if (got < 0 || (got == 0 && body.is_chunked && !body.is_over))
 			return 0;
 		if (got == 0) {
 			sink->failure = NULL;
 			return status;
 		}
-		take_body(sink, room, (size_t)got);
+		bytes = span_of(room, (size_t)got);
 	}
 }
 
@@ -287,8 +334,9 @@ server_request(const struct server *server, const char *method, const char *path
 	static const char password[] = "Authorization: Basic Ym9va3M6c2VzYW1l\r\n"; /* of USER */
 	char request[512];
 	struct channel channel;
-	int len = snprintf(request, sizeof(request), "%s %s HTTP/1.0\r\nHost: bench\r\n%s%s\r\n",
-			   method, path, headers, server->is_secure ? password : "");
+	int len = snprintf(request, sizeof(request),
+			   "%s %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n%s%s\r\n", method,
+			   path, headers, server->is_secure ? password : "");
 	unsigned status = 0;
 	errno = 0;
 	sink->failure = "connecting";
