@@ -26,8 +26,8 @@
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
-#include "base/buf.h"
 #include "base/address_group.h"
+#include "base/buf.h"
 #include "tls/context.h"
 
 #include <netinet/in.h>

@@ -4,8 +4,9 @@
  *
  * Nearly all values touch two cache lines that are known before the cell is: the counters in it are
  * narrow, and what makes one overflow moves what it has to a wide one outside. Native buckets have
- * narrow counters from one key on, the window, which is laid around what comes first; those outside
- * of it, and negative ones, are counted in a store of their own (metrics/native).
+ * narrow counters from one key on, the window, which is laid around what comes first and moves, now
+ * and then, to where most values are; those outside of it, and negative ones, are counted in a store
+ * of their own (metrics/native).
  *
  * The shard's owner writes; the control thread reads at any time, and again when counts moved
  * meanwhile. Where they move all the time, it makes the owner wait for it.
@@ -81,7 +82,8 @@ histogram_prefetch(const struct cell *cell, const struct layout *layout,
 	__builtin_prefetch(cell, 1);
 	__builtin_prefetch(&((const struct histogram_cell *)cell)->buckets[place.bucket], 1);
 	/* The resolution of most is still the one of their birth. */
-	__builtin_prefetch(histogram_narrow(cell, layout, place.key), 1);
+	if (layout->native_buckets_max)
+		__builtin_prefetch(histogram_narrow(cell, layout, place.key), 1);
 }
 
 /** Counts values in a classic bucket whose narrow counter overflows; see histogram_observe(). */

@@ -36,7 +36,7 @@ struct tls_guest {
 	TAILQ_ENTRY(tls_guest) link;
 };
 
-/** @address_group base/address_group's, or base/address_group's hash; groups whose hashes meet are one */
+/** @address_group the hash of a base/address_group; groups whose hashes meet are one */
 void tls_guest_init(struct tls_guest *guest, struct tls_admission *admission,
 		    uint64_t address_group);
 /** Waits for its turn from now on, unless it does already. */
