@@ -16,8 +16,15 @@
 #define FAMILY_COST 1
 /* Records moved in one hold of the lock. */
 #define LOCK_BATCH 256
-/* A pass is due when one of so many is out of order. */
+/* A pass is due when one of so many is out of order: while births come, so that each has few moved... */
 #define UNARRANGED_SHARE 4
+/* ... and when none came for so long, so that little is left as it is for good. */
+#define REST_SHARE 16
+#define REST_TICKS TICKS_PER_SECOND
+/* One is due, too, when one in so many bytes of memory is unused: while births come, and at rest. The
+ * ends of chunks are unused for ever, up to an eighth. */
+#define HOLES 2
+#define REST_HOLES 6
 /* Of a record and its text; behind it the processor foresees the rest by itself. */
 #define PREFETCH_MAX 256
 #define CACHE_LINE 64
@@ -72,7 +79,8 @@ enter_family(struct registry *registry, struct family *family)
 {
 	family->pass = registry->pass;
 	family->arranged_to = 0;
-	if (!registry->compacts && family->unarranged * UNARRANGED_SHARE <= family->list->count) {
+	if (!registry->compacts &&
+	    family->unarranged * registry->unarranged_share <= family->list->count) {
 		family->arranged_to = family->list->count;
 		return;
 	}
@@ -103,10 +111,13 @@ arrange_family(struct registry *registry, struct family *family, size_t limit)
 static bool
 is_pass_due(struct registry *registry)
 {
+	bool rests = registry->tick - registry->listed_tick >= REST_TICKS;
+	registry->unarranged_share = rests ? REST_SHARE : UNARRANGED_SHARE;
 	pthread_mutex_lock(&registry->lock);
-	registry->compacts = slab_is_sparse(&registry->slab);
+	registry->compacts = slab_is_sparse(&registry->slab, rests ? REST_HOLES : HOLES);
 	pthread_mutex_unlock(&registry->lock);
-	return registry->compacts || registry->unarranged * UNARRANGED_SHARE > registry->listed;
+	return registry->compacts ||
+	       registry->unarranged * registry->unarranged_share > registry->listed;
 }
 
 /* Whether a pass is under way, or begins now. */

@@ -113,6 +113,7 @@ note_listed(struct registry *registry, size_t count)
 {
 	registry->listed += count;
 	registry->unarranged += count;
+	registry->listed_tick = registry->tick;
 }
 
 /* Goes on with the births that were taken. */

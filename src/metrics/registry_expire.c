@@ -20,7 +20,6 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#define TICKS_PER_SECOND (1000000 / TICK_US)
 /*
  * Series that one call takes a step further. A call takes about half a millisecond, since with one CPU
  * for all threads ingest stands still meanwhile.

@@ -174,9 +174,11 @@ struct registry {
 	uint32_t tick;
 	bool has_ended_zeros;      /* see registry_end_zeros() */
 	size_t listed, unarranged; /* of all listed families together */
+	uint32_t listed_tick;      /* when births were last listed */
 	uint64_t pass; /* the one under way, or the last */
 	bool is_arranging; /* a pass is under way... */
 	bool compacts; /* ... and moves the records of families in good order, too */
+	unsigned unarranged_share; /* it moves families of which one in so many is out of order */
 	size_t arrange_at; /* the family in `sorted` that it has come to */
 };
 

@@ -44,6 +44,7 @@
 
 /* Time as series see it: tenths of a second since the bridge started. */
 #define TICK_US 100000
+#define TICKS_PER_SECOND (1000000 / TICK_US)
 /* An incarnation that no series ever has. */
 #define INCARNATION_NONE 0u
 

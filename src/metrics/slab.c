@@ -136,9 +136,11 @@ slab_free(struct slab *slab, void *record, size_t size)
 }
 
 bool
-slab_is_sparse(const struct slab *slab)
+slab_is_sparse(const struct slab *slab, unsigned share)
 {
-	return slab->live_bytes < slab->closed_bytes / 2;
+	/* What open chunks hold is among what lives. */
+	return slab->closed_bytes > slab->live_bytes &&
+	       (slab->closed_bytes - slab->live_bytes) * share > slab->closed_bytes;
 }
 
 void

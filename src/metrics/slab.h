@@ -38,8 +38,8 @@ void *slab_alloc(struct slab *slab, enum slab_stream stream, size_t size)
     __attribute__((returns_nonnull));
 void slab_free(struct slab *slab, void *record, size_t size);
 
-/** @return whether less than half of the memory is in use */
-bool slab_is_sparse(const struct slab *slab);
+/** @return whether more than one in `share` bytes of the memory is unused */
+bool slab_is_sparse(const struct slab *slab, unsigned share);
 
 /**
  * Takes an empty chunk out, so that other threads need not wait while slab_chunk_free() frees it.

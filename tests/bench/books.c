@@ -374,7 +374,7 @@ probe(const struct plan *plan, enum transport transport, double rate, uint64_t *
 	start_senders(senders, &server, &trial, transport);
 	join_senders(senders, &sent);
 	double seconds = (double)(clock_mono().us - start_us) / 1e6;
-	server_await_rest(&server);
+	server_await_rest(&server, REST_SHORT_MS);
 	if (!server_scrape(&server, &own))
 		give_up("no scrape after a probe");
 	*lost = own_metric(&own, "udp_packet_drops_total");

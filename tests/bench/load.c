@@ -180,7 +180,7 @@ load_once(const struct server *server, const struct packets *packets)
 	while (sent.packets < packets->count)
 		advance(&load, send_stream(&load), &sent);
 	load_close(&load);
-	server_await_rest(server);
+	server_await_rest(server, REST_LONG_MS);
 }
 
 void
@@ -194,7 +194,7 @@ load_measure(struct load *load, const struct server *server, double rate, double
 	load_run(load, rate, seconds, &cost->sent);
 	/* Before the wait for its rest, which takes a while on purpose. */
 	cost->busy = (server_cpu_ns(server) - cpu) / 1e9 / (now_s() - start);
-	server_await_rest(server);
+	server_await_rest(server, REST_SHORT_MS);
 	cost->cpu_ns = server_cpu_ns(server) - cpu;
 	struct server_ticks after = server_ticks(server);
 	double user = (double)(after.user - before.user);

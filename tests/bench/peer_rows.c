@@ -62,7 +62,7 @@ measure_side(const struct server *server, enum load_way way, const struct packet
 	struct load load;
 	struct load_cost cost;
 	double lines = count_lines(server);
-	server_await_rest(server);
+	server_await_rest(server, REST_SHORT_MS);
 	load_open(&load, way, packets, server);
 	load_measure(&load, server, rate, 0.7, &cost);
 	load_close(&load);
@@ -97,7 +97,7 @@ scrape_ns(const struct server *server)
 	double cpu = server_cpu_ns(server);
 	if (server_request(server, "GET", "/metrics", "", &sink) != 200)
 		give_up("no scrape");
-	server_await_rest(server);
+	server_await_rest(server, REST_SHORT_MS);
 	return server_cpu_ns(server) - cpu;
 }
 

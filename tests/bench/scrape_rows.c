@@ -102,7 +102,7 @@ measure_scrape(const struct server *server, const char *headers, struct scrape_c
 	if (server_request(server, "GET", "/metrics", headers, &sink) != 200)
 		give_up("no scrape");
 	samples_add(&cost->wall_ms, (double)(clock_mono().us - start_us) / 1e3);
-	server_await_rest(server);
+	server_await_rest(server, REST_SHORT_MS);
 	samples_add(&cost->cpu_ms, (server_cpu_ns(server) - cpu) / 1e6);
 	struct server_ticks after = server_ticks(server);
 	cost->user += after.user - ticks.user;
@@ -160,7 +160,7 @@ scrape_once(const struct server *server)
 	struct body_sink sink = {0};
 	if (server_request(server, "GET", "/metrics", "", &sink) != 200)
 		give_up("no scrape");
-	server_await_rest(server);
+	server_await_rest(server, REST_SHORT_MS);
 }
 
 /* At counts that meet the tables in different states of being full. */

@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define START_PATIENCE_MS 10000
-#define REST_PATIENCE_MS 5000
+#define REST_PATIENCE_MS 20000
+#define REST_STEP_MS 10
 #define ARGUMENTS_MAX 64
 #define HEADERS_MAX 8192 /* bytes of an answer's headers */
 
@@ -491,14 +492,16 @@ server_drops(const struct server *server)
 }
 
 void
-server_await_rest(const struct server *server)
+server_await_rest(const struct server *server, int rest_ms)
 {
 	double last = server_cpu_ns(server);
-	for (int waited_ms = 0; waited_ms < REST_PATIENCE_MS; waited_ms += 10) {
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	int rested_ms = 0;
+	for (int waited_ms = 0; waited_ms < REST_PATIENCE_MS && rested_ms < rest_ms;
+	     waited_ms += REST_STEP_MS) {
+		nanosleep(&(struct timespec){.tv_nsec = REST_STEP_MS * 1000000L}, NULL);
 		double now = server_cpu_ns(server);
-		if (now - last < 300000) /* what timers cost in 10 ms, generously */
-			return;
+		/* What timers cost meanwhile, generously. */
+		rested_ms = now - last < 300000 ? rested_ms + REST_STEP_MS : 0;
 		last = now;
 	}
 }

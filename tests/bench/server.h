@@ -93,8 +93,12 @@ struct server_ticks server_ticks(const struct server *server);
 /** @return datagrams that the kernel dropped for want of room, of all its UDP sockets */
 uint64_t server_drops(const struct server *server);
 
-/** Waits until the server has nothing more to do. */
-void server_await_rest(const struct server *server);
+/* That it is asked for no more, and that it has put its records in order, too: it begins with that when
+ * no series was born for a second, which it looks at once a second. */
+#define REST_SHORT_MS 10
+#define REST_LONG_MS 2200
+/** Waits until the server has had nothing to do for `rest_ms`, or for 20 s. */
+void server_await_rest(const struct server *server, int rest_ms);
 
 /** Ends the program with a message and, when errno is set, its text. */
 _Noreturn void give_up(const char *what);

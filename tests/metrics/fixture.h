@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #define SECOND_US INT64_C(1000000)
-#define TICKS_A_SECOND (1000000 / TICK_US)
 #define FIXTURE_START_MS INT64_C(1700000000123)
 
 struct fixture {
@@ -195,7 +194,7 @@ fixture_send(struct fixture *fixture, enum metric_type type, const char *name, c
 static inline void
 fixture_expire_at(struct fixture *fixture, uint32_t second)
 {
-	fixture->tick = second * TICKS_A_SECOND;
+	fixture->tick = second * TICKS_PER_SECOND;
 	while (registry_expire(fixture->registry, fixture->tick))
 		;
 }

@@ -181,6 +181,47 @@ test_arrange__waits_for_readers(void **state)
 	fixture_close(&fixture);
 }
 
+/* A tenth stays where it is as long as births come, and is moved when they have ended. */
+static void
+test_arrange__when_births_have_ended(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 1000, NULL, 0);
+	for (unsigned i = 0; i < 300; i++)
+		send_one(&fixture, "c", 2 * i, 0);
+	settle(&fixture);
+	for (unsigned i = 0; i < 30; i++) {
+		send_one(&fixture, "c", 2 * i + 1, 0);
+		fixture_expire_at(&fixture, i);
+	}
+	unsigned jumps = count_jumps(first_family(&fixture));
+	assert_true(jumps >= 30);
+	fixture_expire_at(&fixture, 30);
+	assert_int_equal(count_jumps(first_family(&fixture)), 0);
+	fixture_close(&fixture);
+}
+
+/* A pass that moved most of what was born leaves the rest in memory that is nearly empty. */
+static void
+test_arrange__holes_when_births_have_ended(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 2 * MANY, NULL, 0);
+	char name[16];
+	send_many(&fixture, "a", 1);
+	settle(&fixture);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), i % 20 ? "b" : "a");
+		send_one(&fixture, name, MANY + i, 0);
+	}
+	settle(&fixture);
+	const struct slab *slab = &fixture.registry->slab;
+	assert_true(slab->closed_bytes > slab->live_bytes + slab->live_bytes / 4);
+	fixture_expire_at(&fixture, 10);
+	assert_true(slab->closed_bytes < slab->live_bytes + slab->live_bytes / 8);
+	fixture_close(&fixture);
+}
+
 /* A reader enters, births come and series die while a pass is in the middle of their family. */
 static void
 test_arrange__family_changes_under_way(void **state)
@@ -225,7 +266,7 @@ test_arrange__expiry_finds_what_moved(void **state)
 	assert_true(count_jumps(first_family(&fixture)) < 100);
 	/* Due, and moved while they wait for a quiescent point. */
 	grace_begin(fixture.grace, 0);
-	fixture.tick = 30 * TICKS_A_SECOND;
+	fixture.tick = 30 * TICKS_PER_SECOND;
 	assert_true(registry_expire(fixture.registry, fixture.tick));
 	assert_true(fixture.registry->dying_count > 0);
 	const struct series *first = first_family(&fixture)->list->items[0];
@@ -277,7 +318,7 @@ test_arrange__births_between_passes(void **state)
 		fixture_send(&fixture, METRIC_COUNTER, "short", name, SECOND_US, 1);
 	}
 	settle(&fixture);
-	fixture.tick += 100 * TICKS_A_SECOND;
+	fixture.tick += 100 * TICKS_PER_SECOND;
 	unsigned calls = 0;
 	struct registry *registry = fixture.registry;
 	while (registry_expire(registry, fixture.tick) && !(registry->is_arranging && registry->compacts))
@@ -301,6 +342,8 @@ main(void)
 	    cmocka_unit_test(test_arrange__when_a_quarter_is_new),
 	    cmocka_unit_test(test_arrange__several_families),
 	    cmocka_unit_test(test_arrange__waits_for_readers),
+	    cmocka_unit_test(test_arrange__when_births_have_ended),
+	    cmocka_unit_test(test_arrange__holes_when_births_have_ended),
 	    cmocka_unit_test(test_arrange__family_changes_under_way),
 	    cmocka_unit_test(test_arrange__expiry_finds_what_moved),
 	    cmocka_unit_test(test_arrange__churn_leaves_no_holes),

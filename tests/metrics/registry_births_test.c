@@ -297,7 +297,7 @@ test_births__over_before_they_are_listed(void **state)
 	struct fixture fixture = fixture_open(1, MANY, NULL, 0);
 	struct registry *registry = fixture.registry;
 	send_mortals(&fixture);
-	fixture.tick = 10 * TICKS_A_SECOND;
+	fixture.tick = 10 * TICKS_PER_SECOND;
 	unsigned waited = 0, calls = 0;
 	while (registry_expire(registry, fixture.tick)) {
 		assert_true(++calls < PATIENCE);
@@ -321,7 +321,7 @@ test_births__search_among_the_dead(void **state)
 	send_mortals(&fixture);
 	fixture_expire_at(&fixture, 1);
 	const struct family *family = registry->sorted[0];
-	fixture.tick = 10 * TICKS_A_SECOND;
+	fixture.tick = 10 * TICKS_PER_SECOND;
 	while (!family->dead)
 		assert_true(registry_expire(registry, fixture.tick));
 	send_many(&fixture, "c", 1, 2);
@@ -348,7 +348,7 @@ test_births__search_makes_way(void **state)
 	struct registry *registry = fixture.registry;
 	send_mortals(&fixture);
 	fixture_expire_at(&fixture, 1);
-	fixture.tick = 10 * TICKS_A_SECOND;
+	fixture.tick = 10 * TICKS_PER_SECOND;
 	unsigned number = 1, rounds = 0;
 	do {
 		assert_true(++rounds < 100);

@@ -553,7 +553,7 @@ test_expire__a_crowd_in_slices(void **state)
 	enum { CROWD = 60000 };
 	struct fixture fixture = fixture_open(1, CROWD, NULL, 0);
 	send_crowd(&fixture, CROWD);
-	fixture.tick = 5 * TICKS_A_SECOND;
+	fixture.tick = 5 * TICKS_PER_SECOND;
 	unsigned calls = 0, shown;
 	double sum;
 	for (bool has_more = true; has_more; calls++) {
@@ -587,7 +587,7 @@ test_expire__a_crowd_that_comes_back(void **state)
 	enum { CROWD = 30000 };
 	struct fixture fixture = fixture_open(1, CROWD, NULL, 0);
 	send_crowd(&fixture, CROWD);
-	fixture.tick = 5 * TICKS_A_SECOND;
+	fixture.tick = 5 * TICKS_PER_SECOND;
 	for (unsigned i = 0; registry_expire(fixture.registry, fixture.tick); i++) {
 		char label[32];
 		snprintf(label, sizeof(label), "n=%05u", i * 6);
@@ -614,7 +614,7 @@ test_expire__families_in_slices(void **state)
 		snprintf(name, sizeof(name), "f%05u", i);
 		fixture_send(&fixture, METRIC_GAUGE, name, "", i % 4 ? SECOND_US : 0, 1);
 	}
-	fixture.tick = 5 * TICKS_A_SECOND;
+	fixture.tick = 5 * TICKS_PER_SECOND;
 	unsigned calls = 0;
 	double sum;
 	while (registry_families_count(fixture.registry) > FAMILIES / 4) {

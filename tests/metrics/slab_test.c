@@ -65,18 +65,18 @@ test_slab__gives_chunks_back(void **state)
 	uint64_t full = slab.closed_bytes;
 	assert_true(full > 0);
 	assert_true(full < slab.live_bytes + slab.live_bytes / 8);
-	assert_false(slab_is_sparse(&slab));
+	assert_false(slab_is_sparse(&slab, 2));
 	/* One in ten stays: no chunk can go. */
 	for (unsigned i = 0; i < RECORDS; i++) {
 		if (i % 10)
 			slab_free(&slab, records[i], size_of(i));
 	}
 	assert_int_equal(slab.closed_bytes, full);
-	assert_true(slab_is_sparse(&slab));
+	assert_true(slab_is_sparse(&slab, 2));
 	for (unsigned i = 0; i < RECORDS; i += 10)
 		slab_free(&slab, records[i], size_of(i));
 	assert_int_equal(slab.closed_bytes, 0);
-	assert_false(slab_is_sparse(&slab));
+	assert_false(slab_is_sparse(&slab, 2));
 	slab_fini(&slab);
 	free(records);
 }
@@ -140,7 +140,7 @@ test_slab__long_records(void **state)
 		records[i] = slab_alloc(&slab, SLAB_ARRANGED, sizes[i]);
 		memset(records[i], (int)i, sizes[i]);
 	}
-	assert_false(slab_is_sparse(&slab));
+	assert_false(slab_is_sparse(&slab, 2));
 	for (unsigned i = 0; i < COUNT; i++) {
 		assert_int_equal(records[i][0], i);
 		assert_int_equal(records[i][sizes[i] - 1], i);
