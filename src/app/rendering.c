@@ -233,7 +233,8 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 {
 	struct rendering *r = xcalloc(1, sizeof(*r));
 	struct rendering_history *history = find_history(all, kind);
-	uint64_t expected = history->complete_bytes;
+	uint64_t expected =
+	    history->complete_bytes ? history->complete_bytes : all->complete_text_bytes;
 	if (history->newest)
 		give_start_up(history->newest);
 	history->newest = r;
@@ -267,8 +268,10 @@ make_piece(struct rendering *r, struct buf *out)
 	}
 	r->bytes += out->len;
 	renderings_spend(r->all, clock_thread_us() - start_us);
-	if (!r->writer)
-		r->history->complete_bytes = r->bytes;
+	if (r->writer)
+		return;
+	r->history->complete_bytes = r->bytes;
+	r->all->complete_text_bytes = r->text_bytes;
 }
 
 void

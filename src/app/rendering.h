@@ -11,7 +11,9 @@
  *
  * A slow consumer costs the others nothing. What is kept for it is bounded: the consumer that holds
  * most back is ended when a limit is met. So that this hardly ever happens to an honest one, a
- * rendering can be joined only when the last complete one of its kind had half of that at most.
+ * rendering can be joined only when the last complete one of its kind had half of that at most. Where
+ * none of its kind was complete yet, as when its clients all leave early, the last of any kind
+ * counts, before compression.
  *
  * Control thread only.
  */
@@ -55,8 +57,9 @@ struct rendering_history {
 struct renderings {
 	struct rendering_list list;
 	struct rendering_history kinds[EXPOSITION_FORMATS][2][2]; /* [has_dots][is_gzip] */
-	size_t held;    /* bytes of all pieces that are kept */
-	int64_t due_us; /* monotonic; see renderings_wait_us() */
+	uint64_t complete_text_bytes; /* of the last of any kind that was made whole; 0 = none yet */
+	size_t held;                  /* bytes of all pieces that are kept */
+	int64_t due_us;               /* monotonic; see renderings_wait_us() */
 };
 
 /* One scrape's place in a rendering; embedded by the scrape, which may look at nothing in it. */

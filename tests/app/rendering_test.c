@@ -269,11 +269,37 @@ test_join__size_unknown(void **state)
 	(void)state;
 	struct world *world = world_new(SERIES_FEW);
 	struct client first;
-	learn(world, packed);
 	client_begin(world, plain, &first);
 	assert_joinable(world, plain, false);
 	client_leave(&first);
 	world_free(world);
+}
+
+/* Whose clients all leave early; the text of another kind tells how large it can be. */
+static void
+test_join__size_of_kind_unknown(void **state)
+{
+	(void)state;
+	size_t half = RENDERING_HELD_BYTES / 2 / SERIES_BYTES;
+	for (unsigned more = 0; more < 4; more += 2) {
+		struct world *world = world_new(half - 1 + more);
+		struct client first;
+		struct buf whole = render(world, plain);
+		buf_fini(&whole);
+		for (unsigned i = 0; i < 2; i++) {
+			client_begin(world, packed, &first);
+			client_take_some(&first, 1);
+			assert_joinable(world, packed, more == 0);
+			client_leave(&first);
+		}
+		whole = render(world, packed);
+		assert_true(whole.len < RENDERING_HELD_BYTES / 2);
+		buf_fini(&whole);
+		client_begin(world, packed, &first);
+		assert_joinable(world, packed, true);
+		client_leave(&first);
+		world_free(world);
+	}
 }
 
 /* A rendering that was left before its end says nothing about the size. */
@@ -613,6 +639,7 @@ main(void)
 	    cmocka_unit_test(test_share__come_and_go_in_any_order),
 	    cmocka_unit_test(test_join__nothing_under_way),
 	    cmocka_unit_test(test_join__size_unknown),
+	    cmocka_unit_test(test_join__size_of_kind_unknown),
 	    cmocka_unit_test(test_join__last_one_was_not_complete),
 	    cmocka_unit_test(test_join__last_one_was_large),
 	    cmocka_unit_test(test_join__other_kind),
