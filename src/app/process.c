@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Reads a small file of /proc; @return whether there was anything */
@@ -29,10 +30,15 @@ limit_of(int resource)
 	return limit.rlim_cur == RLIM_INFINITY ? (double)~0ull : (double)limit.rlim_cur;
 }
 
+/* From Linux 6.2 on the folder's size tells, which spares looking at each. */
 static double
 count_fds(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	static const char path[] = "/proc/self/fd";
+	struct stat folder;
+	if (stat(path, &folder) == 0 && folder.st_size > 0)
+		return (double)folder.st_size;
+	DIR *dir = opendir(path);
 	if (!dir)
 		return NAN;
 	double count = -1; /* the folder itself is open, too */

@@ -3,6 +3,7 @@ import concurrent.futures
 import contextlib
 import gzip
 import http.client
+import os
 import re
 import signal
 import socket
@@ -44,6 +45,14 @@ def test_metrics__headers(bridge):
     assert response.headers['Content-Encoding'] is None
     assert response.headers['Vary'] == 'Accept, Accept-Encoding'
     Scrape(response.text)
+
+
+def test_metrics__open_files(bridge):
+    with contextlib.closing(bridge.connect_web()) as connection:
+        connection.request('GET', '/metrics')
+        scrape = Scrape(connection.getresponse().read().decode())
+        files = os.listdir('/proc/%d/fd' % bridge.process.pid)
+    assert scrape.series['process_open_fds'] == len(files)
 
 
 @pytest.mark.parametrize('accept', [
