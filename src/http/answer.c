@@ -14,10 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* With more connections than these, each answer is the last of its own: libmicrohttpd holds
- * all of CONNECTION_MEMORY for a connection from its second request on. */
-#define CONNECTIONS_KEPT 32
-
 /* Bytes asked of a stream at once where there is no chunked encoding (HTTP/1.0). libmicrohttpd
  * keeps such a block with every stream, used or not, and many large ones leave holes in the heap.
  */
@@ -62,7 +58,7 @@ add_header(struct MHD_Response *response, const char *name, const char *value)
 static enum MHD_Result
 queue_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
-	if (request->server->is_quiesced || request->server->stats.open > CONNECTIONS_KEPT)
+	if (request->server->is_quiesced || request->server->stats.open > CONNECTIONS_FEW)
 		add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	for (size_t i = 0; i < request->server->header_count; i++)
 		add_header(response, request->server->headers[i].name,

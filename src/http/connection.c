@@ -377,7 +377,8 @@ connection_enter(struct connection *connection)
 	/* It closes the descriptor where it fails. */
 	ev_io_stop(server->loop, &connection->arrival);
 	connection->begun_run = server->runs;
-	bool is_in = MHD_add_connection(server->daemon, connection->fd,
+	enum daemon_size size = server->stats.open > CONNECTIONS_FEW ? DAEMON_CROWD : DAEMON_FEW;
+	bool is_in = MHD_add_connection(server->daemons[size], connection->fd,
 					(struct sockaddr *)&connection->address,
 					connection->address_len) == MHD_YES;
 	if (is_in)

@@ -100,9 +100,20 @@ struct listener {
 	ev_io acceptable; /* its descriptor is owned */
 };
 
+/* With more connections than these, each further one gets little memory, and each answer is the last
+ * of its connection: libmicrohttpd holds all of that memory from the second request on. */
+#define CONNECTIONS_FEW 32
+
+/* libmicrohttpd has daemons for as many amounts of memory of a connection. */
+enum daemon_size {
+	DAEMON_FEW,
+	DAEMON_CROWD,
+	DAEMON_SIZES,
+};
+
 struct http_server {
 	struct ev_loop *loop;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemons[DAEMON_SIZES];
 	const struct http_route *routes;
 	void *ctx;
 	struct http_limits limits;
@@ -116,10 +127,11 @@ struct http_server {
 	LIST_HEAD(, listener) listeners;
 	bool is_quiesced;
 	ev_timer accept_again; /* runs while accepting pauses */
-	ev_io readable;        /* the daemon's epoll descriptor */
+	ev_io readable[DAEMON_SIZES]; /* the daemons' epoll descriptors */
 	ev_io ends;            /* owned epoll descriptor: ends, while answers are put off */
-	ev_timer again;        /* when the daemon wants to run without a descriptor's word */
-	uint64_t runs;         /* of the daemon */
+	ev_timer again;        /* when a daemon wants to run without a descriptor's word */
+	bool is_run_due;       /* a daemon has something to do that it does not tell of */
+	uint64_t runs;         /* of both daemons */
 	uint64_t stayed_run;   /* how often it had run when room_make() last saw nobody leave */
 	struct connection_list connections;
 	struct connection *entering; /* that libmicrohttpd is told of just now, or NULL */

@@ -1,8 +1,9 @@
 /*
- * How libmicrohttpd runs here: in its external epoll mode, without threads. Its epoll descriptor is
- * one watcher of the loop; MHD_run() does what is ready and MHD_get_timeout() says when it wants to
- * run again unasked. Accepting is done here and not there, because there neither refused
- * connections can be counted nor a shortage of descriptors be waited out.
+ * How libmicrohttpd runs here: in its external epoll mode, without threads. It has two daemons, whose
+ * epoll descriptors are a watcher of the loop each; MHD_run() does what is ready and
+ * MHD_get_timeout() says when one wants to run again unasked. Accepting is done here and not there,
+ * because there neither refused connections can be counted nor a shortage of descriptors be waited
+ * out.
  */
 #include "http/server.h"
 
@@ -18,9 +19,13 @@
 
 /* Bytes of a connection's memory, used as far as needed. It is the largest chunk of a streamed
  * answer, and a client that is faster than the answer is woken up for each: with 64 KiB that was a
- * sixth of a large scrape's cost. For each request libmicrohttpd zeroes half of it, though it was never
- * touched, which the kernel must first provide: with 256 KiB that was a quarter of a crowd's cost. */
-#define CONNECTION_MEMORY ((size_t)128 << 10)
+ * sixth of a large scrape's cost. But for each request libmicrohttpd zeroes half of it, though it was
+ * never touched, and the kernel must first provide it: with 128 KiB a third of a crowd's cost, with
+ * up to 32 KiB, which are of the heap, next to nothing. */
+static const size_t connection_memory[DAEMON_SIZES] = {
+    [DAEMON_FEW] = 128 << 10,
+    [DAEMON_CROWD] = 32 << 10,
+};
 
 /* Receive buffer of a connection's socket. What waits there is taken into the connection's memory
  * in one piece, which strangers must not make large. The kernel doubles it. */
@@ -28,6 +33,10 @@
 
 /* Connections accepted in one go, so that a flood of them does not hold up the loop. */
 #define ACCEPTS_AT_ONCE 128
+
+/* Runs in one go while there is more to do: an answer goes out chunk by chunk, a run for each, and
+ * who was let in must not wait for all newcomers between them. */
+#define RUNS_AT_ONCE 8
 
 /* How long accepting rests when descriptors or memory have run out. */
 #define ACCEPT_PAUSE_S 0.2
@@ -48,34 +57,53 @@ write_log(void *cls, const char *format, va_list args)
 	log_debug("libmicrohttpd", LOG_TEXT("message", text));
 }
 
-static void
-schedule(struct http_server *server)
+/* @return milliseconds until a daemon wants to run unasked; less than 0 = when told to */
+static int64_t
+wait_ms(const struct http_server *server)
 {
-	unsigned long long wait_ms;
+	int64_t least_ms = server->is_run_due ? 0 : -1;
+	for (int i = 0; i < DAEMON_SIZES; i++) {
+		unsigned long long ms;
+		if (MHD_get_timeout(server->daemons[i], &ms) == MHD_YES &&
+		    (least_ms < 0 || (int64_t)ms < least_ms))
+			least_ms = (int64_t)ms;
+	}
+	return least_ms;
+}
+
+static void
+run_after(struct http_server *server, int64_t ms)
+{
 	ev_timer_stop(server->loop, &server->again);
-	if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
-		return;
-	ev_timer_set(&server->again, (double)wait_ms / 1e3, 0.);
+	ev_timer_set(&server->again, (double)ms / 1e3, 0.);
 	ev_timer_start(server->loop, &server->again);
 }
 
 void
 server_run_soon(struct http_server *server)
 {
-	ev_timer_stop(server->loop, &server->again);
-	ev_timer_set(&server->again, 0., 0.);
-	ev_timer_start(server->loop, &server->again);
+	server->is_run_due = true;
+	run_after(server, 0);
 }
 
 void
 server_run(struct http_server *server)
 {
+	uint64_t end = server->runs + RUNS_AT_ONCE;
+	int64_t ms;
 	/* Deadlines that start in here count from now, not from when the loop woke up. */
 	ev_now_update(server->loop);
-	CHECK(MHD_run(server->daemon) == MHD_YES);
-	server->runs++;
-	handshake_settle(server);
-	schedule(server);
+	do {
+		server->is_run_due = false;
+		for (int i = 0; i < DAEMON_SIZES; i++)
+			CHECK(MHD_run(server->daemons[i]) == MHD_YES);
+		server->runs++;
+		handshake_settle(server);
+		ms = wait_ms(server);
+	} while (ms == 0 && server->runs < end);
+	ev_timer_stop(server->loop, &server->again);
+	if (ms >= 0)
+		run_after(server, ms);
 }
 
 static void
@@ -179,7 +207,7 @@ on_accept_again(struct ev_loop *loop, ev_timer *watcher, int events)
 }
 
 static struct MHD_Daemon *
-start_daemon(struct http_server *server)
+start_daemon(struct http_server *server, size_t memory)
 {
 	/* Connections are counted before it knows them. */
 	unsigned flags =
@@ -189,22 +217,48 @@ start_daemon(struct http_server *server)
 	    MHD_OPTION_EXTERNAL_LOGGER, write_log, NULL, MHD_OPTION_NOTIFY_CONNECTION,
 	    connection_notify, server, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
 	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-	    UINT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+	    UINT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
 	    server->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, tls_refusal(),
 	    MHD_OPTION_END);
 }
 
+/* Connections must have let go of them. */
 static void
-start_watchers(struct http_server *server)
+stop_daemons(struct http_server *server)
 {
-	int epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	ev_io_init(&server->readable, on_readable, epoll_fd, EV_READ);
+	for (int i = 0; i < DAEMON_SIZES; i++) {
+		if (!server->daemons[i])
+			continue;
+		ev_io_stop(server->loop, &server->readable[i]);
+		MHD_stop_daemon(server->daemons[i]);
+	}
+}
+
+static bool
+start_daemons(struct http_server *server)
+{
+	for (int i = 0; i < DAEMON_SIZES; i++) {
+		struct MHD_Daemon *daemon = start_daemon(server, connection_memory[i]);
+		if (!daemon) {
+			stop_daemons(server);
+			return false;
+		}
+		server->daemons[i] = daemon;
+		ev_io_init(&server->readable[i], on_readable,
+			   MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EV_READ);
+		server->readable[i].data = server;
+		ev_io_start(server->loop, &server->readable[i]);
+	}
+	return true;
+}
+
+static void
+init_timers(struct http_server *server)
+{
 	ev_timer_init(&server->again, on_again, 0., 0.);
 	ev_timer_init(&server->accept_again, on_accept_again, 0., 0.);
-	server->readable.data = server;
 	server->again.data = server;
 	server->accept_again.data = server;
-	ev_io_start(server->loop, &server->readable);
 }
 
 struct http_server *
@@ -230,8 +284,8 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 		return NULL;
 	}
 	server->auth = auth_new(loop, &server->stats);
-	server->daemon = start_daemon(server);
-	if (!server->daemon) {
+	init_timers(server);
+	if (!start_daemons(server)) {
 		log_error("libmicrohttpd did not start");
 		connection_unwatch_ends(server);
 		handshake_fini(server);
@@ -239,7 +293,6 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 		free(server);
 		return NULL;
 	}
-	start_watchers(server);
 	return server;
 }
 
@@ -350,8 +403,7 @@ http_server_free(struct http_server **server_ptr)
 	http_server_quiesce(server);
 	let_all_go(server);
 	ev_timer_stop(server->loop, &server->again);
-	ev_io_stop(server->loop, &server->readable);
-	MHD_stop_daemon(server->daemon);
+	stop_daemons(server);
 	CHECK(LIST_EMPTY(&server->connections));
 	handshake_fini(server);
 	connection_unwatch_ends(server);
