@@ -425,6 +425,32 @@ def test_crowd_of_scrapers__too_many(start_bridge):
     assert len(bridge.scrape().users()) == series
 
 
+@pytest.fixture
+def silent_crowd(bridge):
+    """More connections than those that get much memory; they say nothing."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(33):
+            stack.enter_context(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE))
+        yield
+
+
+@pytest.mark.usefixtures('silent_crowd')
+@pytest.mark.parametrize('size, lines, status', [
+    (28000, 1, 200), (6000, 250, 200), (60000, 1, 431), (28000, 500, 431), (70000, 1, 431),
+])
+def test_silent_crowd__headers(bridge, size, lines, status):
+    headers = {'X-%d' % i: 'x' * (size // lines) for i in range(lines)}
+    assert bridge.request('GET', '/-/ready', headers).status == status
+
+
+@pytest.mark.usefixtures('silent_crowd')
+def test_silent_crowd__large_answer(bridge):
+    make_wide(bridge)
+    scrape = bridge.scrape()
+    assert len(scrape.users()) == WIDE
+    assert scrape.own('http_requests_incomplete_total') == 0
+
+
 def test_crowd_leaves(bridge):
     """What waited for its turn, and does not any more, is forgotten."""
     bridge.scrape()
