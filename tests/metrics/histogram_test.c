@@ -452,6 +452,15 @@ test_observe__one_by_one(void **state)
 	series_close(&series);
 }
 
+static void
+assert_in_window(const struct series *series, double value)
+{
+	const struct histogram_cell *cell = series->cells[0];
+	uint32_t key = histogram_place(series->layout, value).key;
+	uint32_t start = (atomic_load(&cell->window) - 1u) * HISTOGRAM_WINDOW_STEP;
+	assert_in_range(key, start, start + HISTOGRAM_WINDOW - 1);
+}
+
 /* Values of up to sixteen octaves need no store, whatever came first. */
 static void
 test_observe__window_is_where_values_are(void **state)
@@ -466,16 +475,47 @@ test_observe__window_is_where_values_are(void **state)
 		shard_free_retired(series.shards[0]);
 		/* What each overflow gave up aside, four bytes a bucket at most. */
 		assert_in_range(atomic_load(&series.shards[0]->native_bytes), 0, 800);
-		uint16_t window = atomic_load(&series.cells[0]->window);
-		for (unsigned i = 0; i < 112; i++) {
-			uint32_t key = native_coarsen(native_position(exp2(i / 8.0 - 10)), 5);
-			assert_in_range(key, (window - 1u) * HISTOGRAM_WINDOW_STEP,
-					(window - 1u) * HISTOGRAM_WINDOW_STEP + HISTOGRAM_WINDOW -
-					    1);
-		}
+		for (unsigned i = 0; i < 112; i++)
+			assert_in_window(&series, exp2(i / 8.0 - 10));
 		struct native_view view = read_native(&series);
 		assert_int_equal(native_total(&view), 10001);
 		series_close(&series);
+	}
+}
+
+/* The most buckets that have room wherever the window may begin. */
+#define WIDE (HISTOGRAM_WINDOW - HISTOGRAM_WINDOW_STEP)
+
+static void
+test_observe__window_holds_two_as_far_apart_as_can_be(void **state)
+{
+	(void)state;
+	for (int low = 0; low < (int)HISTOGRAM_WINDOW_STEP; low++) {
+		struct series series = series_open(0, NULL, 2, 256, 1);
+		observe(&series, 0, ldexp(1, low), 1);
+		observe(&series, 0, ldexp(1, low + (int)WIDE), 1);
+		assert_in_window(&series, ldexp(1, low));
+		assert_in_window(&series, ldexp(1, low + (int)WIDE));
+		assert_int_equal(atomic_load(&series.shards[0]->native_bytes), 0);
+		series_close(&series);
+	}
+}
+
+/* What lies further apart does not have it laid so that the most are outside. */
+static void
+test_observe__window_holds_most_where_not_all_fit(void **state)
+{
+	(void)state;
+	for (int low = 0; low < (int)HISTOGRAM_WINDOW_STEP; low++) {
+		for (int more = 1; more <= 2 * (int)HISTOGRAM_WINDOW_STEP; more++) {
+			struct series series = series_open(0, NULL, 2, 256, 1);
+			observe(&series, 0, ldexp(1, low), 1);
+			observe(&series, 0, ldexp(1, low + more), 1);
+			observe(&series, 0, ldexp(1, low + more + (int)WIDE), 50);
+			assert_in_window(&series, ldexp(1, low + more));
+			assert_in_window(&series, ldexp(1, low + more + (int)WIDE));
+			series_close(&series);
+		}
 	}
 }
 
@@ -493,6 +533,59 @@ test_observe__few_values_take_no_memory(void **state)
 	assert_int_equal(native_total(&view), 200);
 	assert_int_equal(shard_native_left_out(series.shards[0]), 0);
 	atomic_store(&series.shards[0]->native_bytes, 0);
+	series_close(&series);
+}
+
+/* What else needs none of it: as many buckets as are allowed, zeros apart; more than are asked for, at
+ * the lowest resolution; the first positive values after negative ones. */
+static void
+test_observe__no_memory_for_what_fits_the_window(void **state)
+{
+	(void)state;
+	static const struct {
+		double factor;
+		uint32_t buckets_max;
+		double first, values[4];
+	} cases[] = {
+	    {2, 4, 0, {1, 2, 4, 8}},
+	    {65536, 1, 1, {1e-9, 1e10, 1e20, 1e30}},
+	    {1.1, 256, -7, {1, 2, 4, 8}},
+	};
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct series series =
+		    series_open(0, NULL, cases[c].factor, cases[c].buckets_max, 1);
+		_Atomic int64_t *bytes = &series.shards[0]->native_bytes;
+		observe(&series, 0, cases[c].first, 1);
+		atomic_fetch_add(bytes, SHARD_NATIVE_BYTES_MAX);
+		int64_t before = atomic_load(bytes);
+		for (unsigned i = 0; i < 4; i++)
+			observe(&series, 0, cases[c].values[i], 1);
+		assert_int_equal(atomic_load(bytes), before);
+		struct native_view view = read_native(&series);
+		assert_int_equal(native_total(&view), 5);
+		atomic_fetch_sub(bytes, SHARD_NATIVE_BYTES_MAX);
+		series_close(&series);
+	}
+}
+
+/* Values of any kind, whether there were some of them before or not. */
+static void
+test_observe__after_giving_up_all_is_left_out(void **state)
+{
+	(void)state;
+	static const double before[] = {0, 1, -1}, after[] = {0, 1, 100, -1, -5};
+	struct series series = series_open(0, NULL, 1.1, 256, 1);
+	for (unsigned i = 0; i < 3; i++)
+		observe(&series, 0, before[i], 1);
+	atomic_fetch_add(&series.shards[0]->native_bytes, SHARD_NATIVE_BYTES_MAX);
+	observe(&series, 0, -2, 1);
+	assert_int_equal(shard_native_left_out(series.shards[0]), 1);
+	for (unsigned i = 0; i < 5; i++) {
+		observe(&series, 0, after[i], 1);
+		assert_int_equal(shard_native_left_out(series.shards[0]), i + 2);
+	}
+	assert_int_equal(read_buckets(&series)[0], 9);
+	atomic_fetch_sub(&series.shards[0]->native_bytes, SHARD_NATIVE_BYTES_MAX);
 	series_close(&series);
 }
 
@@ -665,7 +758,11 @@ main(void)
 	    cmocka_unit_test(test_observe__counts_of_any_size),
 	    cmocka_unit_test(test_observe__one_by_one),
 	    cmocka_unit_test(test_observe__window_is_where_values_are),
+	    cmocka_unit_test(test_observe__window_holds_two_as_far_apart_as_can_be),
+	    cmocka_unit_test(test_observe__window_holds_most_where_not_all_fit),
 	    cmocka_unit_test(test_observe__few_values_take_no_memory),
+	    cmocka_unit_test(test_observe__no_memory_for_what_fits_the_window),
+	    cmocka_unit_test(test_observe__after_giving_up_all_is_left_out),
 	    cmocka_unit_test(test_read__beside_the_owner),
 	    cmocka_unit_test(test_read__ends_while_counts_move),
 	    cmocka_unit_test(test_read__beside_giving_up),
