@@ -29,9 +29,9 @@
  * second with gzip, and values so much older harm no rate. */
 #define RENDERING_JOIN_US 500000
 /* Bytes from the start, as sent, up to which a rendering can be joined: half a million series with
- * gzip. Most renderings keep them for nobody, so they are fewer than the heap keeps free
- * (HEAP_SLACK in base/alloc.c); with more, each rendering would have its memory from the kernel
- * anew. */
+ * gzip. Most renderings keep them for nobody. What of them is more than the heap keeps free
+ * (HEAP_SLACK in base/alloc.c) each rendering has from the kernel anew: several hundred page faults,
+ * little beside the rest of its work. */
 #define RENDERING_START_BYTES (3u << 20)
 /* Bytes that consumers of one rendering, and of all, may hold back. */
 #define RENDERING_HELD_BYTES (16u << 20)

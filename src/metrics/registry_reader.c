@@ -475,9 +475,10 @@ registry_reader_new(struct registry *registry, uint64_t births, int64_t now_us)
 {
 	while (!registry_list_births(registry, births))
 		;
-	/* What came since the caller asked, too, unless it is a flood. */
-	bool shows_all = registry_list_births(registry, registry_births(registry));
-	(void)shows_all;
+	/* What came since the caller asked, too, but one call's worth of it: a flood would not end. No
+	 * answer matters, since none of it was promised. */
+	bool is_all_listed = registry_list_births(registry, registry_births(registry));
+	(void)is_all_listed;
 	struct registry_reader *reader = xcalloc(1, sizeof(*reader));
 	reader->reader.ops = &registry_reader_ops;
 	reader->registry = registry;

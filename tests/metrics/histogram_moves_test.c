@@ -68,8 +68,8 @@ pages_open(void **state)
 {
 	(void)state;
 	pages.size = (size_t)sysconf(_SC_PAGESIZE);
-	pages.first = mmap(NULL, 2 * pages.size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pages.first =
+	    mmap(NULL, 2 * pages.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return pages.first == MAP_FAILED;
 }
 

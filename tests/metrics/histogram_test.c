@@ -536,8 +536,8 @@ test_observe__few_values_take_no_memory(void **state)
 	series_close(&series);
 }
 
-/* What else needs none of it: as many buckets as are allowed, zeros apart; more than are asked for, at
- * the lowest resolution; the first positive values after negative ones. */
+/* What else needs none of it: as many buckets as are allowed, zeros apart; more than are asked for,
+ * at the lowest resolution; the first positive values after negative ones. */
 static void
 test_observe__no_memory_for_what_fits_the_window(void **state)
 {
