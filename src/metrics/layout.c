@@ -3,7 +3,6 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/hash.h"
-#include "base/index.h"
 #include "base/number.h"
 #include "metrics/histogram.h"
 #include "metrics/native.h"
@@ -17,14 +16,14 @@
 /* At so many steps a step becomes twice as large: a cell is at most a sixteenth too large. */
 #define CELL_STEPS 32
 
-struct layouts {
-	struct index items; /* owned */
-};
+#define BY_NUMBER_BYTES (LAYOUTS_MAX * sizeof(struct layout *))
 
 struct layouts *
 layouts_new(void)
 {
-	return xcalloc(1, sizeof(struct layouts));
+	struct layouts *layouts = xcalloc(1, sizeof(*layouts));
+	layouts->by_number = xpages_alloc(BY_NUMBER_BYTES);
+	return layouts;
 }
 
 static void
@@ -50,6 +49,7 @@ layouts_free(struct layouts **layouts)
 			layout_free(items->slots[i].item);
 	}
 	index_fini(items);
+	xpages_free((*layouts)->by_number, BY_NUMBER_BYTES);
 	free(*layouts);
 	*layouts = NULL;
 }
@@ -158,7 +158,16 @@ own_quantiles(struct layout *layout)
 	layout->quantile_texts = format_all(layout->quantiles, count, &layout->texts);
 }
 
-/* @wanted borrows its bounds and targets from the options, and has no texts */
+/* @return the lowest, so that those in use lie in few pages; or LAYOUTS_MAX */
+static uint32_t
+free_number(struct layouts *layouts)
+{
+	while (layouts->taken < LAYOUTS_MAX && layouts->by_number[layouts->taken])
+		layouts->taken++;
+	return layouts->taken;
+}
+
+/* @wanted borrows its bounds and targets from the options, and has no texts or number */
 static struct layout *
 intern(struct layouts *layouts, const struct layout *wanted)
 {
@@ -166,8 +175,13 @@ intern(struct layouts *layouts, const struct layout *wanted)
 	struct layout *layout = index_find(&layouts->items, hash, is_same, wanted);
 	if (layout)
 		return layout;
+	uint32_t number = free_number(layouts);
+	if (number == LAYOUTS_MAX)
+		return NULL;
 	layout = xmalloc(sizeof(*layout));
 	*layout = *wanted;
+	layout->number = (uint16_t)number;
+	layouts->by_number[number] = layout;
 	if (layout->type == METRIC_HISTOGRAM)
 		own_bounds(layout);
 	else if (layout->type == METRIC_SUMMARY)
@@ -244,6 +258,9 @@ void
 layouts_remove(struct layouts *layouts, struct layout *layout)
 {
 	CHECK(!layout->series && index_remove(&layouts->items, hash_of(layout), layout));
+	layouts->by_number[layout->number] = NULL;
+	if (layout->number < layouts->taken)
+		layouts->taken = layout->number;
 	layout_free(layout);
 }
 

@@ -11,6 +11,7 @@
 #ifndef METRICS_LAYOUT_H
 #define METRICS_LAYOUT_H
 
+#include "base/index.h"
 #include "base/span.h"
 #include "model/kind.h"
 #include "model/options.h"
@@ -28,8 +29,12 @@
 #define POOL_SUMMARIES (POOL_OTHERS + POOL_CLASSES)
 #define POOLS (POOL_SUMMARIES + POOL_CLASSES)
 
+/* So many can exist at a time: each has a number below, which is small enough for millions of series. */
+#define LAYOUTS_MAX 65536
+
 struct layout {
 	unsigned pool;     /* of the cells, below POOLS */
+	uint16_t number;   /* no other's while this one exists, see layouts_at() */
 	size_t cell_bytes; /* of a cell in the pool */
 	enum metric_type type;
 	bool is_set; /* a gauge that shows how many different members it was given */
@@ -86,12 +91,21 @@ layout_bucket(const struct layout *layout, double value)
 	return (size_t)(bounds - layout->bounds) - (size_t)(below[0] + below[1]);
 }
 
-struct layouts;
+/* Insides: here for layouts_at() alone. */
+struct layouts {
+	struct index items;	   /* owned */
+	struct layout **by_number; /* owned: LAYOUTS_MAX in pages that stay; NULL = a free number */
+	uint32_t taken;		   /* all numbers below it are */
+};
 
 struct layouts *layouts_new(void);
 void layouts_free(struct layouts **layouts);
 
-/** Finds or makes the layout of gauges. Not thread safe: callers hold the registry's lock. */
+/**
+ * Finds or makes the layout of gauges. Not thread safe: callers hold the registry's lock.
+ *
+ * @return NULL when LAYOUTS_MAX others exist
+ */
 struct layout *layouts_gauge(struct layouts *layouts);
 /** The same for sets. */
 struct layout *layouts_set(struct layouts *layouts);
@@ -106,7 +120,17 @@ struct layout *layouts_histogram(struct layouts *layouts, const struct histogram
  */
 struct layout *layouts_summary(struct layouts *layouts, const struct summary_options *options);
 
-/** Frees a layout without series. The same lock. */
+/**
+ * @return the layout of a number. Without the lock, too, for who learned under the lock, and while
+ *         the layout existed, that it has the number, until it is removed
+ */
+static inline struct layout *
+layouts_at(const struct layouts *layouts, uint16_t number)
+{
+	return layouts->by_number[number];
+}
+
+/** Frees a layout without series; another may get its number. The same lock. */
 void layouts_remove(struct layouts *layouts, struct layout *layout);
 
 /** @return layouts that exist. The same lock. */

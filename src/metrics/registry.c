@@ -48,8 +48,9 @@ series_free(struct registry *registry, struct series *series)
 void
 series_clear_cells(struct registry *registry, const struct series *series)
 {
+	const struct layout *layout = series_layout(registry, series);
 	for (unsigned i = 0; i <= registry->threads; i++)
-		shard_clear(registry->shards[i], series->layout, series->id);
+		shard_clear(registry->shards[i], layout, series->id);
 }
 
 void
@@ -71,7 +72,7 @@ free_all_series(struct registry *registry)
 			struct series *series = segment->slots[i].item;
 			if (!series)
 				continue;
-			if (shard_cells_own(series->layout))
+			if (shard_cells_own(series_layout(registry, series)))
 				series_clear_cells(registry, series);
 			series_free(registry, series);
 		}
@@ -314,13 +315,15 @@ void
 series_set_incarnations(struct registry *registry, const struct series *series,
 			uint32_t incarnation)
 {
+	const struct layout *layout = series_layout(registry, series);
 	for (unsigned i = 0; i <= registry->threads; i++) {
-		struct cell *cell = series_cell(registry->shards[i], series);
+		struct cell *cell = series_cell(registry->shards[i], layout, series);
 		if (cell)
 			atomic_store(&cell->incarnation, incarnation);
 	}
 }
 
+/* @return NULL when there are too many */
 static struct layout *
 layout_of(struct registry *registry, const struct series_request *request)
 {
@@ -352,12 +355,12 @@ next_incarnation(struct registry *registry)
 }
 
 static struct series *
-series_new(struct registry *registry, struct family *family, const struct series_request *request)
+series_new(struct registry *registry, struct family *family, struct layout *layout,
+	   const struct series_request *request)
 {
 	struct span text = request->labels;
-	struct layout *layout = layout_of(registry, request);
 	struct series *series = slab_alloc(&registry->slab, SLAB_BORN, series_bytes(text.len));
-	series->layout = layout;
+	series->layout_number = layout->number;
 	layout->series++;
 	series->id = take_id(&registry->ids[layout->pool]);
 	series->incarnation = next_incarnation(registry);
@@ -420,6 +423,19 @@ has_room(const struct registry *registry, uint64_t bytes)
 		   registry->max_series * SERIES_TEXT_BYTES + SERIES_TEXT_BYTES_LEAST;
 }
 
+/* @family NULL = it does not exist either. @return NULL when there is no room */
+static struct series *
+create(struct registry *registry, struct family *family, const struct series_request *request)
+{
+	uint64_t bytes = request->labels.len + (family ? 0 : family_bytes(request->name.len));
+	struct layout *layout = has_room(registry, bytes) ? layout_of(registry, request) : NULL;
+	if (!layout)
+		return NULL;
+	if (!family)
+		family = family_new(registry, request);
+	return series_new(registry, family, layout, request);
+}
+
 static enum registry_verdict
 find_or_create(struct registry *registry, const struct series_request *request,
 	       struct series **out)
@@ -433,7 +449,7 @@ find_or_create(struct registry *registry, const struct series_request *request,
 		struct series_key key = {family, request->labels};
 		series = index_find(series_segment(registry, request->series_hash),
 				    request->series_hash, series_has_key, &key);
-		if (series && series->layout->is_set != request->is_set)
+		if (series && series_layout(registry, series)->is_set != request->is_set)
 			return REGISTRY_CONFLICT;
 	} else {
 		struct buf scratch = BUF_INIT;
@@ -442,15 +458,11 @@ find_or_create(struct registry *registry, const struct series_request *request,
 		if (clashes)
 			return REGISTRY_CONFLICT;
 	}
-	if (!series) {
-		uint64_t bytes =
-		    request->labels.len + (family ? 0 : family_bytes(request->name.len));
-		if (!has_room(registry, bytes))
-			return REGISTRY_LIMIT;
-		if (!family)
-			family = family_new(registry, request);
-		series = series_new(registry, family, request);
-	}
+	if (!series)
+		series = create(registry, family, request);
+	if (!series)
+		return REGISTRY_LIMIT;
+	family = series_family(series);
 	if (family->help_rules < request->rules)
 		family_set_help(family, request);
 	*out = series;
@@ -496,7 +508,7 @@ registry_find_or_create(struct registry *registry, unsigned thread,
 			series_set_incarnations(registry, series, series->incarnation);
 		}
 		series_set_ttl(registry, series, request->ttl_us);
-		struct layout *layout = series->layout;
+		struct layout *layout = series_layout(registry, series);
 		if (layout->rules < request->rules)
 			layout->rules = request->rules;
 		unsigned owner = layout->pool == POOL_GAUGES ? registry->threads : thread;

@@ -83,7 +83,7 @@ struct series_request {
 enum registry_verdict {
 	REGISTRY_OK,
 	REGISTRY_CONFLICT, /* the name is taken by another type, a suffix, or the bridge itself */
-	REGISTRY_LIMIT,	   /* max_series or the room for label texts are used up */
+	REGISTRY_LIMIT,	   /* max_series, the room for label texts or LAYOUTS_MAX are used up */
 };
 
 /**
@@ -111,7 +111,7 @@ enum registry_verdict registry_find_or_create(struct registry *registry, unsigne
 					      const struct series_request *request,
 					      struct series_ref *ref) MUST_CHECK;
 
-/** @return a number that grows whenever a name or series was freed; any thread */
+/** @return a number that grows whenever a name, series or layout was freed; any thread */
 uint64_t registry_frees(const struct registry *registry);
 
 /** @return series that exist, of one type; any thread */

@@ -56,12 +56,20 @@ give_way(struct registry *registry, size_t done)
 	pthread_mutex_lock(&registry->lock);
 }
 
+/* What found no room, or a name taken, may have better luck now. */
+static void
+note_freed(struct registry *registry)
+{
+	atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
+}
+
 static uint32_t
-newest_tick(const struct registry *registry, const struct series *series)
+newest_tick(const struct registry *registry, const struct layout *layout,
+	    const struct series *series)
 {
 	uint32_t newest = 0;
 	for (unsigned i = 0; i <= registry->threads; i++) {
-		const struct cell *cell = series_cell(registry->shards[i], series);
+		const struct cell *cell = series_cell(registry->shards[i], layout, series);
 		uint32_t tick = cell ? atomic_load_explicit(&cell->tick, memory_order_relaxed) : 0;
 		newest = tick > newest ? tick : newest;
 	}
@@ -73,8 +81,8 @@ newest_tick(const struct registry *registry, const struct series *series)
 static int64_t
 end_us(const struct registry *registry, const struct series *series, int64_t ttl_us)
 {
-	const struct layout *layout = series->layout;
-	int64_t by_ttl_us = (int64_t)newest_tick(registry, series) * TICK_US + ttl_us;
+	const struct layout *layout = series_layout(registry, series);
+	int64_t by_ttl_us = (int64_t)newest_tick(registry, layout, series) * TICK_US + ttl_us;
 	int64_t shown_us = (int64_t)series->birth * TICK_US + 2 * layout->totals.zero_first_us;
 	return by_ttl_us > shown_us ? by_ttl_us : shown_us;
 }
@@ -164,7 +172,7 @@ static void
 tell_end(const struct registry *registry, const struct family *family, const struct series *series)
 {
 	static const struct native_view native;
-	const struct layout *layout = series->layout;
+	const struct layout *layout = series_layout(registry, series);
 	struct family_view family_view = {
 	    .name = family_name(family), .help = SPAN(""), .type = family->type};
 	struct series_view series_view = {.labels = series_text(series),
@@ -237,7 +245,7 @@ finish_dying(struct registry *registry)
 	}
 	pthread_mutex_unlock(&registry->lock);
 	if (any_dead)
-		atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
+		note_freed(registry);
 	registry->dying_count = 0;
 	free(registry->dying_since);
 	registry->dying_since = NULL;
@@ -376,6 +384,7 @@ release_layout(struct registry *registry, struct layout *layout)
 void
 registry_forget_rules(struct registry *registry, uint64_t rules)
 {
+	bool any_removed = false;
 	registry->rules_forgotten = rules;
 	pthread_mutex_lock(&registry->lock);
 	struct layout **link = &registry->unused;
@@ -386,12 +395,16 @@ registry_forget_rules(struct registry *registry, uint64_t rules)
 		} else {
 			*link = layout->next_unused;
 			layout->is_unused = false;
-			if (!layout->series)
+			if (!layout->series) {
 				layouts_remove(registry->layouts, layout);
+				any_removed = true;
+			}
 		}
 		give_way(registry, ++done);
 	}
 	pthread_mutex_unlock(&registry->lock);
+	if (any_removed)
+		note_freed(registry);
 }
 
 /* Gives back the ids and the memory of dead series. */
@@ -404,19 +417,20 @@ free_corpses(struct registry *registry)
 	for (size_t done = 0; registry->corpses && done < SLICE; done++) {
 		struct series *series = registry->corpses;
 		registry->corpses = series->next_dead;
+		struct layout *layout = series_layout(registry, series);
 		series_clear_cells(registry, series);
-		struct pool_ids *ids = &registry->ids[series->layout->pool];
+		struct pool_ids *ids = &registry->ids[layout->pool];
 		ids->free =
 		    xgrow(ids->free, ids->free_count, &ids->free_capacity, sizeof(*ids->free));
 		ids->free[ids->free_count++] = series->id;
 		registry->text_bytes -= series->text_len;
 		registry->records--;
-		release_layout(registry, series->layout);
+		release_layout(registry, layout);
 		series_free(registry, series);
 		give_way(registry, done + 1);
 	}
 	pthread_mutex_unlock(&registry->lock);
-	atomic_fetch_add_explicit(&registry->frees, 1, memory_order_release);
+	note_freed(registry);
 }
 
 bool

@@ -37,16 +37,19 @@ struct series {
 		struct series *next_dead; /* from when it left the output order */
 	};
 	_Atomic(struct series_life *) life; /* of registry->lives; set once, under the lock */
-	struct layout *layout;
 	uint32_t id;
 	uint32_t incarnation;
 	uint32_t text_len;
 	uint32_t birth; /* tick of its first request */
+	uint16_t layout_number;
 	uint16_t label_count;
 	uint16_t scope;        /* of the last request; under the lock */
 	_Atomic uint8_t state; /* enum series_state; written under the lock */
 	char text[];	       /* `a="b",c="d"`, escaped */
 };
+
+_Static_assert(offsetof(struct series, text) == 39, "each byte more is megabytes");
+_Static_assert(LAYOUTS_MAX - 1 <= UINT16_MAX, "a series has room for each layout's number");
 
 /* Series in output order. Copied before a change while a reader holds it. Control only. */
 struct series_list {
@@ -216,6 +219,12 @@ series_family(const struct series *series)
 	return series->names->family;
 }
 
+static inline struct layout *
+series_layout(const struct registry *registry, const struct series *series)
+{
+	return layouts_at(registry->layouts, series->layout_number);
+}
+
 /* 0 = never expires. */
 static inline int64_t
 series_ttl_us(const struct series *series)
@@ -235,11 +244,14 @@ series_segment(struct registry *registry, uint64_t hash)
 	return &registry->series[hash % SERIES_SEGMENTS];
 }
 
-/** @return the series' cell in a shard, whatever it holds, or NULL where it was never touched */
+/**
+ * @layout the series'
+ * @return its cell in a shard, whatever it holds, or NULL where it was never touched
+ */
 static inline struct cell *
-series_cell(const struct shard *shard, const struct series *series)
+series_cell(const struct shard *shard, const struct layout *layout, const struct series *series)
 {
-	return shard_peek(shard, series->layout->pool, series->id);
+	return shard_peek(shard, layout->pool, series->id);
 }
 
 /** Frees what the series' cells own, and zeroes them; under the lock. */

@@ -132,9 +132,10 @@ prefetch_batch(const struct registry *registry, struct series *const *items, siz
 	for (size_t i = 0; i < count; i++) {
 		const struct series *series = items[i];
 		prefetch_text(series);
-		struct shard_range range = shards_of(registry, series->layout);
+		const struct layout *layout = series_layout(registry, series);
+		struct shard_range range = shards_of(registry, layout);
 		for (unsigned t = range.first; t < range.end; t++)
-			__builtin_prefetch(series_cell(registry->shards[t], series));
+			__builtin_prefetch(series_cell(registry->shards[t], layout, series));
 	}
 }
 
@@ -146,11 +147,12 @@ created_ms(const struct registry *registry, const struct series *series)
 
 /* The sum of what the shards hold; of a gauge, which has one shard, its value as it is. */
 static inline double
-read_scalar(const struct registry *registry, struct shard_range range, const struct series *series)
+read_scalar(const struct registry *registry, struct shard_range range, const struct series *series,
+	    const struct layout *layout)
 {
 	double sum = 0;
 	for (unsigned i = range.first; i < range.end; i++) {
-		const struct cell *cell = series_cell(registry->shards[i], series);
+		const struct cell *cell = series_cell(registry->shards[i], layout, series);
 		if (LIKELY(cell))
 			sum += atomic_load_explicit(&((const struct counter_cell *)cell)->value,
 						    memory_order_relaxed);
@@ -177,7 +179,7 @@ read_exemplars(struct registry_reader *reader, const struct series *series,
 	bool any = false;
 	for (unsigned i = range.first; i < range.end; i++) {
 		struct shard *shard = reader->registry->shards[i];
-		struct cell *cell = series_cell(shard, series);
+		struct cell *cell = series_cell(shard, layout, series);
 		if (cell && shard_read_exemplars(shard, cell, layout, reader->exemplars,
 						 reader->exemplar_room))
 			any = true;
@@ -192,7 +194,7 @@ read_counter(struct registry_reader *reader, const struct series *series,
 {
 	struct shard_range range = shards_shown(reader, series, layout);
 	out->exemplars = read_exemplars(reader, series, layout, range);
-	out->value = value_clamp(read_scalar(reader->registry, range, series));
+	out->value = value_clamp(read_scalar(reader->registry, range, series, layout));
 }
 
 /*
@@ -209,7 +211,7 @@ read_native(struct registry_reader *reader, const struct series *series,
 	for (unsigned i = range.first; i < range.end; i++) {
 		struct shard *shard = reader->registry->shards[i];
 		const struct histogram_cell *cell =
-		    (const struct histogram_cell *)series_cell(shard, series);
+		    (const struct histogram_cell *)series_cell(shard, layout, series);
 		if (cell && !histogram_read_native(shard, cell, layout, &reader->native_sum))
 			return false;
 	}
@@ -239,7 +241,7 @@ read_histogram(struct registry_reader *reader, const struct series *series,
 	for (unsigned i = range.first; i < range.end; i++) {
 		struct shard *shard = reader->registry->shards[i];
 		const struct histogram_cell *cell =
-		    (const struct histogram_cell *)series_cell(shard, series);
+		    (const struct histogram_cell *)series_cell(shard, layout, series);
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
@@ -275,8 +277,8 @@ read_summary(struct registry_reader *reader, const struct series *series,
 {
 	weighted_list_reset(&reader->observations);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
-		const struct summary_cell *cell =
-		    (const struct summary_cell *)series_cell(reader->registry->shards[i], series);
+		const struct summary_cell *cell = (const struct summary_cell *)series_cell(
+		    reader->registry->shards[i], layout, series);
 		if (!cell)
 			continue;
 		out->sum += atomic_load_explicit(&cell->sum, memory_order_relaxed);
@@ -293,12 +295,12 @@ read_summary(struct registry_reader *reader, const struct series *series,
 }
 
 static double
-read_set(struct registry_reader *reader, const struct series *series)
+read_set(struct registry_reader *reader, const struct series *series, const struct layout *layout)
 {
 	distinct_union_reset(&reader->members);
 	for (unsigned i = 0; i < reader->registry->threads; i++) {
-		const struct set_cell *cell =
-		    (const struct set_cell *)series_cell(reader->registry->shards[i], series);
+		const struct set_cell *cell = (const struct set_cell *)series_cell(
+		    reader->registry->shards[i], layout, series);
 		const struct distinct *members =
 		    cell ? atomic_load_explicit(&cell->members, memory_order_acquire) : NULL;
 		if (members)
@@ -309,9 +311,9 @@ read_set(struct registry_reader *reader, const struct series *series)
 
 /* Reads a series that is more than one number in a shard. */
 static void
-read_series(struct registry_reader *reader, const struct series *series, struct series_view *out)
+read_series(struct registry_reader *reader, const struct series *series,
+	    const struct layout *layout, struct series_view *out)
 {
-	const struct layout *layout = series->layout;
 	*out = (struct series_view){
 	    .labels = series_text(series),
 	    .created_ms = created_ms(reader->registry, series),
@@ -323,7 +325,7 @@ read_series(struct registry_reader *reader, const struct series *series, struct 
 	else if (layout->type == METRIC_COUNTER)
 		read_counter(reader, series, layout, out);
 	else
-		out->value = read_set(reader, series);
+		out->value = read_set(reader, series, layout);
 }
 
 static bool
@@ -340,11 +342,11 @@ read_scalars(struct registry_reader *reader, const struct layout *layout, size_t
 	const struct registry *registry = reader->registry;
 	struct series *const *items = reader->list->items;
 	size_t at = reader->next_series, count = 0, bytes = 0;
-	for (; at < end && items[at]->layout == layout && bytes < READER_BATCH_BYTES; at++) {
+	for (; at < end && items[at]->layout_number == layout->number && bytes < READER_BATCH_BYTES; at++) {
 		if (UNLIKELY(is_dead(items[at])))
 			continue;
 		struct shard_range range = shards_shown(reader, items[at], layout);
-		double value = read_scalar(registry, range, items[at]);
+		double value = read_scalar(registry, range, items[at], layout);
 		out[count].labels = series_text(items[at]);
 		out[count].created_ms = created_ms(registry, items[at]);
 		out[count].exemplars = NULL;
@@ -430,7 +432,7 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 	while (list && reader->next_series < list->count && !count) {
 		size_t at = reader->next_series, left = list->count - at;
 		const struct series *series = list->items[at];
-		const struct layout *layout = series->layout;
+		const struct layout *layout = series_layout(reader->registry, series);
 		bool is_counter = layout->type == METRIC_COUNTER;
 		if ((is_counter && !layout->totals.keeps_exemplars) ||
 		    layout->pool == POOL_GAUGES) {
@@ -442,7 +444,7 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 		prefetch_batch(reader->registry, list->items + at, left < 2 ? left : 2);
 		reader->next_series++;
 		if (!is_dead(series))
-			read_series(reader, series, &out[count++]);
+			read_series(reader, series, layout, &out[count++]);
 	}
 	return count;
 }

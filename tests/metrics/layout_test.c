@@ -140,6 +140,62 @@ test_remove__that_one_alone(void **state)
 	layouts_free(&layouts);
 }
 
+/* ---- Numbers. ---- */
+
+/* Counters' layouts differ in zero_first here. */
+static struct layout *
+nth(struct layouts *layouts, int64_t n)
+{
+	return layouts_counter(layouts, &(struct total_options){.zero_first_us = n});
+}
+
+static void
+test_number__lowest_free_one_first(void **state)
+{
+	(void)state;
+	enum { COUNT = 10 };
+	static const unsigned removed[] = {7, 2, 5};
+	struct layouts *layouts = layouts_new();
+	struct layout *first[COUNT];
+	for (unsigned i = 0; i < COUNT; i++) {
+		first[i] = nth(layouts, i);
+		assert_int_equal(first[i]->number, i);
+	}
+	for (size_t i = 0; i < 3; i++)
+		layouts_remove(layouts, first[removed[i]]);
+	static const unsigned next[] = {2, 5, 7, COUNT, COUNT + 1};
+	for (size_t i = 0; i < 5; i++) {
+		const struct layout *layout = nth(layouts, (int64_t)(COUNT + i));
+		assert_int_equal(layout->number, next[i]);
+		assert_ptr_equal(layouts_at(layouts, layout->number), layout);
+	}
+	assert_ptr_equal(layouts_at(layouts, 0), first[0]);
+	assert_int_equal(nth(layouts, 6)->number, 6);
+	layouts_free(&layouts);
+}
+
+static void
+test_number__none_left(void **state)
+{
+	(void)state;
+	struct layouts *layouts = layouts_new();
+	for (unsigned i = 0; i < LAYOUTS_MAX; i++) {
+		const struct layout *layout = nth(layouts, i);
+		assert_non_null(layout);
+		assert_ptr_equal(layouts_at(layouts, layout->number), layout);
+	}
+	assert_null(layouts_gauge(layouts));
+	assert_null(nth(layouts, LAYOUTS_MAX));
+	assert_int_equal(layouts_count(layouts), LAYOUTS_MAX);
+	/* Those that exist are found, and a number that is free again is enough. */
+	struct layout *last = nth(layouts, LAYOUTS_MAX - 1);
+	assert_int_equal(last->number, LAYOUTS_MAX - 1);
+	layouts_remove(layouts, last);
+	assert_int_equal(layouts_gauge(layouts)->number, LAYOUTS_MAX - 1);
+	assert_null(nth(layouts, LAYOUTS_MAX));
+	layouts_free(&layouts);
+}
+
 /* ---- Pools. ---- */
 
 /* One pool for all cells of a size: it has room for each, and wastes little. */
@@ -252,6 +308,8 @@ main(void)
 	    cmocka_unit_test(test_summary__texts_and_slots),
 	    cmocka_unit_test(test_summary__each_option_tells_layouts_apart),
 	    cmocka_unit_test(test_remove__that_one_alone),
+	    cmocka_unit_test(test_number__lowest_free_one_first),
+	    cmocka_unit_test(test_number__none_left),
 	    cmocka_unit_test(test_pool__by_the_size_of_cells),
 	    cmocka_unit_test(test_pool__summaries_have_their_own),
 	    cmocka_unit_test(test_totals__are_part_of_the_layout),

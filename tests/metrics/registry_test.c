@@ -334,25 +334,61 @@ test_limit__label_texts(void **state)
 	fixture_close(&fixture);
 }
 
-/* Nothing but series and their labels is limited: each may have options of its own. */
+/* One series of each layout that there can be: histograms with one bound. */
 static void
-test_limit__none_of_layouts(void **state)
+fill_layouts(struct fixture *fixture, int64_t ttl_us)
 {
-	(void)state;
-	enum { SERIES = 10000 };
-	struct fixture fixture = fixture_open(1, SERIES, NULL, 0);
-	for (unsigned i = 0; i < SERIES; i++) {
+	for (unsigned i = 0; i < LAYOUTS_MAX; i++) {
 		double bound = i;
 		char label[16];
 		snprintf(label, sizeof(label), "a=%u", i);
-		fixture.histogram = &(struct histogram_options){1, &bound, 0, 0};
+		fixture->histogram = &(struct histogram_options){1, &bound, 0, 0};
 		struct series_ref ref;
-		assert_int_equal(fixture_ask(&fixture, 0, METRIC_HISTOGRAM, "h", label, 0, &ref),
-				 REGISTRY_OK);
+		assert_int_equal(
+		    fixture_ask(fixture, 0, METRIC_HISTOGRAM, "h", label, ttl_us, &ref),
+		    REGISTRY_OK);
 		assert_true(ref.layout->bounds[0] == bound);
 	}
+	fixture->histogram = &fixture_histogram;
+}
+
+static void
+test_limit__layouts(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 2 * LAYOUTS_MAX, NULL, 0);
+	fill_layouts(&fixture, 0);
 	assert_int_equal(fixture_ask(&fixture, 0, METRIC_HISTOGRAM, "h", "a=x", 0, NULL),
 			 REGISTRY_LIMIT);
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_GAUGE, "g", "", 0, NULL), REGISTRY_LIMIT);
+	/* Nothing is left of what was refused. */
+	assert_int_equal(registry_families_count(fixture.registry), 1);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_HISTOGRAM), LAYOUTS_MAX);
+	/* What exists is found, whatever it is asked for with, and its layouts are everybody's. */
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_HISTOGRAM, "h", "a=7", 0, NULL),
+			 REGISTRY_OK);
+	double bound = 7;
+	fixture.histogram = &(struct histogram_options){1, &bound, 0, 0};
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_HISTOGRAM, "i", "", 0, NULL), REGISTRY_OK);
+	fixture_close(&fixture);
+}
+
+static void
+test_limit__layouts_that_go_make_room(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 2 * LAYOUTS_MAX, NULL, 0);
+	fill_layouts(&fixture, SECOND_US);
+	fixture_expire_at(&fixture, 5);
+	assert_int_equal(registry_series_count(fixture.registry, METRIC_HISTOGRAM), 0);
+	/* The rules in force may ask for them again. */
+	assert_int_equal(fixture_ask(&fixture, 0, METRIC_GAUGE, "g", "", 0, NULL), REGISTRY_LIMIT);
+	uint64_t frees = registry_frees(fixture.registry);
+	registry_forget_rules(fixture.registry, ++fixture.rules);
+	assert_true(registry_frees(fixture.registry) > frees);
+	fixture_send(&fixture, METRIC_GAUGE, "g", "", 0, 4);
+	fixture_send(&fixture, METRIC_COUNTER, "c", "", 0, 3);
+	assert_shown(&fixture, 0, "c counter help\n{} 3\ng gauge help\n{} 4\n");
 	fixture_close(&fixture);
 }
 
@@ -480,7 +516,8 @@ main(void)
 	    cmocka_unit_test(test_help__first_rule_until_a_reload),
 	    cmocka_unit_test(test_limit__series),
 	    cmocka_unit_test(test_limit__label_texts),
-	    cmocka_unit_test(test_limit__none_of_layouts),
+	    cmocka_unit_test(test_limit__layouts),
+	    cmocka_unit_test(test_limit__layouts_that_go_make_room),
 	    cmocka_unit_test(test_counts__label_name_sets),
 	    cmocka_unit_test(test_counts__very_many_label_name_sets),
 	    cmocka_unit_test(test_scope__is_that_of_the_last_request),

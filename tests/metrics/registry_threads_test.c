@@ -254,11 +254,14 @@ check_layouts(const struct shared *shared)
 		const struct index *segment = &shared->registry->series[n];
 		for (size_t i = 0; i < segment->size; i++) {
 			const struct series *series = segment->slots[i].item;
+			if (!series)
+				continue;
+			const struct layout *layout = series_layout(shared->registry, series);
 			size_t at = 0;
-			while (series && at < count && seen[at] != series->layout)
+			while (at < count && seen[at] != layout)
 				at++;
-			if (series && at == count)
-				seen[count++] = series->layout;
+			if (at == count)
+				seen[count++] = layout;
 		}
 	}
 	assert_in_range(count, METRIC_TYPES, METRIC_TYPES * SERIES / 2);
