@@ -48,6 +48,9 @@ row_name(const struct own_row *row, const char *prefix, struct buf *out)
 		buf_add_byte(out, '_');
 	}
 	buf_add_text(out, row->name);
+	/* No gauge should be called so, but this one is known by its name. */
+	if (row == &rows[OWN_METRICS] && strcmp(prefix, "statsd_exporter") == 0)
+		buf_add_text(out, "_total");
 }
 
 void

@@ -157,6 +157,19 @@ test_names__process_metrics_are_optional(void **state)
 	telemetry_names_fini(&without);
 }
 
+/* One gauge is called a total there. */
+static void
+test_names__of_statsd_exporter(void **state)
+{
+	(void)state;
+	struct telemetry_names names;
+	telemetry_names_init(&names, "statsd_exporter", true);
+	assert_true(has_name(&names, SPAN("statsd_exporter_metrics_total")));
+	assert_false(has_name(&names, SPAN("statsd_exporter_metrics")));
+	assert_true(has_name(&names, SPAN("statsd_exporter_lines_total")));
+	telemetry_names_fini(&names);
+}
+
 struct row {
 	const char *name, *type, *help;
 };
@@ -171,7 +184,6 @@ static const struct row rows[] = {
 #undef PROCESS
 };
 
-/* metrics_total is a gauge because statsd_exporter's is. */
 static void
 test_table__every_metric_has_type_and_help(void **state)
 {
@@ -184,8 +196,7 @@ test_table__every_metric_has_type_and_help(void **state)
 		bool is_counter = strcmp(rows[i].type, "COUNTER") == 0;
 		bool is_total = span_ends(span_text(rows[i].name), SPAN("_total"));
 		assert_true(is_counter || strcmp(rows[i].type, "GAUGE") == 0);
-		if (is_counter != is_total &&
-		    strcmp(rows[i].name, "statsbridge_metrics_total") != 0)
+		if (is_counter != is_total)
 			fail_msg("%s is a %s", rows[i].name, rows[i].type);
 		if (strlen(rows[i].help) < 10 || rows[i].help[strlen(rows[i].help) - 1] != '.')
 			fail_msg("%s has no help: %s", rows[i].name, rows[i].help);
@@ -317,9 +328,9 @@ test_scrape__values(void **state)
 	    "events_error_total{reason=\"illegal_negative_counter\"} 1",
 	    "events_conflict_total{metric_name=\"a\",type=\"gauge\"} 1",
 	    "event_queue_flushed_total 0",
-	    "metrics_total{type=\"counter\"} 1",
-	    "metrics_total{type=\"gauge\"} 1",
-	    "metrics_total{type=\"summary\"} 1",
+	    "metrics{type=\"counter\"} 1",
+	    "metrics{type=\"gauge\"} 1",
+	    "metrics{type=\"summary\"} 1",
 	    "series{type=\"counter\"} 1",
 	    "series{type=\"gauge\"} 2",
 	    "series{type=\"histogram\"} 0",
@@ -453,6 +464,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_names__legal_and_unique),
 	    cmocka_unit_test(test_names__process_metrics_are_optional),
+	    cmocka_unit_test(test_names__of_statsd_exporter),
 	    cmocka_unit_test(test_table__every_metric_has_type_and_help),
 	    cmocka_unit_test(test_reserved__own_names_are_conflicts),
 	    cmocka_unit_test(test_reserved__other_names_are_free),

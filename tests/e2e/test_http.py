@@ -456,7 +456,7 @@ def test_crowd_leaves(bridge):
     bridge.scrape()
     for connection in ask_at_once(bridge, [b'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'] * 30):
         connection.close()
-    await_condition(lambda: bridge.scrape().own('http_connections') == 1, 'the others to be gone')
+    await_condition(lambda: bridge.scrape().own('http_connections_open') == 1, 'the others to be gone')
 
 
 @pytest.mark.parametrize('addresses', [1, 10])

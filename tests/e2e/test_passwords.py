@@ -184,7 +184,7 @@ def test_client_leaves_before_its_password_is_checked(start_guarded):
         with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as client:
             client.sendall(('GET / HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n'
                             % basic('nobody', str(i))['Authorization']).encode())
-    await_equal(lambda: bridge.scrape().own('http_connections'), 1)
+    await_equal(lambda: bridge.scrape().own('http_connections_open'), 1)
 
 
 @pytest.mark.parametrize('leave', [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)],
@@ -230,7 +230,7 @@ def test_bodies_of_strangers_are_not_kept(start_guarded, tmp_path, headers):
             strangers.append(stack.enter_context(socket.create_connection(('127.0.0.1', bridge.web), PATIENCE, source)))
             strangers[-1].sendall(head.encode() + b'x' * (BODY - 1))
         scrape = bridge.scrape()
-        assert scrape.own('http_connections') == STRANGERS + 1
+        assert scrape.own('http_connections_open') == STRANGERS + 1
         assert scrape.own('http_request_body_bytes') == 0
         if not SANITIZED:
             assert bridge.resident_bytes() - before < 16 << 20

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bridge import CLIENT_ENVIRONMENT, PATIENCE, ROOT, Bridge, await_condition, await_equal, free_port, run_to_end
+from certificates import Authority
 from pack import MAPPINGS, find_packs, load_yaml
 from promql import Prometheus
 
@@ -436,8 +437,12 @@ def stack(tmp_path_factory):
     for component in ('manager', 'gateway', 'agent'):
         lines += CONDUIT.format(component).strip().split('\n')
     lines.append('everything_sent:1|c')
+    Authority(directory).issue('server')
+    tls = directory / 'statsd.yml'
+    tls.write_text('tls_server_config: {cert_file: server.crt, key_file: server.key}\n')
     bridge = Bridge(directory, ['--no-web.process-metrics', '--web.enable-target-api', *(pack.flag for pack in packs),
                                 '--sd.state-file=%s' % (directory / 'targets'),
+                                '--statsd.tls-config-file=%s' % tls,
                                 '--remote-write.url=http://127.0.0.1:%d/' % free_port()])
     prometheus = None
     try:
@@ -446,7 +451,7 @@ def stack(tmp_path_factory):
         register(bridge, prometheus.port)
         for turn in range(1, 3):
             # One connection: what the tables send in the wrong type must come in its turn.
-            bridge.send_tcp('\n'.join(lines) + '\n')
+            bridge.send_unixstream('\n'.join(lines) + '\n')
             await_condition(lambda: prometheus.query('everything_sent') == {(): turn}, 'a scrape of everything')
         await_condition(lambda: len(prometheus.query('up{job="targets"} == 1')) == 2, 'a scrape of what is registered')
         yield prometheus
