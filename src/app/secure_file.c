@@ -101,6 +101,29 @@ check_same_kind(const struct secure_file *file, struct diag *diag)
 	return false;
 }
 
+/* Each lock in force must be in the file, too, or said to be gone: half of a file does neither. */
+static bool
+check_locks(const struct secure_file *file, struct diag *diag)
+{
+	const struct web_config *now = &file->config, *next = &file->found;
+	struct diag_place whole = {.file = file->path};
+	size_t errors = diag->errors;
+	if (now->user_count && !next->users)
+		diag_error(diag, whole, "basic_auth_users",
+			   "has gone, and passwords stay; \"basic_auth_users: {}\" or a restart "
+			   "takes them away");
+	if (now->tls.client_auth >= TLS_CLIENT_REQUIRE_ANY && !next->has_client_auth)
+		diag_error(diag, whole, "tls_server_config.client_auth_type",
+			   "has gone, and what is demanded of clients stays; \"client_auth_type: "
+			   "NoClientCert\" or a restart takes it away");
+	/* Nothing else can have names. */
+	if (now->tls.san_count && !next->tls.san_count &&
+	    tls_demands_certificate(next->tls.client_auth))
+		diag_error(diag, whole, "tls_server_config.client_allowed_sans",
+			   "has gone, and the names stay; only a restart takes them away");
+	return diag->errors == errors;
+}
+
 /* Another certificate for what is in force, if there is one, while the file itself is not good. */
 static void
 renew_certificate(struct secure_file *file, struct diag *diag)
@@ -150,7 +173,8 @@ secure_file_reload(struct secure_file *file, struct diag *diag)
 	struct tls_context *context;
 	if (!*file->path)
 		return true;
-	bool is_usable = read_file(file, diag) && check_same_kind(file, diag);
+	bool is_usable =
+	    read_file(file, diag) && check_same_kind(file, diag) && check_locks(file, diag);
 	file->is_good = is_usable && read_certificates(file, &file->found, &context, diag);
 	if (file->is_good) {
 		put_in_force(file, context);

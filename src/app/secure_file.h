@@ -6,6 +6,9 @@
  * What is not good at a later time is logged and counted, and what was in force stays; only its
  * certificate is exchanged all the same when that has changed, since it ends some day. Whether
  * there is TLS at all is decided at the start.
+ *
+ * A file may be read while somebody writes it. So what it does not say any more of passwords and
+ * client certificates makes it no good at a later time; what it says in so many words does.
  */
 #ifndef APP_SECURE_FILE_H
 #define APP_SECURE_FILE_H

@@ -219,6 +219,7 @@ take_client_auth(struct reader *reader, const struct key *key, const struct ynod
 		position = TLS_CLIENT_REQUIRE_ANY;
 	if (position >= 0)
 		reader->config->tls.client_auth = (enum tls_client_auth)position;
+	reader->config->has_client_auth = true;
 	return true;
 }
 
@@ -451,8 +452,7 @@ check_tls(struct reader *reader)
 		report(reader, reader->client_auth, IN_TLS, "client_auth_type",
 		       "needs client_ca_file");
 	/* Who may come without a certificate has no names to compare. */
-	if (reader->sans && tls->client_auth != TLS_CLIENT_REQUIRE_ANY &&
-	    tls->client_auth != TLS_CLIENT_REQUIRE_AND_VERIFY)
+	if (reader->sans && !tls_demands_certificate(tls->client_auth))
 		report(reader, reader->sans, IN_TLS, "client_allowed_sans",
 		       "needs a client_auth_type of RequireAnyClientCert or "
 		       "RequireAndVerifyClientCert");

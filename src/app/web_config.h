@@ -22,10 +22,11 @@ enum web_config_use { WEB_CONFIG_HTTP, WEB_CONFIG_TLS_ONLY };
 
 struct web_config {
 	bool has_tls;
+	bool has_client_auth;        /* the file says it, be it NoClientCert */
 	struct tls_settings tls;     /* relative paths made relative to the file's folder */
 	struct http_header *headers; /* owned array of owned texts */
 	size_t header_count;
-	struct http_user *users; /* owned array of owned texts */
+	struct http_user *users; /* owned array of owned texts; NULL = the file does not say */
 	size_t user_count;
 };
 

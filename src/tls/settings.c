@@ -60,6 +60,13 @@ static const struct name *const lists[TLS_NAME_LISTS] = {
     [TLS_CURVES] = curves,
 };
 
+bool
+tls_demands_certificate(enum tls_client_auth client_auth)
+{
+	return client_auth == TLS_CLIENT_REQUIRE_ANY ||
+	       client_auth == TLS_CLIENT_REQUIRE_AND_VERIFY;
+}
+
 struct tls_settings
 tls_settings_new(void)
 {

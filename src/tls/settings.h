@@ -24,6 +24,9 @@ enum tls_client_auth {
 	TLS_CLIENT_REQUIRE_AND_VERIFY, /* must give a good one */
 };
 
+/** @return whether nobody gets in without a certificate */
+bool tls_demands_certificate(enum tls_client_auth client_auth) MUST_CHECK;
+
 /* Lists of names; their positions are the values of the settings. */
 enum tls_names { TLS_VERSIONS, TLS_CLIENT_AUTHS, TLS_SUITES, TLS_CURVES, TLS_NAME_LISTS };
 

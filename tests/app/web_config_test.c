@@ -47,6 +47,7 @@ test_parse__everything(void **state)
 	assert_string_equal(config.tls.key.path, "/secret/key.pem");
 	assert_string_equal(config.tls.client_ca.path, "/etc/bridge/ca.pem");
 	assert_int_equal(config.tls.client_auth, TLS_CLIENT_REQUIRE_AND_VERIFY);
+	assert_true(config.has_client_auth);
 	assert_int_equal(config.tls.san_count, 2);
 	assert_string_equal(config.tls.allowed_sans[1], "10.0.0.1");
 	assert_int_equal(config.header_count, 2);
@@ -70,13 +71,16 @@ test_parse__nothing(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {"", "# nothing\n", "{}", "tls_server_config:\n",
-					    "tls_server_config: {}\nhttp_server_config: {}\n"};
+					    "tls_server_config: {}\nhttp_server_config: {}\n",
+					    "basic_auth_users:\n"};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		struct web_config config;
 		struct diag diag = DIAG_INIT;
 		assert_true(
 		    web_config_parse(PATH, span_text(texts[i]), WEB_CONFIG_HTTP, &config, &diag));
 		assert_false(config.has_tls);
+		assert_false(config.has_client_auth);
+		assert_null(config.users);
 		assert_int_equal(config.header_count, 0);
 		web_config_fini(&config);
 		diag_fini(&diag);
@@ -84,6 +88,24 @@ test_parse__nothing(void **state)
 }
 
 #define TLS "tls_server_config:\n  cert_file: c\n  key_file: k\n"
+
+/* Nobody and nothing, in so many words. */
+static void
+test_parse__said(void **state)
+{
+	(void)state;
+	static const char text[] = TLS "  client_auth_type: NoClientCert\nbasic_auth_users: {}\n";
+	struct web_config config;
+	struct diag diag = DIAG_INIT;
+	assert_true(web_config_parse(PATH, span_text(text), WEB_CONFIG_HTTP, &config, &diag));
+	assert_true(config.has_client_auth);
+	assert_int_equal(config.tls.client_auth, TLS_CLIENT_NONE);
+	assert_non_null(config.users);
+	assert_int_equal(config.user_count, 0);
+	web_config_fini(&config);
+	diag_fini(&diag);
+}
+
 #define NEEDS_CERTIFICATES                                                    \
 	"tls_server_config.client_allowed_sans: needs a client_auth_type of " \
 	"RequireAnyClientCert or RequireAndVerifyClientCert"
@@ -203,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parse__everything),
 	    cmocka_unit_test(test_parse__nothing),
+	    cmocka_unit_test(test_parse__said),
 	    cmocka_unit_test(test_parse__errors),
 	    cmocka_unit_test(test_read__no_file),
 	};

@@ -277,8 +277,30 @@ def test_users_change(start_guarded):
     bridge.credentials = basic('other', 'right')
     await_condition(lambda: plain(bridge, headers=GOOD).status in (401, 429), 'the old user to be gone')
     await_condition(lambda: bridge.request('GET', '/-/healthy').status == 200, 'the new user to be let in')
-    bridge.file.write_text('')
+    bridge.file.write_text('basic_auth_users: {}\n')
     await_condition(lambda: plain(bridge, '/-/healthy').status == 200, 'everybody to be let in')
+    assert bridge.scrape().own('web_config_last_reload_successful', file='web') == 1
+
+
+@pytest.mark.parametrize('left', ['', '# nothing yet\n', 'basic_auth_users:\n', 'http_server_config: {http2: false}\n'],
+                         ids=['emptied', 'comment', 'half', 'without'])
+def test_users_are_not_lost_with_the_file(start_guarded, left):
+    """It may be read while somebody writes it."""
+    bridge = start_guarded()
+    bridge.file.write_text(left)
+
+    def is_read_again():
+        return plain(bridge).status == 200 or bridge.scrape().own('web_config_last_reload_successful', file='web') == 0
+
+    await_condition(is_read_again, 'the reload')
+    assert plain(bridge).status == 401
+    assert '%s: basic_auth_users: ' % bridge.file in bridge.stderr() and 'basic_auth_users: {}' in bridge.stderr()
+    # A restart means what stands there.
+    bridge.stop()
+    again = Bridge(bridge.directory, ['--web.config.file=%s' % bridge.file])
+    again.await_ready()
+    assert plain(again).status == 200
+    again.stop()
 
 
 def test_tokens_of_targets_go_on(start_guarded, tmp_path):

@@ -109,6 +109,33 @@ def test_certificates_of_clients(secured):
     assert bridge.scrape().users() == {'good': 1}
 
 
+def test_half_a_file_opens_no_door(secured, tmp_path):
+    authority, start = secured
+    bridge = start(config=SERVER + CLIENTS)
+
+    def is_refused():
+        """A client without a certificate, which hears so at the end of TLS at the latest."""
+        try:
+            with connect(bridge, authority.client()) as client:
+                client.sendall(b'open:1|c\n')
+                client.unwrap()
+        except OSError:
+            return True
+        return False
+
+    def is_in_force():
+        return bridge.scrape().own('web_config_last_reload_successful', file='statsd') == 1
+
+    assert is_refused()
+    (tmp_path / 'statsd.yml').write_text(SERVER)
+    await_condition(lambda: not is_refused() or not is_in_force(), 'the reload')
+    assert is_refused()
+    assert 'statsd.yml: tls_server_config.client_auth_type: ' in bridge.stderr() and 'NoClientCert' in bridge.stderr()
+    (tmp_path / 'statsd.yml').write_text(SERVER + '  client_auth_type: NoClientCert\n')
+    await_condition(lambda: not is_refused(), 'everybody to be let in')
+    assert is_in_force()
+
+
 def test_certificate_is_exchanged(secured):
     authority, start = secured
     bridge = start()

@@ -387,6 +387,53 @@ def test_tls_cannot_be_taken_away(secured):
     assert 'only be added or taken away by a restart' in bridge.stderr()
 
 
+NAMES = '  client_allowed_sans: [localhost]\n'
+ANY = SERVER + '  client_auth_type: RequireAnyClientCert\n'
+IF_GIVEN = SERVER + '  client_ca_file: authority.crt\n  client_auth_type: VerifyClientCertIfGiven\n'
+USERS = 'basic_auth_users: {a: %s}\n' % hash_of('right', 4)
+
+
+@pytest.mark.parametrize('before, left, key', [
+    (REQUIRED, SERVER, 'tls_server_config.client_auth_type'),
+    (REQUIRED, SERVER + '  client_auth_type:\n', 'tls_server_config.client_auth_type'),
+    (REQUIRED, SERVER + '  client_ca_file: authority.crt\n', 'tls_server_config'),
+    (ANY, SERVER, 'tls_server_config.client_auth_type'),
+    (IF_GIVEN, SERVER, 'tls_server_config.client_auth_type'),
+    (REQUIRED + NAMES, REQUIRED, 'tls_server_config.client_allowed_sans'),
+    (REQUIRED + NAMES, REQUIRED + '  client_allowed_sans:\n', 'tls_server_config.client_allowed_sans'),
+    (SERVER + USERS, SERVER, 'basic_auth_users'),
+], ids=['required', 'null', 'authority', 'any', 'if-given', 'names', 'names-null', 'users'])
+def test_half_a_file_opens_no_door(secured, tmp_path, before, left, key):
+    (tmp_path / 'other').mkdir()
+    good = secured.authority.issue('good', usage='clientAuth')
+    strangers = [secured.authority.client(), secured.authority.client(Authority(tmp_path / 'other').issue('x', usage='clientAuth')),
+                 secured.authority.client(secured.authority.issue('y', names='DNS:other', usage='clientAuth'))]
+    bridge = secured.start(before, client=good, credentials=basic('a', 'right') if USERS in before else {})
+
+    def doors():
+        bridge.credentials, kept = {}, bridge.credentials
+        found = [is_let_in(bridge, each) for each in strangers]
+        bridge.credentials = kept
+        return found
+
+    closed = doors()
+    secured.file.write_text(left)
+    await_condition(lambda: doors() != closed or not is_in_force(bridge), 'the reload')
+    assert doors() == closed
+    assert '%s:' % secured.file in bridge.stderr() and ' %s: ' % key in bridge.stderr()
+    secured.file.write_text(before)
+    await_condition(lambda: is_in_force(bridge), 'the whole file')
+
+
+@pytest.mark.parametrize('before', [REQUIRED, REQUIRED + NAMES, ANY, IF_GIVEN], ids=['required', 'names', 'any', 'if-given'])
+def test_client_certificates_are_no_longer_asked_for(secured, before):
+    bridge = secured.start(before, client=secured.authority.issue('good', usage='clientAuth'))
+    secured.file.write_text(SERVER + '  client_auth_type: NoClientCert\n')
+    foreign = ssl.create_default_context(cafile=str(secured.authority.certificate))
+    await_condition(lambda: is_let_in(bridge, foreign), 'everybody to be let in')
+    await_condition(lambda: is_in_force(bridge), 'the file')
+
+
 # A real Prometheus.
 
 # An interval that a busy machine does not exceed.
