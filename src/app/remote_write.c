@@ -22,7 +22,7 @@ struct remote_write {
 	const struct telemetry_sources *sources;
 	struct registry *registry;
 	struct labels external; /* borrow texts of the options */
-	bool with_native;
+	bool with_native;       /* as far as the receiver takes them */
 	struct push_sender *sender;
 	struct push_ended *ended;
 	bool is_waiting; /* a pass is to begin once these are in the output order */
@@ -158,13 +158,20 @@ remote_write_check(const struct options *options, struct diag *diag)
 
 /* ---- Passes. ---- */
 
+static bool
+sends_native(const struct remote_write *remote)
+{
+	return remote->with_native && push_sender_takes_native(remote->sender);
+}
+
 static void
 note_ended(void *ctx, const struct family_view *family, const struct series_view *series)
 {
 	struct remote_write *remote = ctx;
 	if (!push_ended_add(remote->ended, family, series))
-		push_queue_count_drop(push_sender_queue(remote->sender), PUSH_DROP_ENDED_LIMIT,
-				      push_sample_count(family->type, series, remote->with_native));
+		push_queue_count_drop(
+		    push_sender_queue(remote->sender), PUSH_DROP_ENDED_LIMIT,
+		    push_sample_count(family->type, series, sends_native(remote)));
 }
 
 static void
@@ -208,7 +215,7 @@ begin_pass(struct remote_write *remote)
 	    .timestamp_ms = remote->last_ms,
 	    .last_ms = last_ms,
 	    .group = remote->group + 1,
-	    .with_native = remote->with_native,
+	    .with_native = sends_native(remote),
 	    .with_metadata = protocol == PUSH_PROTOCOL_1 && is_metadata_due(remote),
 	    .take = take,
 	    .ctx = remote,
@@ -217,7 +224,8 @@ begin_pass(struct remote_write *remote)
 	remote->pass = push_pass_new(&settings, &remote->ended, &reader);
 }
 
-/* Does a slice of what a pass waits for, or of the pass. @return false when that was the last one */
+/* Does a slice of what a pass waits for, or of the pass. @return false when that was the last one
+ */
 static bool
 step(struct remote_write *remote)
 {

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "push/translate.h"
+#include "push/without_native.h"
 
 #include <pthread.h>
 #include <snappy-c.h>
@@ -102,8 +103,7 @@ static void
 insert_in_order(struct push_queue *queue, struct push_request *request)
 {
 	struct push_request *before = NULL, *other;
-	STAILQ_FOREACH(other, &queue->waiting, link)
-	{
+	STAILQ_FOREACH (other, &queue->waiting, link) {
 		if (other->sequence > request->sequence)
 			break;
 		before = other;
@@ -125,11 +125,43 @@ make_request(const struct push_message *message)
 	struct push_request *request = xmalloc(sizeof(*request) + len);
 	*request = (struct push_request){.protocol = message->protocol,
 					 .samples = message->samples,
+					 .natives = message->natives,
 					 .timestamp_ms = message->timestamp_ms,
 					 .len = len};
 	memcpy(request->body, room, len);
 	free(room);
 	return request;
+}
+
+/* @return what make_request() was given */
+static struct buf
+message_of(const struct push_request *request)
+{
+	struct buf message = BUF_INIT;
+	size_t len;
+	CHECK(snappy_uncompressed_length(request->body, request->len, &len) == SNAPPY_OK);
+	buf_reserve(&message, len);
+	CHECK(snappy_uncompress(request->body, request->len, message.ptr, &len) == SNAPPY_OK);
+	message.len = len;
+	return message;
+}
+
+/* Puts a message in the place of a request that was taken. Samples that it lacks are refused. */
+static void
+exchange(struct push_queue *queue, struct push_request **slot, const struct push_message *message)
+{
+	struct push_request *old = *slot, *new = make_request(message);
+	size_t fewer = old->samples - new->samples;
+	new->group = old->group;
+	new->sequence = old->sequence;
+	new->must_be_1 = old->must_be_1;
+	pthread_mutex_lock(&queue->lock);
+	queue->stats.refused += fewer;
+	queue->stats.queued_samples -= fewer;
+	queue->stats.queued_bytes += request_bytes(new) - request_bytes(old);
+	pthread_mutex_unlock(&queue->lock);
+	free(old);
+	*slot = new;
 }
 
 void
@@ -176,29 +208,33 @@ push_queue_take(struct push_queue *queue)
 }
 
 void
-push_queue_translate(struct push_queue *queue, struct push_request **slot)
+push_queue_translate(struct push_queue *queue, struct push_request **request)
 {
-	struct push_request *old = *slot, *new;
-	struct buf message = BUF_INIT;
-	size_t len;
-	CHECK(old->protocol == PUSH_PROTOCOL_2);
-	CHECK(snappy_uncompressed_length(old->body, old->len, &len) == SNAPPY_OK);
-	char *bytes = xmalloc(len);
-	CHECK(snappy_uncompress(old->body, old->len, bytes, &len) == SNAPPY_OK);
-	CHECK(push_translate(span_of(bytes, len), &message));
-	new = make_request(&(struct push_message){.protocol = PUSH_PROTOCOL_1,
-						  .bytes = buf_span(&message),
-						  .samples = old->samples,
-						  .timestamp_ms = old->timestamp_ms});
-	new->group = old->group;
-	new->sequence = old->sequence;
-	free(bytes);
+	struct buf message = message_of(*request), translated = BUF_INIT;
+	CHECK((*request)->protocol == PUSH_PROTOCOL_2);
+	CHECK(push_translate(buf_span(&message), &translated));
+	exchange(queue, request,
+		 &(struct push_message){.protocol = PUSH_PROTOCOL_1,
+					.bytes = buf_span(&translated),
+					.samples = (*request)->samples,
+					.natives = (*request)->natives,
+					.timestamp_ms = (*request)->timestamp_ms});
 	buf_fini(&message);
-	pthread_mutex_lock(&queue->lock);
-	queue->stats.queued_bytes += request_bytes(new) - request_bytes(old);
-	pthread_mutex_unlock(&queue->lock);
-	free(old);
-	*slot = new;
+	buf_fini(&translated);
+}
+
+void
+push_queue_refuse_native(struct push_queue *queue, struct push_request **request)
+{
+	struct buf message = message_of(*request), left = BUF_INIT;
+	CHECK(push_without_native((*request)->protocol, buf_span(&message), &left));
+	exchange(queue, request,
+		 &(struct push_message){.protocol = (*request)->protocol,
+					.bytes = buf_span(&left),
+					.samples = (*request)->samples - (*request)->natives,
+					.timestamp_ms = (*request)->timestamp_ms});
+	buf_fini(&message);
+	buf_fini(&left);
 }
 
 void

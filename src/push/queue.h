@@ -33,6 +33,7 @@ struct push_request {
 	enum push_protocol protocol;
 	bool must_be_1; /* the receiver did not understand it in 2.0 */
 	size_t samples;
+	size_t natives;       /* native histograms among them */
 	int64_t timestamp_ms; /* of all samples; without samples it says nothing */
 	size_t len;           /* bytes of `body` */
 	char body[];          /* compressed */
@@ -71,6 +72,13 @@ struct push_request *push_queue_take(struct push_queue *queue);
 
 /** Puts a request of 1.0 in the place of one of 2.0 that was taken. @request exchanged */
 void push_queue_translate(struct push_queue *queue, struct push_request **request);
+
+/**
+ * Takes the native histograms out of a request that was taken and has some; they count as refused.
+ *
+ * @request exchanged
+ */
+void push_queue_refuse_native(struct push_queue *queue, struct push_request **request);
 
 /** Counts that a request is sent, each time. */
 void push_queue_count_sent(struct push_queue *queue, const struct push_request *request);

@@ -349,6 +349,22 @@ send_translated(struct push_sender *sender, struct transfer *transfer)
 	push_queue_return(sender->queue, &transfer->request);
 }
 
+/* Sends what else is in it again, and no native histograms for a while. */
+static void
+send_without_native(struct push_sender *sender, struct transfer *transfer)
+{
+	if (push_negotiation_deny_native(&sender->negotiation, clock_mono().us))
+		log_error("remote write: the receiver takes no native histograms; going on without "
+			  "them for an hour",
+			  LOG_NUM("status", transfer->answer.status),
+			  LOG_BYTES("answer", excerpt_of(transfer)),
+			  LOG_TEXT("hint", "start Prometheus with "
+					   "--enable-feature=native-histograms, or this without "
+					   "--remote-write.native-histograms"));
+	push_queue_refuse_native(sender->queue, &transfer->request);
+	push_queue_return(sender->queue, &transfer->request);
+}
+
 static void
 note_success(struct push_sender *sender)
 {
@@ -408,6 +424,8 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 	/* An answer that is only "100 Continue" is none, nor is one that was cut off in its head.
 	 */
 	transfer->answer.status = status >= 200 && transfer->has_head ? (unsigned)status : 0;
+	transfer->answer.denies_native =
+	    transfer->request->natives && push_denies_native(excerpt_of(transfer));
 	enum push_verdict verdict =
 	    push_judge(&transfer->answer, transfer->request->protocol, sender->settings.protocol,
 		       sender->negotiation.is_confirmed);
@@ -419,6 +437,9 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 	case PUSH_TRANSLATE:
 		send_translated(sender, transfer);
 		return;
+	case PUSH_WITHOUT_NATIVE:
+		send_without_native(sender, transfer);
+		return;
 	case PUSH_REFUSED:
 	case PUSH_SENT:
 		settle(sender, transfer, verdict);
@@ -426,6 +447,17 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 }
 
 /* ---- The thread. ---- */
+
+/* Makes a request what its receiver understands, as far as that is known by now. */
+static void
+suit_receiver(struct push_sender *sender, struct push_request **request)
+{
+	if ((*request)->protocol == PUSH_PROTOCOL_2 &&
+	    ((*request)->must_be_1 || push_sender_protocol(sender) == PUSH_PROTOCOL_1))
+		push_queue_translate(sender->queue, request);
+	if ((*request)->natives && !push_sender_takes_native(sender))
+		push_queue_refuse_native(sender->queue, request);
+}
 
 static void
 begin_what_may(struct push_sender *sender)
@@ -438,9 +470,7 @@ begin_what_may(struct push_sender *sender)
 		struct push_request *request = push_queue_take(sender->queue);
 		if (!request)
 			return;
-		if (request->protocol == PUSH_PROTOCOL_2 &&
-		    (request->must_be_1 || push_sender_protocol(sender) == PUSH_PROTOCOL_1))
-			push_queue_translate(sender->queue, &request);
+		suit_receiver(sender, &request);
 		begin(sender, &sender->transfers[i], &request);
 	}
 }
@@ -611,6 +641,12 @@ enum push_protocol
 push_sender_protocol(const struct push_sender *sender)
 {
 	return push_negotiation_protocol(&sender->negotiation, clock_mono().us);
+}
+
+bool
+push_sender_takes_native(const struct push_sender *sender)
+{
+	return push_negotiation_takes_native(&sender->negotiation, clock_mono().us);
 }
 
 struct push_queue *

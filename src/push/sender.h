@@ -8,7 +8,8 @@
  *
  * At most PUSH_CONNECTIONS requests of one group are under way at once. What fails for now is sent
  * again, ever more rarely; see push/verdict.h. The head of an answer decides, if it is whole: of
- * its body only the beginning is read, for the log. Redirects are not followed.
+ * its body only the beginning is read, for the log and for push_denies_native(). Redirects are not
+ * followed.
  */
 #ifndef PUSH_SENDER_H
 #define PUSH_SENDER_H
@@ -68,6 +69,9 @@ void push_sender_add(struct push_sender *sender, uint64_t group,
 
 /** @return in which protocol the next pass is to be written, as of now; any thread */
 enum push_protocol push_sender_protocol(const struct push_sender *sender);
+
+/** @return whether the next pass is to have native histograms, as of now; any thread */
+bool push_sender_takes_native(const struct push_sender *sender);
 
 /** @return the queue, for its account; owned by the sender */
 struct push_queue *push_sender_queue(const struct push_sender *sender);

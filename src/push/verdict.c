@@ -1,5 +1,7 @@
 #include "push/verdict.h"
 
+#include <string.h>
+
 #define UNSUPPORTED_MEDIA_TYPE 415
 #define TOO_MANY_REQUESTS 429
 #define BAD_REQUEST 400
@@ -21,10 +23,24 @@ is_of_old_receiver(const struct push_answer *answer, bool confirmed)
 	       (answer->status == BAD_REQUEST && !confirmed && !answer->has_written);
 }
 
+/*
+ * Prometheus before 3.8, without its flag: ErrNativeHistogramsDisabled in storage/interface.go,
+ * which storage/remote/write_handler.go makes the body of a 500, and stores nothing of the request.
+ * Only the words tell it from a failure that passes.
+ */
+bool
+push_denies_native(struct span body)
+{
+	static const struct span words = SPAN("native histograms are disabled");
+	return memmem(body.ptr, body.len, words.ptr, words.len) != NULL;
+}
+
 enum push_verdict
 push_judge(const struct push_answer *answer, enum push_protocol request,
 	   enum push_protocol_choice choice, bool confirmed)
 {
+	if (answer->status >= BAD_REQUEST && answer->denies_native)
+		return PUSH_WITHOUT_NATIVE;
 	if (request == PUSH_PROTOCOL_2 && is_of_old_receiver(answer, confirmed))
 		return choice == PUSH_CHOICE_AUTO ? PUSH_TRANSLATE : PUSH_REFUSED;
 	if (is_success(answer))

@@ -12,17 +12,22 @@
 #include <stdint.h>
 
 struct push_answer {
-	unsigned status;  /* 0 = none came, not in time, or not its whole head */
-	bool has_written; /* how much was written is in the answer, a sign of 2.0... */
-	uint64_t written; /* ... this many samples, native histograms among them */
+	unsigned status;    /* 0 = none came, not in time, or not its whole head */
+	bool has_written;   /* how much was written is in the answer, a sign of 2.0... */
+	uint64_t written;   /* ... this many samples, native histograms among them */
+	bool denies_native; /* the request had native histograms, and see push_denies_native() */
 };
 
 enum push_verdict {
 	PUSH_SENT,
-	PUSH_REFUSED,   /* sending it again would change nothing */
-	PUSH_RETRY,     /* later it may go better */
-	PUSH_TRANSLATE, /* the receiver has not understood 2.0, but may understand 1.0 */
+	PUSH_REFUSED,        /* sending it again would change nothing */
+	PUSH_RETRY,          /* later it may go better */
+	PUSH_TRANSLATE,      /* the receiver has not understood 2.0, but may understand 1.0 */
+	PUSH_WITHOUT_NATIVE, /* it takes the request without its native histograms only */
 };
+
+/** @return whether the body of an answer says that the receiver takes no native histograms */
+bool push_denies_native(struct span body);
 
 /**
  * @request   in which the request was

@@ -66,6 +66,7 @@ struct push_writer {
 	struct buf references;  /* 2.0: labels of a sample */
 	size_t spelled;         /* 2.0: bytes of labels, if each were spelled out */
 	size_t samples;         /* in the message */
+	size_t natives;         /* native histograms among them */
 	uint64_t all_samples, all_bytes;
 };
 
@@ -363,6 +364,7 @@ add_to_message(struct push_writer *writer, struct span name, struct span extra,
 	writer->all_bytes += writer->out.len - before;
 	writer->all_samples++;
 	writer->samples++;
+	writer->natives += point->native != NULL;
 	if (is_full(writer))
 		push_writer_flush(writer);
 }
@@ -520,10 +522,11 @@ push_writer_flush(struct push_writer *writer)
 	struct push_message message = {.protocol = writer->protocol,
 				       .bytes = buf_span(&writer->out),
 				       .samples = writer->samples,
+				       .natives = writer->natives,
 				       .timestamp_ms = writer->timestamp_ms};
 	writer->take(writer->ctx, &message);
 	buf_reset(&writer->out);
-	writer->samples = 0;
+	writer->samples = writer->natives = 0;
 }
 
 struct push_writer *

@@ -36,6 +36,7 @@ struct push_message {
 	enum push_protocol protocol;
 	struct span bytes; /* borrowed, before compression */
 	size_t samples;
+	size_t natives;       /* native histograms among them */
 	int64_t timestamp_ms; /* of all samples, since 1970 */
 };
 

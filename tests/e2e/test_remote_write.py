@@ -100,6 +100,45 @@ def test_native_histograms_are_accounted_for(start_bridge, start_receiver, proto
     assert_accounts(bridge.scrape())
 
 
+@pytest.mark.parametrize('status', [500, 422])
+@pytest.mark.parametrize('protocol, version', [('1.0', V1), ('2.0', V2), ('auto', V2)])
+def test_native_histograms_that_a_receiver_denies(start_bridge, start_receiver, protocol, version, status):
+    """While it was away, many were queued; all else of these requests arrives, in order, and is not failed."""
+    receiver = start_receiver(lambda request: stage(request))
+
+    def stage(request):
+        if is_down:
+            return Answer(503)
+        return Answer(status, body=b'native histograms are disabled\n') if request.histograms else Answer()
+
+    is_down = True
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=' + protocol,
+                          '--remote-write.native-histograms', mapping=MAPPING)
+    bridge.send_udp('jobs:7|c\nlatency:150|ms')
+    bridge.await_lines(2)
+    passes = bridge.scrape().own('remote_write_passes_total')
+    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 3)
+    is_down = False
+    await_condition(lambda: receiver.newest().get('jobs') == 7 and 'latency_seconds_count' in receiver.newest())
+    await_condition(lambda: bridge.scrape().own('remote_write_queue_samples') == 0)
+    failed = bridge.scrape().own('remote_write_samples_failed_total')
+    assert failed > 2
+    before = len(receiver.requests)
+    await_condition(lambda: len(receiver.requests) > before + 3)
+    scrape = bridge.scrape()
+    assert_accounts(scrape)
+    assert scrape.own('remote_write_samples_failed_total') == failed
+    assert scrape.own_sum('remote_write_samples_dropped_total') == 0
+    assert bridge.stderr().count('takes no native histograms') == 1
+    bridge.stop()
+    denied = [request for request in receiver.requests if request.status == status]
+    assert 1 <= len(denied) <= 4 and {request.version for request in receiver.requests} == {version}
+    at = [sample.at for sample in receiver.taken() if sample.name == 'latency_seconds_count']
+    assert at == sorted(set(at)) and len(at) > failed
+    passes = [sample.value for sample in receiver.taken() if sample.name == PREFIX + 'remote_write_passes_total']
+    assert passes == list(range(len(passes)))
+
+
 EXEMPLARS = '''
 defaults: {exemplar_tag: trace_id, observer_type: histogram, histogram_options: {buckets: [1]}}
 '''

@@ -38,11 +38,18 @@ class PrometheusReceiver:
 
     signal = signal.SIGKILL
 
+    features = ['--enable-feature=native-histograms,exemplar-storage']
+
     def __init__(self, directory, port=None):
         self._server = Prometheus(directory, 0, 'scrape_configs: []',
-                                  ['--web.enable-remote-write-receiver',
-                                   '--enable-feature=native-histograms,exemplar-storage'], port)
+                                  ['--web.enable-remote-write-receiver', *self.features], port)
         self.process, self.api = self._server.process, self._server
+
+
+class FlaglessReceiver(PrometheusReceiver):
+    """It takes no native histograms."""
+
+    features = []
 
 
 class VictoriaReceiver:
@@ -173,6 +180,31 @@ def test_native_histograms(start_bridge, start_server):
     await_equal(lambda: server.api.query('count({__name__=~"brief_seconds.*"})'), {})
     scrape = bridge.scrape()
     assert scrape.own('remote_write_samples_failed_total') == scrape.own('remote_write_samples_retried_total') == 0
+
+
+@pytest.mark.parametrize('start_server', [FlaglessReceiver], indirect=True, ids=['prometheus'])
+def test_native_histograms_that_are_disabled(start_bridge, start_server):
+    """They are given up, and nothing else is; with the flag a restart of the bridge has them taken."""
+    server = start_server()
+    flags = ['--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port, '--remote-write.interval=200ms',
+             '--remote-write.native-histograms']
+    bridge = start_bridge(*flags, mapping=NATIVE_MAPPING)
+    bridge.send_udp('jobs:7|c\nlatency:5|ms\nbrief:5|ms')
+    await_equal(lambda: server.api.query('jobs'), {(): 7})
+    await_equal(lambda: server.api.query('latency_seconds_count'), {(): 1})
+    bridge.send_udp('jobs:1|c\nlatency:5|ms')
+    await_equal(lambda: server.api.query('jobs'), {(): 8})
+    await_equal(lambda: server.api.query('count({__name__=~"brief_seconds.*"})'), {})
+    scrape = bridge.scrape()
+    # One series of each, or two where the pass that told of the answer had both.
+    assert scrape.own('remote_write_samples_failed_total') in (1, 2)
+    assert scrape.own_sum('remote_write_samples_dropped_total') == 0
+    await_condition(lambda: bridge.scrape().own('remote_write_lag_seconds') < 1)
+    errors = [line for line in bridge.stderr().splitlines() if 'takes no native histograms' in line]
+    assert len(errors) == 1
+    assert '--enable-feature=native-histograms' in errors[0] and '--remote-write.native-histograms' in errors[0]
+    passes = stored(server.api, PREFIX + 'remote_write_passes_total')
+    assert [value for _, value in passes] == list(range(len(passes)))
 
 
 @pytest.mark.parametrize('start_server', [PrometheusReceiver], indirect=True, ids=['prometheus'])

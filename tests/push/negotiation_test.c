@@ -69,6 +69,22 @@ test_negotiation__who_has_spoken_is_asked_again(void **state)
 	assert_false(push_negotiation_miss(&negotiation, START + PUSH_TRY_AGAIN_US));
 }
 
+static void
+test_negotiation__native_histograms_are_tried_again(void **state)
+{
+	(void)state;
+	struct push_negotiation negotiation;
+	push_negotiation_init(&negotiation, PUSH_CHOICE_1);
+	for (int64_t now_us = START, i = 0; i < 3; i++, now_us += PUSH_NATIVE_AGAIN_US) {
+		assert_true(push_negotiation_takes_native(&negotiation, now_us));
+		assert_true(push_negotiation_deny_native(&negotiation, now_us));
+		/* What was under way meanwhile changes nothing. */
+		assert_false(push_negotiation_deny_native(&negotiation, now_us + 5));
+		assert_false(
+		    push_negotiation_takes_native(&negotiation, now_us + PUSH_NATIVE_AGAIN_US - 1));
+	}
+}
+
 int
 main(void)
 {
@@ -76,6 +92,7 @@ main(void)
 	    cmocka_unit_test(test_negotiation__begins_as_chosen),
 	    cmocka_unit_test(test_negotiation__a_stranger_is_taken_at_its_word),
 	    cmocka_unit_test(test_negotiation__who_has_spoken_is_asked_again),
+	    cmocka_unit_test(test_negotiation__native_histograms_are_tried_again),
 	};
 	return cmocka_run_group_tests_name("push/negotiation", tests, NULL, NULL);
 }

@@ -165,6 +165,50 @@ test_queue__translates(void **state)
 	push_queue_free(&queue);
 }
 
+/* What is left is sent in the same place; the account knows what was taken out. */
+static void
+test_queue__refuses_native(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	struct buf bytes = BUF_INIT;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t series = protobuf_begin(&bytes, REQUEST2_TIMESERIES);
+		protobuf_add_bytes(&bytes, i ? TIMESERIES2_HISTOGRAMS : TIMESERIES2_SAMPLES,
+				   noise(100));
+		protobuf_end(&bytes, series);
+	}
+	push_queue_add(queue, 1,
+		       &(struct push_message){.protocol = PUSH_PROTOCOL_2,
+					      .bytes = buf_span(&bytes),
+					      .samples = 2,
+					      .natives = 1,
+					      .timestamp_ms = 4});
+	add(queue, 1, 5, 10);
+	buf_fini(&bytes);
+	struct push_request *request = push_queue_take(queue);
+	assert_int_equal(request->natives, 1);
+	request->must_be_1 = true;
+	size_t before = request->len;
+	uint64_t queued = stats_of(queue).queued_bytes;
+	push_queue_refuse_native(queue, &request);
+	assert_int_equal(request->protocol, PUSH_PROTOCOL_2);
+	assert_true(request->must_be_1);
+	assert_int_equal(request->samples, 1);
+	assert_int_equal(request->natives, 0);
+	assert_int_equal(request->timestamp_ms, 4);
+	assert_in_range(request->len, 100, before - 1);
+	assert_int_equal(queued - stats_of(queue).queued_bytes, before - request->len);
+	assert_int_equal(stats_of(queue).refused, 1);
+	push_queue_return(queue, &request);
+	assert_int_equal(stats_of(queue).retried, 1);
+	request = push_queue_take(queue);
+	assert_int_equal(request->samples, 1);
+	push_queue_settle(queue, &request, 1);
+	assert_int_equal(stats_of(queue).queued_samples, 5);
+	push_queue_free(&queue);
+}
+
 /* What a receiver has refused, or what had only metadata, tells nothing of how far behind it is. */
 static void
 test_queue__knows_the_newest_sample_sent(void **state)
@@ -193,6 +237,7 @@ main(void)
 	    cmocka_unit_test(test_queue__a_group_at_a_time),
 	    cmocka_unit_test(test_queue__drops_the_oldest),
 	    cmocka_unit_test(test_queue__translates),
+	    cmocka_unit_test(test_queue__refuses_native),
 	    cmocka_unit_test(test_queue__knows_the_newest_sample_sent),
 	};
 	return cmocka_run_group_tests_name("push/queue", tests, NULL, NULL);

@@ -4,6 +4,10 @@
 
 #define V1 PUSH_PROTOCOL_1
 #define V2 PUSH_PROTOCOL_2
+#define DENIAL(code)                                    \
+	{                                               \
+		.status = (code), .denies_native = true \
+	}
 
 static void
 test_judge(void **state)
@@ -40,6 +44,12 @@ test_judge(void **state)
 	    {{400, true, 4}, V2, PUSH_CHOICE_AUTO, false, PUSH_REFUSED, 4},
 	    {{500}, V2, PUSH_CHOICE_AUTO, false, PUSH_RETRY, 0},
 	    {{0}, V2, PUSH_CHOICE_AUTO, false, PUSH_RETRY, 0},
+	    {DENIAL(500), V1, PUSH_CHOICE_1, false, PUSH_WITHOUT_NATIVE, 0},
+	    {DENIAL(422), V1, PUSH_CHOICE_1, false, PUSH_WITHOUT_NATIVE, 0},
+	    {DENIAL(400), V2, PUSH_CHOICE_AUTO, false, PUSH_WITHOUT_NATIVE, 0},
+	    {DENIAL(0), V1, PUSH_CHOICE_1, false, PUSH_RETRY, 0},
+	    {DENIAL(204), V1, PUSH_CHOICE_1, false, PUSH_SENT, 10},
+	    {DENIAL(302), V1, PUSH_CHOICE_1, false, PUSH_REFUSED, 0},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		enum push_verdict verdict = push_judge(&table[i].answer, table[i].request,
@@ -49,6 +59,27 @@ test_judge(void **state)
 		size_t taken = push_samples_taken(&table[i].answer, verdict, table[i].request, 10);
 		if (verdict <= PUSH_REFUSED && taken != table[i].taken)
 			fail_msg("row %zu: %zu taken", i, taken);
+	}
+}
+
+static void
+test_denies_native(void **state)
+{
+	(void)state;
+	static const struct {
+		struct span body;
+		bool denies;
+	} table[] = {
+	    {SPAN("native histograms are disabled"), true},
+	    {SPAN("write: native histograms are disabled; see the manual"), true},
+	    {SPAN(""), false},
+	    {SPAN("native histograms are disable"), false},
+	    {SPAN("exemplar storage is disabled"), false},
+	    {SPAN("out-of-order native histogram ingestion is disabled"), false},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (push_denies_native(table[i].body) != table[i].denies)
+			fail_msg("row %zu", i);
 	}
 }
 
@@ -84,6 +115,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_judge),
+	    cmocka_unit_test(test_denies_native),
 	    cmocka_unit_test(test_backoff),
 	};
 	return cmocka_run_group_tests_name("push/verdict", tests, NULL, NULL);
