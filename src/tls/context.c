@@ -26,6 +26,7 @@ struct tls_context {
 	_Atomic unsigned references;
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priorities;
+	gnutls_priority_t older_priorities; /* of TLS up to 1.2; NULL = the same */
 	enum tls_client_auth client_auth;
 	char **allowed_sans; /* owned array of owned texts */
 	size_t san_count;
@@ -122,17 +123,27 @@ load_authorities(struct tls_context *context, const struct tls_pem *pem, struct 
 }
 
 static bool
+init_priorities(gnutls_priority_t *priorities, struct buf *text, struct buf *error)
+{
+	const char *at = NULL;
+	int fault = gnutls_priority_init(priorities, buf_text(text), &at);
+	if (fault)
+		buf_printf(error, "GnuTLS does not take \"%s\": %s", at ? at : buf_text(text),
+			   gnutls_strerror(fault));
+	return fault == 0;
+}
+
+static bool
 set_priorities(struct tls_context *context, const struct tls_settings *settings, struct buf *error)
 {
-	struct buf text = BUF_INIT;
-	const char *at = NULL;
+	struct buf text = BUF_INIT, older = BUF_INIT;
 	tls_settings_add_priorities(settings, &text);
-	int fault = gnutls_priority_init(&context->priorities, buf_text(&text), &at);
-	if (fault)
-		buf_printf(error, "GnuTLS does not take \"%s\": %s", at ? at : buf_text(&text),
-			   gnutls_strerror(fault));
+	bool is_good = init_priorities(&context->priorities, &text, error);
+	if (is_good && tls_settings_add_older_priorities(settings, &older))
+		is_good = init_priorities(&context->older_priorities, &older, error);
 	buf_fini(&text);
-	return fault == 0;
+	buf_fini(&older);
+	return is_good;
 }
 
 static void
@@ -170,6 +181,8 @@ tls_context_unref(struct tls_context **context_ptr)
 	gnutls_certificate_free_credentials(context->credentials);
 	if (context->priorities)
 		gnutls_priority_deinit(context->priorities);
+	if (context->older_priorities)
+		gnutls_priority_deinit(context->older_priorities);
 	for (size_t i = 0; i < context->san_count; i++)
 		free(context->allowed_sans[i]);
 	free(context->allowed_sans);
@@ -344,6 +357,17 @@ on_message(gnutls_session_t session, unsigned type, unsigned when, unsigned inco
 	return 0;
 }
 
+/* The version is known, and the suite is chosen next: GnuTLS has one list for all versions. */
+static int
+on_client_hello(gnutls_session_t session)
+{
+	const struct tls_peer *peer = gnutls_session_get_ptr(session);
+	gnutls_priority_t older = peer->context->older_priorities;
+	if (!older || gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3)
+		return 0;
+	return gnutls_priority_set(session, older);
+}
+
 static gnutls_certificate_request_t
 request_of(enum tls_client_auth client_auth)
 {
@@ -373,6 +397,7 @@ tls_peer_begin(struct tls_peer *peer, struct tls_source *source, gnutls_session_
 	gnutls_certificate_server_set_request(session, request_of(context->client_auth));
 	if (context->client_auth != TLS_CLIENT_NONE)
 		gnutls_session_set_verify_function(session, verify);
+	gnutls_handshake_set_post_client_hello_function(session, on_client_hello);
 	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
 					   on_message);
 	if (protocol) {

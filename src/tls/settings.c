@@ -16,6 +16,9 @@ static const struct name versions[] = {
     {NULL, NULL},
 };
 
+/* TLS12: of later versions the suites cannot be chosen. */
+#define LAST_WITH_LIST 2u
+
 /* In the order of enum tls_client_auth; the last one is an older spelling. */
 static const struct name client_auths[] = {
     {"NoClientCert", ""},
@@ -127,25 +130,45 @@ add_choices(const struct name *names, const struct tls_choices *choices, struct 
 		add_parts(names[choices->items[i]].priorities, out);
 }
 
-void
-tls_settings_add_priorities(const struct tls_settings *settings, struct buf *out)
+/* @listed suites; NULL = GnuTLS's own choice */
+static void
+add_all(const struct tls_settings *settings, unsigned max_version, const struct tls_choices *listed,
+	struct buf *out)
 {
 	bool names_exchange = false;
-	for (size_t i = 0; i < settings->suites.count; i++)
-		names_exchange |=
-		    strstr(suites[settings->suites.items[i]].priorities, "ECDHE") != NULL;
+	for (size_t i = 0; listed && i < listed->count; i++)
+		names_exchange |= strstr(suites[listed->items[i]].priorities, "ECDHE") != NULL;
 	buf_add_text(out, "NORMAL:-VERS-ALL");
-	for (unsigned i = settings->max_version + 1; i-- > settings->min_version;)
+	for (unsigned i = max_version + 1; i-- > settings->min_version;)
 		add_parts(versions[i].priorities, out);
 	buf_add_text(out, ":-KX-ALL");
 	if (!names_exchange)
 		buf_add_text(out, ":+ECDHE-ECDSA:+ECDHE-RSA");
-	if (settings->suites.count)
+	if (listed) {
 		buf_add_text(out, ":-CIPHER-ALL:-MAC-ALL");
-	add_choices(suites, &settings->suites, out);
+		add_choices(suites, listed, out);
+	}
 	/* Clients choose: a key exchange in the field of 8192 bits costs a hundred of others. */
 	buf_add_text(out, settings->curves.count ? ":-GROUP-ALL" : ":-GROUP-DH-ALL");
 	add_choices(curves, &settings->curves, out);
 	if (settings->prefers_own_order)
 		buf_add_text(out, ":%SERVER_PRECEDENCE");
+}
+
+void
+tls_settings_add_priorities(const struct tls_settings *settings, struct buf *out)
+{
+	add_all(settings, settings->max_version, NULL, out);
+}
+
+bool
+tls_settings_add_older_priorities(const struct tls_settings *settings, struct buf *out)
+{
+	unsigned max_version = settings->max_version;
+	if (!settings->suites.count || settings->min_version > LAST_WITH_LIST)
+		return false;
+	if (max_version > LAST_WITH_LIST)
+		max_version = LAST_WITH_LIST;
+	add_all(settings, max_version, &settings->suites, out);
+	return true;
 }

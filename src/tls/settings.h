@@ -60,9 +60,19 @@ const char *tls_name(enum tls_names list, size_t position);
 int tls_name_find(enum tls_names list, struct span name) MUST_CHECK;
 
 /**
- * Appends the GnuTLS priority string. GnuTLS chooses key exchange, cipher and hash each for
- * themselves: a list of suites allows all combinations of their parts, in TLS 1.3 too.
+ * Appends the GnuTLS priority string of all versions, in which the list of suites has no say: TLS
+ * 1.3 has suites of its own, as in Go, and chooses among all of them.
  */
 void tls_settings_add_priorities(const struct tls_settings *settings, struct buf *out);
+
+/**
+ * Appends the priority string of TLS up to 1.2 when there is a list of suites for it. GnuTLS
+ * chooses key exchange, cipher and hash each for themselves: the list allows all combinations of
+ * their parts.
+ *
+ * @return whether there is such a list
+ */
+bool tls_settings_add_older_priorities(const struct tls_settings *settings,
+				       struct buf *out) MUST_CHECK;
 
 #endif

@@ -55,12 +55,15 @@ test_parse__everything(void **state)
 	assert_int_equal(config.user_count, 2);
 	assert_string_equal(config.users[1].name, "b");
 	assert_string_equal(config.users[1].hash, HASH);
+	assert_int_equal(config.tls.suites.count, 2);
+	assert_int_equal(config.tls.suites.items[0],
+			 tls_name_find(TLS_SUITES, SPAN("TLS_AES_256_GCM_SHA384")));
 	struct buf priorities = BUF_INIT;
 	tls_settings_add_priorities(&config.tls, &priorities);
 	assert_string_equal(buf_text(&priorities),
 			    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
-			    ":-CIPHER-ALL:-MAC-ALL:+AES-256-GCM:+AEAD:+AES-128-GCM:+AEAD"
 			    ":-GROUP-ALL:+GROUP-X25519");
+	assert_false(tls_settings_add_older_priorities(&config.tls, &priorities));
 	buf_fini(&priorities);
 	web_config_fini(&config);
 	diag_fini(&diag);
@@ -70,7 +73,10 @@ static void
 test_parse__nothing(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"", "# nothing\n", "{}", "tls_server_config:\n",
+	static const char *const texts[] = {"",
+					    "# nothing\n",
+					    "{}",
+					    "tls_server_config:\n",
 					    "tls_server_config: {}\nhttp_server_config: {}\n",
 					    "basic_auth_users:\n"};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
@@ -223,10 +229,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse__everything),
-	    cmocka_unit_test(test_parse__nothing),
-	    cmocka_unit_test(test_parse__said),
-	    cmocka_unit_test(test_parse__errors),
+	    cmocka_unit_test(test_parse__everything), cmocka_unit_test(test_parse__nothing),
+	    cmocka_unit_test(test_parse__said),       cmocka_unit_test(test_parse__errors),
 	    cmocka_unit_test(test_read__no_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

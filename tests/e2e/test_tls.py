@@ -151,6 +151,7 @@ def test_headers(secured):
     ('  max_version: TLS12\n', 'TLSv1.2', None),
     ('  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]\n', 'TLSv1.2',
      'ECDHE-ECDSA-CHACHA20-POLY1305'),
+    ('  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA]\n', 'TLSv1.3', None),
     ('  min_version: TLS13\n  cipher_suites: [TLS_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n', 'TLSv1.3',
      'TLS_AES_256_GCM_SHA384'),
 ])

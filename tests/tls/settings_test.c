@@ -6,15 +6,26 @@
 #include <gnutls/gnutls.h>
 
 static void
+assert_text_taken(struct buf *text)
+{
+	gnutls_priority_t priorities;
+	if (gnutls_priority_init(&priorities, buf_text(text), NULL) != 0)
+		fail_msg("GnuTLS does not take %s", buf_text(text));
+	gnutls_priority_deinit(priorities);
+}
+
+static void
 assert_taken(const struct tls_settings *settings)
 {
-	struct buf text = BUF_INIT;
-	gnutls_priority_t priorities;
+	struct buf text = BUF_INIT, older = BUF_INIT;
 	tls_settings_add_priorities(settings, &text);
-	if (gnutls_priority_init(&priorities, buf_text(&text), NULL) != 0)
-		fail_msg("GnuTLS does not take %s", buf_text(&text));
-	gnutls_priority_deinit(priorities);
+	assert_text_taken(&text);
+	bool has_older = tls_settings_add_older_priorities(settings, &older);
+	assert_int_equal(has_older, settings->suites.count > 0);
+	if (has_older)
+		assert_text_taken(&older);
 	buf_fini(&text);
+	buf_fini(&older);
 }
 
 static void

@@ -187,8 +187,9 @@ link_close(struct link *link)
 	close(link->client_fd);
 }
 
-static const char *const versions[] = {"NORMAL:-VERS-ALL:+VERS-TLS1.2",
-				       "NORMAL:-VERS-ALL:+VERS-TLS1.3"};
+#define V12 "NORMAL:-VERS-ALL:+VERS-TLS1.2"
+#define V13 "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+static const char *const versions[] = {V12, V13};
 #define FOR_EACH_VERSION(i) for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
 
 static void
@@ -372,42 +373,72 @@ test_exchange(void **state)
 	tls_source_free(&source);
 }
 
+static struct tls_choices
+choices_of(const char *const names[2])
+{
+	struct tls_choices choices = {.count = 0};
+	for (size_t i = 0; i < 2 && names[i]; i++) {
+		int suite = tls_name_find(TLS_SUITES, span_text(names[i]));
+		assert_true(suite >= 0);
+		choices.items[choices.count++] = (unsigned char)suite;
+	}
+	return choices;
+}
+
+#define ONLY(cipher) ":-CIPHER-ALL:+" cipher
+#define CBC "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"
+#define GCM "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+#define GCM_256 "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+#define NEW_GCM_256 "TLS_AES_256_GCM_SHA384"
+#define NEW_CHACHA "TLS_CHACHA20_POLY1305_SHA256"
+
+/* A list is for TLS up to 1.2; TLS 1.3 has all of its own suites, whatever is listed. */
 static void
 test_versions_and_suites(void **state)
 {
 	(void)state;
 	static const struct {
 		unsigned min_version, max_version; /* in TLS_VERSIONS */
-		const char *suite;                 /* or NULL for all */
+		const char *listed[2];             /* none = all */
 		const char *client;
-		bool is_good;
+		const char *agreed; /* suite; NULL = none can be */
 	} cases[] = {
-	    {2, 3, NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.1", false},
-	    {2, 2, NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.3", false},
-	    {2, 2, NULL, "NORMAL", true},
-	    {3, 3, NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.2", false},
-	    {3, 3, NULL, "NORMAL", true},
-	    {2, 2, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "NORMAL", true},
-	    {2, 2, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-	     "NORMAL:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305", false},
-	    {3, 3, "TLS_CHACHA20_POLY1305_SHA256", "NORMAL", true},
-	    {3, 3, "TLS_CHACHA20_POLY1305_SHA256", "NORMAL:-CIPHER-ALL:+AES-256-GCM", false},
+	    {2, 3, {NULL}, "NORMAL:-VERS-ALL:+VERS-TLS1.1", NULL},
+	    {2, 2, {NULL}, V13, NULL},
+	    {2, 2, {NULL}, "NORMAL", GCM_256},
+	    {2, 3, {NULL}, "NORMAL", NEW_GCM_256},
+	    {3, 3, {NULL}, V12, NULL},
+	    {3, 3, {NULL}, "NORMAL", NEW_GCM_256},
+	    {2, 2, {GCM}, "NORMAL", GCM},
+	    {2, 2, {GCM}, "NORMAL:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305", NULL},
+	    {2, 3, {GCM}, V12, GCM},
+	    {2, 3, {GCM}, V12 ONLY("AES-256-GCM"), NULL},
+	    {2, 3, {GCM}, V13 ONLY("AES-256-GCM"), NEW_GCM_256},
+	    {2, 3, {CBC}, "NORMAL", NEW_GCM_256},
+	    {2, 3, {CBC}, V13 ONLY("CHACHA20-POLY1305"), NEW_CHACHA},
+	    {2, 3, {CBC}, V12, CBC},
+	    {2, 3, {CBC}, V12 ONLY("AES-128-CBC"), NULL},
+	    {2, 3, {CBC}, V12 ONLY("AES-128-GCM"), NULL},
+	    {2, 3, {CBC, GCM}, V12, CBC},
+	    {2, 3, {GCM, CBC}, V12, GCM},
+	    {2, 2, {CBC}, "NORMAL", CBC},
+	    {3, 3, {CBC}, "NORMAL", NEW_GCM_256},
+	    {3, 3, {NEW_CHACHA}, "NORMAL", NEW_GCM_256},
+	    {3, 3, {NEW_CHACHA}, "NORMAL:-CIPHER-ALL:+AES-256-GCM", NEW_GCM_256},
 	    /* Exchange in a finite field is dear. */
-	    {3, 3, NULL, "NORMAL:-GROUP-ALL:+GROUP-FFDHE8192", false},
+	    {3, 3, {NULL}, "NORMAL:-GROUP-ALL:+GROUP-FFDHE8192", NULL},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct tls_settings settings = tls_settings_new();
 		settings.min_version = cases[i].min_version;
 		settings.max_version = cases[i].max_version;
-		if (cases[i].suite) {
-			int suite = tls_name_find(TLS_SUITES, span_text(cases[i].suite));
-			assert_true(suite >= 0);
-			settings.suites = (struct tls_choices){{(unsigned char)suite}, 1};
-		}
+		settings.suites = choices_of(cases[i].listed);
 		struct tls_source *source = source_new(settings);
 		struct link link = link_open(source, cases[i].client, NULL);
-		if (shake_hands(&link) != cases[i].is_good)
-			fail_msg("case %zu", i);
+		const char *agreed = shake_hands(&link) ? gnutls_ciphersuite_get(link.client) : "";
+		const char *wanted = cases[i].agreed ? cases[i].agreed : "";
+		if (strcmp(agreed, wanted) != 0)
+			fail_msg("case %zu: \"%s\" instead of \"%s\"", i, agreed, wanted);
 		link_close(&link);
 		tls_source_free(&source);
 	}
