@@ -184,7 +184,7 @@ def test_native_histograms(start_bridge, start_server):
 
 @pytest.mark.parametrize('start_server', [FlaglessReceiver], indirect=True, ids=['prometheus'])
 def test_native_histograms_that_are_disabled(start_bridge, start_server):
-    """They are given up, and nothing else is; with the flag a restart of the bridge has them taken."""
+    """They are given up, and nothing else is."""
     server = start_server()
     flags = ['--remote-write.url=http://127.0.0.1:%d/api/v1/write' % server.api.port, '--remote-write.interval=200ms',
              '--remote-write.native-histograms']
@@ -196,7 +196,7 @@ def test_native_histograms_that_are_disabled(start_bridge, start_server):
     await_equal(lambda: server.api.query('jobs'), {(): 8})
     await_equal(lambda: server.api.query('count({__name__=~"brief_seconds.*"})'), {})
     scrape = bridge.scrape()
-    # One series of each, or two where the pass that told of the answer had both.
+    # One of each histogram, if both were in the one pass that had any.
     assert scrape.own('remote_write_samples_failed_total') in (1, 2)
     assert scrape.own_sum('remote_write_samples_dropped_total') == 0
     await_condition(lambda: bridge.scrape().own('remote_write_lag_seconds') < 1)
