@@ -7,12 +7,11 @@
 #include "model/name.h"
 #include "push/pass.h"
 #include "push/sender.h"
+#include "tls/context.h"
 
-#include <errno.h>
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* How often types and help texts are sent in 1.0, as Prometheus does it. */
 #define METADATA_US (60 * 1000000LL)
@@ -114,25 +113,28 @@ check_secret(const char *flag, const char *path, struct diag *diag)
 	buf_fini(&error);
 }
 
-/* That they can be read; libcurl says later what else is wrong with them. */
+/* What libcurl says of files that are wrong names none of them. */
 static void
 check_certificates(const struct options *options, struct diag *diag)
 {
-	const struct {
-		const char *flag, *path;
-	} files[] = {
-	    {"--remote-write.ca-file", options->remote_ca_file},
-	    {"--remote-write.cert-file", options->remote_cert_file},
-	    {"--remote-write.key-file", options->remote_key_file},
-	};
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (*files[i].path && access(files[i].path, R_OK) != 0)
-			diag_error(diag, (struct diag_place){files[i].flag, 0, 0}, NULL, "%s: %s",
-				   files[i].path, strerror(errno));
-	}
-	if (!*options->remote_cert_file != !*options->remote_key_file)
-		diag_error(diag, (struct diag_place){"--remote-write.cert-file", 0, 0}, NULL,
-			   "and --remote-write.key-file need each other");
+	const char *authorities = options->remote_ca_file;
+	const char *certificate = options->remote_cert_file, *key = options->remote_key_file;
+	struct diag_place place = {"--remote-write.ca-file", 0, 0};
+	struct buf error = BUF_INIT;
+	if (*authorities && !tls_check_authorities(authorities, &error))
+		diag_error(diag, place, NULL, "%s", buf_text(&error));
+	buf_reset(&error);
+	place.file = "--remote-write.key-file";
+	bool has_key = *key && tls_check_key(key, &error);
+	if (*key && !has_key)
+		diag_error(diag, place, NULL, "%s", buf_text(&error));
+	buf_reset(&error);
+	place.file = "--remote-write.cert-file";
+	if (!*certificate != !*key)
+		diag_error(diag, place, NULL, "and --remote-write.key-file need each other");
+	else if (has_key && !tls_check_pair(certificate, key, &error))
+		diag_error(diag, place, NULL, "%s", buf_text(&error));
+	buf_fini(&error);
 }
 
 bool

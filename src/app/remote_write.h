@@ -25,7 +25,7 @@ struct remote_write_stats {
 };
 
 /**
- * Checks what the flags say, and that files with secrets can be read.
+ * Checks what the flags say, that files with secrets can be read, and those with certificates used.
  *
  * @diag its places borrow texts of `options`
  * @return whether all is good

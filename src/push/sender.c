@@ -38,6 +38,7 @@ struct transfer {
 	bool has_head; /* it came up to its empty line */
 	size_t header_bytes, body_bytes;
 	char excerpt[EXCERPT_BYTES];
+	char fault[CURL_ERROR_SIZE]; /* libcurl's own words; "" = none */
 };
 
 struct push_sender {
@@ -308,6 +309,7 @@ begin(struct push_sender *sender, struct transfer *transfer, struct push_request
 	transfer->answer = (struct push_answer){0};
 	transfer->has_head = false;
 	transfer->header_bytes = transfer->body_bytes = 0;
+	*transfer->fault = '\0';
 	*request = NULL;
 	set_headers(sender, transfer);
 	if (!set_credentials(sender, transfer)) {
@@ -328,10 +330,11 @@ log_failure(struct push_sender *sender, const struct transfer *transfer, const c
 	    CURLcode code)
 {
 	uint64_t held_back;
+	const char *fault = *transfer->fault ? transfer->fault : curl_easy_strerror(code);
 	if (!log_gate_open(&sender->gate, &held_back))
 		return;
 	log_warn(what, LOG_NUM("status", transfer->answer.status),
-		 LOG_TEXT("error", transfer->answer.status ? "" : curl_easy_strerror(code)),
+		 LOG_TEXT("error", transfer->answer.status ? "" : fault),
 		 LOG_BYTES("answer", excerpt_of(transfer)),
 		 LOG_NUM("samples", transfer->request->samples), LOG_NUM("held_back", held_back));
 }
@@ -568,6 +571,7 @@ make_easy(const struct push_sender_settings *settings, struct transfer *transfer
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_cb);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->fault);
 	if (*settings->ca_file)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
 	if (*settings->cert_file) {

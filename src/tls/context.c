@@ -78,6 +78,45 @@ note_expiry(struct tls_context *context, const gnutls_datum_t *certificate)
 	return is_good;
 }
 
+/* Nobody is there who could be asked for a passphrase. */
+static const char *
+key_fault_text(int fault)
+{
+	switch (fault) {
+	case GNUTLS_E_DECRYPTION_FAILED:
+		return "the key must have no passphrase";
+	case GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE:
+		return "no key in it";
+	default:
+		return gnutls_strerror(fault);
+	}
+}
+
+static void
+wipe(struct buf *key)
+{
+	if (key->ptr)
+		gnutls_memset(key->ptr, 0, key->len);
+	buf_fini(key);
+}
+
+static bool
+set_pair(struct tls_context *context, const struct tls_settings *settings,
+	 const gnutls_datum_t *certificate, const gnutls_datum_t *key, struct buf *error)
+{
+	const char *name = name_of(&settings->certificate);
+	if (!note_expiry(context, certificate)) {
+		buf_printf(error, "%s: no certificate in it that can be read", name);
+		return false;
+	}
+	int fault = gnutls_certificate_set_x509_key_mem2(context->credentials, certificate, key,
+							 GNUTLS_X509_FMT_PEM, NULL, 0);
+	if (fault < 0)
+		buf_printf(error, "%s with the key in %s: %s", name, name_of(&settings->key),
+			   key_fault_text(fault));
+	return fault >= 0;
+}
+
 static bool
 load_certificate(struct tls_context *context, const struct tls_settings *settings,
 		 struct buf *error)
@@ -87,18 +126,10 @@ load_certificate(struct tls_context *context, const struct tls_settings *setting
 		       read_pem(&settings->key, &key, error);
 	if (is_good) {
 		gnutls_datum_t datum = datum_of(&certificate), key_datum = datum_of(&key);
-		int fault = gnutls_certificate_set_x509_key_mem2(
-		    context->credentials, &datum, &key_datum, GNUTLS_X509_FMT_PEM, NULL, 0);
-		is_good = fault >= 0 && note_expiry(context, &datum);
-		if (!is_good)
-			buf_printf(error, "%s with the key in %s: %s",
-				   name_of(&settings->certificate), name_of(&settings->key),
-				   gnutls_strerror(fault));
+		is_good = set_pair(context, settings, &datum, &key_datum, error);
 	}
-	if (key.ptr)
-		gnutls_memset(key.ptr, 0, key.len);
 	buf_fini(&certificate);
-	buf_fini(&key);
+	wipe(&key);
 	return is_good;
 }
 
@@ -193,6 +224,58 @@ int64_t
 tls_context_expiry(const struct tls_context *context)
 {
 	return context->expiry;
+}
+
+/* ---- Files of others. ---- */
+
+/* @return a pem that borrows the path, for what only reads it */
+static struct tls_pem
+pem_of(const char *path)
+{
+	return (struct tls_pem){.path = (char *)(uintptr_t)path};
+}
+
+bool
+tls_check_authorities(const char *path, struct buf *error)
+{
+	struct tls_context context = {0};
+	struct tls_pem pem = pem_of(path);
+	CHECK(gnutls_certificate_allocate_credentials(&context.credentials) == 0);
+	bool is_good = load_authorities(&context, &pem, error);
+	gnutls_certificate_free_credentials(context.credentials);
+	return is_good;
+}
+
+bool
+tls_check_key(const char *path, struct buf *error)
+{
+	struct buf text = BUF_INIT;
+	struct tls_pem pem = pem_of(path);
+	bool is_good = read_pem(&pem, &text, error);
+	if (is_good) {
+		gnutls_x509_privkey_t key;
+		gnutls_datum_t datum = datum_of(&text);
+		CHECK(gnutls_x509_privkey_init(&key) == 0);
+		int fault = gnutls_x509_privkey_import2(key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
+		gnutls_x509_privkey_deinit(key);
+		is_good = fault == 0;
+		if (!is_good)
+			buf_printf(error, "%s: %s", path, key_fault_text(fault));
+	}
+	wipe(&text);
+	return is_good;
+}
+
+bool
+tls_check_pair(const char *certificate_path, const char *key_path, struct buf *error)
+{
+	struct tls_context context = {0};
+	struct tls_settings settings = {.certificate = pem_of(certificate_path),
+					.key = pem_of(key_path)};
+	CHECK(gnutls_certificate_allocate_credentials(&context.credentials) == 0);
+	bool is_good = load_certificate(&context, &settings, error);
+	gnutls_certificate_free_credentials(context.credentials);
+	return is_good;
 }
 
 /* ---- The context in force. ---- */

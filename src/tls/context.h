@@ -27,6 +27,17 @@ struct tls_context *tls_context_new(const struct tls_settings *settings,
 				    struct buf *error) MUST_CHECK;
 void tls_context_unref(struct tls_context **context);
 
+/*
+ * Checks of files that another library will read, one by one, so that who calls knows which one is
+ * wrong. A pair's key must have been checked before.
+ *
+ * @error gets what is wrong, with the path
+ */
+bool tls_check_authorities(const char *path, struct buf *error) MUST_CHECK;
+bool tls_check_key(const char *path, struct buf *error) MUST_CHECK;
+bool tls_check_pair(const char *certificate_path, const char *key_path,
+		    struct buf *error) MUST_CHECK;
+
 /** @return when the server's certificate ends, in seconds since 1970 */
 int64_t tls_context_expiry(const struct tls_context *context);
 

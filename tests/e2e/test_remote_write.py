@@ -6,6 +6,7 @@ import time
 import pytest
 
 from bridge import PREFIX, await_condition, await_equal, observed, run_to_end
+from certificates import Authority
 from ports import free_port
 from receiver import V1, V2, Answer, Receiver, send_for_ever, stay_silent
 
@@ -446,9 +447,12 @@ def test_hostile_receivers(start_bridge, start_receiver, behave, is_taken):
 
 
 def test_nobody_there(start_bridge):
-    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/' % free_port(), OFTEN)
+    """The log has libcurl's own words, which say where nobody is."""
+    port = free_port()
+    bridge = start_bridge('--remote-write.url=http://127.0.0.1:%d/' % port, OFTEN)
     await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
     assert_accounts(bridge.scrape())
+    assert 'port %d' % port in bridge.stderr()
 
 
 def test_secrets(start_bridge, start_receiver, tmp_path):
@@ -489,6 +493,47 @@ def test_secrets(start_bridge, start_receiver, tmp_path):
 def test_flags_that_cannot_be_meant(flags, reason):
     done = run_to_end('--check-config', *flags)
     assert done.returncode == 1 and reason in done.stderr, done.stderr
+
+
+@pytest.fixture(scope='module')
+def certificate_files(tmp_path_factory):
+    """-> a folder with a.crt, a.key and b.key, a.key with a passphrase in both ways there are, and files that are none of it"""
+    folder = tmp_path_factory.mktemp('certificates')
+    authority = Authority(folder)
+    for name in 'ab':
+        authority.issue(name, usage='clientAuth')
+    secret = ['-passout', 'pass:hush', '-in', folder / 'a.key', '-out']
+    for command in (['pkcs8', '-topk8', *secret, folder / 'locked.key'], ['ec', '-aes256', *secret, folder / 'locked_ec.key']):
+        subprocess.run(['openssl', *command], check=True, capture_output=True, timeout=60)
+    (folder / 'text').write_text('hello\n')
+    (folder / 'empty').write_text('')
+    return folder
+
+
+@pytest.mark.parametrize('files, flag, reason', [
+    ({'ca': 'text'}, 'ca', 'text: no certificate in it'),
+    ({'ca': 'empty'}, 'ca', 'empty: no certificate in it'),
+    ({'ca': 'a.key'}, 'ca', 'a.key: no certificate in it'),
+    ({'ca': '.'}, 'ca', 'directory'),
+    ({'cert': 'text', 'key': 'a.key'}, 'cert', 'text: no certificate in it'),
+    ({'cert': 'empty', 'key': 'a.key'}, 'cert', 'empty: no certificate in it'),
+    ({'cert': 'nowhere', 'key': 'a.key'}, 'cert', 'nowhere: No such file'),
+    ({'cert': 'a.crt', 'key': 'b.key'}, 'cert', 'a.crt with the key in '),
+    ({'cert': 'a.crt', 'key': 'text'}, 'key', 'text: no key in it'),
+    ({'cert': 'text', 'key': 'text'}, 'key', 'text: no key in it'),
+    ({'cert': 'a.crt', 'key': 'empty'}, 'key', 'empty: no key in it'),
+    ({'cert': 'a.crt', 'key': 'a.crt'}, 'key', 'a.crt: no key in it'),
+    ({'cert': 'a.crt', 'key': 'locked.key'}, 'key', 'locked.key: the key must have no passphrase'),
+    ({'cert': 'a.crt', 'key': 'locked_ec.key'}, 'key', 'locked_ec.key: the key must have no passphrase'),
+    ({'ca': 'authority.crt', 'cert': 'a.crt', 'key': 'a.key'}, None, ''),
+])
+def test_certificates_that_cannot_be_used(certificate_files, files, flag, reason):
+    """The start says which flag and file it is, since nothing at run time does."""
+    done = run_to_end('--check-config', *('--remote-write.%s-file=%s' % (name, certificate_files / file)
+                                          for name, file in files.items()))
+    assert done.returncode == (1 if flag else 0), done.stderr
+    if flag:
+        assert '--remote-write.%s-file: ' % flag in done.stderr and reason in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize('header', ['Authorization: Bearer hush', 'X-Key hush', 'Bearer hush: x', 'hush'])

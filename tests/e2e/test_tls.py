@@ -602,6 +602,7 @@ def test_headers_too_large(secured):
 @pytest.mark.parametrize('config, error', [
     ('tls_server_config: {cert_file: none.crt, key_file: server.key}', 'none.crt'),
     ('tls_server_config: {cert_file: server.crt, key_file: authority.key}', 'server.crt'),
+    ('tls_server_config: {cert_file: server.key, key_file: server.key}', 'server.key: no certificate in it'),
     (SERVER + '  client_ca_file: web.yml\n  client_auth_type: RequireAndVerifyClientCert\n', 'web.yml'),
     (SERVER + '  cert_fiel: x\n', 'did you mean \\"cert_file\\"'),
 ])
