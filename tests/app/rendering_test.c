@@ -445,6 +445,23 @@ test_join__newer_one(void **state)
 	world_free(world);
 }
 
+/* The end of an older one does not keep anybody from the newer. */
+static void
+test_join__older_one_ends(void **state)
+{
+	(void)state;
+	struct world *world = world_new(SERIES_FEW);
+	struct client first, second;
+	learn(world, plain);
+	client_begin(world, plain, &first);
+	client_begin(world, plain, &second);
+	client_leave(&first);
+	assert_joinable(world, plain, true);
+	client_leave(&second);
+	assert_joinable(world, plain, false);
+	world_free(world);
+}
+
 /* ---- Limits. ---- */
 
 static void
@@ -570,32 +587,81 @@ client_hold_back(struct world *world, struct client *slow, unsigned pieces)
 	client_leave(&fast);
 }
 
-/* What is kept for those who may come goes before anybody is ended. */
+/* Two whose renderings are full, of which the first is a bit larger: only the second, who is behind
+ * one that wants more, is ended. */
+static void
+test_limit__own_limit_is_nobody_elses(void **state)
+{
+	(void)state;
+	struct world *world = world_new(SERIES_MANY);
+	struct client slow[2], fast[2];
+	learn(world, plain);
+	for (unsigned i = 0; i < 2; i++) {
+		size_t before = world->all.held, piece;
+		client_begin(world, plain, &fast[i]);
+		assert_true(client_join(world, plain, &slow[i]));
+		client_take_some(&fast[i], 1);
+		for (piece = world->all.held - before;
+		     world->all.held - before + piece <= RENDERING_HELD_BYTES;)
+			client_take_some(&fast[i], 1);
+		for (size_t s = 0; s < SERIES_MANY; s++)
+			world->series[s].labels.len--;
+	}
+	client_take_some(&fast[1], 1);
+	assert_non_null(slow[0].consumer.rendering);
+	assert_null(slow[1].consumer.rendering);
+	for (unsigned i = 0; i < 2; i++) {
+		client_leave(&slow[i]);
+		client_leave(&fast[i]);
+	}
+	world_free(world);
+}
+
+#define HOGS_MAX 40
+#define HOG_PIECES 40
+
+/* Slow clients that leave room for a bit more than any of them holds back. @return how many */
+static unsigned
+hold_back_most(struct world *world, struct client slow[HOGS_MAX])
+{
+	enum { PIECE = SERIES_BYTES + 100 };
+	unsigned hogs = 0;
+	while (world->all.held + (2 * HOG_PIECES + 2) * PIECE < RENDERINGS_HELD_BYTES)
+		client_hold_back(world, &slow[hogs++], HOG_PIECES);
+	size_t left = RENDERINGS_HELD_BYTES - world->all.held;
+	client_hold_back(world, &slow[hogs++], left / PIECE - HOG_PIECES - 2);
+	return hogs;
+}
+
+/* What is kept for those who may come goes before anybody is ended, whoever needs the room. */
 static void
 test_limit__in_total_a_start_gives_way_first(void **state)
 {
 	(void)state;
-	enum { HOGS_MAX = 40, EACH = 40, PIECE = SERIES_BYTES + 100 };
-	struct world *world = world_new(SERIES_MANY);
-	struct client slow[HOGS_MAX], newest;
-	unsigned hogs = 0;
-	learn(world, plain);
-	while (world->all.held + (2 * EACH + 2) * PIECE < RENDERINGS_HELD_BYTES)
-		client_hold_back(world, &slow[hogs++], EACH);
-	size_t left = RENDERINGS_HELD_BYTES - world->all.held;
-	client_hold_back(world, &slow[hogs++], left / PIECE - EACH - 2);
-	client_begin(world, plain, &newest);
-	client_take_some(&newest, EACH + 2);
-	assert_joinable(world, plain, true);
-	client_take_some(&newest, 2);
-	assert_joinable(world, plain, false);
-	assert_true(newest.got.len < RENDERING_START_BYTES);
-	for (unsigned i = 0; i < hogs; i++) {
-		assert_non_null(slow[i].consumer.rendering);
-		client_leave(&slow[i]);
+	const struct rendering_kind other = {EXPOSITION_TEXT_0_0_4, true, false};
+	for (unsigned is_other = 0; is_other < 2; is_other++) {
+		struct world *world = world_new(SERIES_MANY);
+		struct client slow[HOGS_MAX], newest, next;
+		learn(world, plain);
+		learn(world, other);
+		unsigned hogs = hold_back_most(world, slow);
+		client_begin(world, plain, &newest);
+		client_take_some(&newest, HOG_PIECES + 2);
+		client_begin(world, other, &next);
+		assert_joinable(world, plain, true);
+		client_take_some(is_other ? &next : &newest, 2);
+		assert_joinable(world, plain, false);
+		assert_joinable(world, other, true);
+		assert_true(newest.got.len < RENDERING_START_BYTES);
+		assert_non_null(newest.consumer.rendering);
+		for (unsigned i = 0; i < hogs; i++) {
+			assert_non_null(slow[i].consumer.rendering);
+			client_leave(&slow[i]);
+		}
+		client_leave(&newest);
+		client_leave(&next);
+		world_free(world);
 	}
-	client_leave(&newest);
-	world_free(world);
 }
 
 /* Those who hold back most in total give way, not the scrape that comes last. */
@@ -647,10 +713,12 @@ main(void)
 	    cmocka_unit_test(test_join__too_old),
 	    cmocka_unit_test(test_join__too_far),
 	    cmocka_unit_test(test_join__newer_one),
+	    cmocka_unit_test(test_join__older_one_ends),
 	    cmocka_unit_test(test_limit__alone_nothing_is_held),
 	    cmocka_unit_test(test_limit__slow_one_is_ended_and_others_finish),
 	    cmocka_unit_test(test_wait__as_long_as_pieces_took),
 	    cmocka_unit_test(test_limit__one_piece_is_too_large),
+	    cmocka_unit_test(test_limit__own_limit_is_nobody_elses),
 	    cmocka_unit_test(test_limit__in_total_a_start_gives_way_first),
 	    cmocka_unit_test(test_limit__in_total_the_largest_gives_way),
 	};

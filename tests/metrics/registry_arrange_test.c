@@ -155,6 +155,32 @@ test_arrange__several_families(void **state)
 	fixture_close(&fixture);
 }
 
+/* No call goes through any number of families, though nothing in them is to be moved. */
+static void
+test_arrange__many_families_take_several_calls(void **state)
+{
+	(void)state;
+	enum { FAMILIES = 5000, NEW = 2000 };
+	struct fixture fixture = fixture_open(1, FAMILIES + NEW, NULL, 0);
+	struct registry *registry = fixture.registry;
+	char name[16];
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		snprintf(name, sizeof(name), "a%u", i);
+		send_one(&fixture, name, 0, 0);
+	}
+	settle(&fixture);
+	for (unsigned i = NEW; i > 0; i--)
+		send_one(&fixture, "z", i, 0);
+	while (!registry_list_births(registry, registry_births(registry)))
+		;
+	unsigned calls = 1;
+	while (registry_arrange(registry))
+		assert_true(++calls < PATIENCE);
+	assert_in_range(calls, 5, 20);
+	assert_true(count_jumps(registry->sorted[FAMILIES]) < 10);
+	fixture_close(&fixture);
+}
+
 /* A reader's labels point into the records. */
 static void
 test_arrange__waits_for_readers(void **state)
@@ -341,6 +367,7 @@ main(void)
 	    cmocka_unit_test(test_arrange__output_order_becomes_memory_order),
 	    cmocka_unit_test(test_arrange__when_a_quarter_is_new),
 	    cmocka_unit_test(test_arrange__several_families),
+	    cmocka_unit_test(test_arrange__many_families_take_several_calls),
 	    cmocka_unit_test(test_arrange__waits_for_readers),
 	    cmocka_unit_test(test_arrange__when_births_have_ended),
 	    cmocka_unit_test(test_arrange__holes_when_births_have_ended),
