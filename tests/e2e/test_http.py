@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from bridge import PATIENCE, Scrape, await_condition
+from bridge import PATIENCE, Scrape, await_condition, await_equal
 
 MAPPING = '''mappings:
 - match: a.*
@@ -212,27 +212,47 @@ def test_keep_alive_and_pipelining(bridge):
     assert answer.count(b'HTTP/1.1 200') == 3
 
 
-@pytest.mark.parametrize('request_bytes', [
-    pytest.param(b'\r\n\r\n', id='empty'),
-    pytest.param(b'nonsense\r\n\r\n', id='nonsense'),
-    pytest.param(b'GET /metrics HTTP/9.9\r\n\r\n', id='version'),
-    pytest.param(b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\n\r\n', id='long target'),
-    pytest.param(b'GET / HTTP/1.1\r\nX: ' + b'y' * 1000000 + b'\r\n\r\n', id='long header'),
-    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nx', id='great length'),
-    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', id='negative length'),
-    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', id='no chunk'),
-    pytest.param(bytes(range(256)) * 40, id='every byte'),
+INCOMPLETE = 'http_requests_incomplete_total', {}
+CLIENT_ERROR, SERVER_ERROR = [('http_responses_total', {'code': code}) for code in ('4xx', '5xx')]
+# What nothing but a broken or hostile client makes move.
+FAULTS = INCOMPLETE, CLIENT_ERROR, SERVER_ERROR, ('http_request_deadlines_total', {})
+
+
+@pytest.mark.parametrize('request_bytes, status, counter', [
+    pytest.param(b'\r\nGET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 200, None, id='empty line before'),
+    pytest.param(b'nonsense\r\n\r\n', None, INCOMPLETE, id='nonsense'),
+    pytest.param(b'GET /metrics HTTP/9.9\r\n\r\n', 505, INCOMPLETE, id='version'),
+    pytest.param(b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505, INCOMPLETE, id='HTTP/2'),
+    pytest.param(b'GET /metrics HTTP/1.1\r\n\r\n', 400, CLIENT_ERROR, id='no host'),
+    pytest.param(b'GET ' + b'/' * 100000 + b' HTTP/1.1\r\n\r\n', 414, INCOMPLETE, id='long target'),
+    pytest.param(b'GET / HTTP/1.1\r\nX: ' + b'y' * 1000000 + b'\r\n\r\n', 431, INCOMPLETE, id='long header'),
+    pytest.param(b'GET / HTTP/1.1\r\nHost: x\r\n' + b'X: y\r\n' * 20000 + b'\r\n', 431, CLIENT_ERROR, id='many headers'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nx', 405, CLIENT_ERROR, id='great length'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ' + b'9' * 30 + b'\r\n\r\n', 413, CLIENT_ERROR, id='no such length'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400, CLIENT_ERROR, id='negative length'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400, CLIENT_ERROR, id='no chunk'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n', 501, SERVER_ERROR, id='coding'),
+    pytest.param(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400,
+                 CLIENT_ERROR, id='two lengths'),
+    pytest.param(bytes(range(256)) * 40, 400, INCOMPLETE, id='every byte'),
 ])
-def test_hostile_request(bridge, request_bytes):
+def test_hostile_request(bridge, request_bytes, status, counter):
+    """It is answered or closed without waiting for more, and counted once."""
+    before = bridge.scrape()
+    answer = b''
     with socket.create_connection(('127.0.0.1', bridge.web), PATIENCE) as peer:
-        try:
+        with contextlib.suppress(ConnectionError):
             peer.sendall(request_bytes)
-            peer.shutdown(socket.SHUT_WR)
-            while peer.recv(65536):
-                pass
-        except OSError:
-            pass  # it may hang up as early as it likes
-    bridge.scrape()
+        with contextlib.suppress(ConnectionError):
+            while part := peer.recv(65536):
+                answer += part
+    assert answer.startswith(b'HTTP/1.1 %d ' % status) if status else not answer
+
+    def moved():
+        after = bridge.scrape()
+        return [after.own(name, **labels) - before.own(name, **labels) for name, labels in FAULTS]
+
+    await_equal(moved, [int(each == counter) for each in FAULTS])
 
 
 def test_slow_clients_hold_up_nobody(bridge):
