@@ -47,16 +47,35 @@ read_file(struct secure_file *file, struct diag *diag)
 	return is_good;
 }
 
+/* @wrong NULL = none of the three. @return its key */
+static const char *
+key_of(const struct tls_settings *tls, const struct tls_pem *wrong)
+{
+	if (!wrong)
+		return "tls_server_config";
+	if (wrong == &tls->certificate)
+		return wrong->path ? "tls_server_config.cert_file" : "tls_server_config.cert";
+	if (wrong == &tls->key)
+		return wrong->path ? "tls_server_config.key_file" : "tls_server_config.key";
+	return wrong->path ? "tls_server_config.client_ca_file" : "tls_server_config.client_ca";
+}
+
 /* Reads what the file names. @context set when there is TLS; else NULL. @diag NULL = not told */
 static bool
 read_certificates(const struct secure_file *file, const struct web_config *config,
 		  struct tls_context **context, struct diag *diag)
 {
 	struct buf error = BUF_INIT;
-	*context = config->has_tls ? tls_context_new(&config->tls, &error) : NULL;
+	const struct tls_pem *wrong = NULL;
+	*context = config->has_tls ? tls_context_new(&config->tls, &error, &wrong) : NULL;
+	struct diag_place at = {.file = file->path};
+	/* What is in force stood there in a file that may be another one by now. */
+	if (wrong && config == &file->found) {
+		at.line = wrong->line;
+		at.column = wrong->column;
+	}
 	if (error.len && diag)
-		diag_error(diag, (struct diag_place){.file = file->path}, "tls_server_config", "%s",
-			   buf_text(&error));
+		diag_error(diag, at, key_of(&config->tls, wrong), "%s", buf_text(&error));
 	buf_fini(&error);
 	return *context || !config->has_tls;
 }

@@ -83,13 +83,6 @@ field_of(struct reader *reader, const struct key *key)
 	return (char *)reader->config + key->offset;
 }
 
-static void
-keep(char **slot, char *text)
-{
-	free(*slot);
-	*slot = text;
-}
-
 static bool
 take_section(struct reader *reader, const struct key *key, const struct ynode *value)
 {
@@ -106,18 +99,35 @@ take_tls(struct reader *reader, const struct key *key, const struct ynode *value
 	return take_section(reader, key, value);
 }
 
+/* @text consumed */
+static void
+keep(char **slot, char *text)
+{
+	free(*slot);
+	*slot = text;
+}
+
+static struct tls_pem *
+place_pem(struct reader *reader, const struct key *key, const struct ynode *value)
+{
+	struct tls_pem *pem = field_of(reader, key);
+	pem->line = value->line;
+	pem->column = value->column;
+	return pem;
+}
+
 static bool
-take_text(struct reader *reader, const struct key *key, const struct ynode *value)
+take_pem_text(struct reader *reader, const struct key *key, const struct ynode *value)
 {
 	if (value->type != YNODE_SCALAR)
 		return false;
-	keep(field_of(reader, key), xmemdup0(value->text.ptr, value->text.len));
+	keep(&place_pem(reader, key, value)->text, xmemdup0(value->text.ptr, value->text.len));
 	return true;
 }
 
 /* Relative to the folder of the file, as the toolkit has it. */
 static bool
-take_path(struct reader *reader, const struct key *key, const struct ynode *value)
+take_pem_path(struct reader *reader, const struct key *key, const struct ynode *value)
 {
 	if (value->type != YNODE_SCALAR)
 		return false;
@@ -128,7 +138,7 @@ take_path(struct reader *reader, const struct key *key, const struct ynode *valu
 	if (slash && value->text.ptr[0] != '/')
 		buf_add(&path, reader->path, (size_t)(slash - reader->path) + 1);
 	buf_add_span(&path, value->text);
-	keep(field_of(reader, key), xstrdup(buf_text(&path)));
+	keep(&place_pem(reader, key, value)->path, xstrdup(buf_text(&path)));
 	buf_fini(&path);
 	return true;
 }
@@ -354,12 +364,12 @@ static const struct key keys[] = {
     {IN_FILE, "http_server_config", A_MAP, take_section, 0, IN_HTTP},
     {IN_FILE, "basic_auth_users", "a mapping of names to bcrypt hashes", take_users, 0, 0},
     {IN_FILE, "rate_limit", A_MAP, refuse_rate_limit, 0, 0},
-    {IN_TLS, "cert_file", A_PATH, take_path, AT(tls.certificate.path), 0},
-    {IN_TLS, "key_file", A_PATH, take_path, AT(tls.key.path), 0},
-    {IN_TLS, "client_ca_file", A_PATH, take_path, AT(tls.client_ca.path), 0},
-    {IN_TLS, "cert", A_TEXT, take_text, AT(tls.certificate.text), 0},
-    {IN_TLS, "key", A_TEXT, take_text, AT(tls.key.text), 0},
-    {IN_TLS, "client_ca", A_TEXT, take_text, AT(tls.client_ca.text), 0},
+    {IN_TLS, "cert_file", A_PATH, take_pem_path, AT(tls.certificate), 0},
+    {IN_TLS, "key_file", A_PATH, take_pem_path, AT(tls.key), 0},
+    {IN_TLS, "client_ca_file", A_PATH, take_pem_path, AT(tls.client_ca), 0},
+    {IN_TLS, "cert", A_TEXT, take_pem_text, AT(tls.certificate), 0},
+    {IN_TLS, "key", A_TEXT, take_pem_text, AT(tls.key), 0},
+    {IN_TLS, "client_ca", A_TEXT, take_pem_text, AT(tls.client_ca), 0},
     {IN_TLS, "client_auth_type", A_TEXT, take_client_auth, 0, TLS_CLIENT_AUTHS},
     {IN_TLS, "client_allowed_sans", A_LIST, take_sans, 0, 0},
     {IN_TLS, "min_version", "TLS10 to TLS13", take_version, AT(tls.min_version), TLS_VERSIONS},

@@ -46,17 +46,25 @@ name_of(const struct tls_pem *pem)
 	return pem->path ? pem->path : "the text given";
 }
 
+/* What is wrong, and with what. */
+struct report {
+	struct buf *error;
+	const struct tls_pem *wrong;
+};
+
 static bool
-read_pem(const struct tls_pem *pem, struct buf *out, struct buf *error)
+read_pem(const struct tls_pem *pem, struct buf *out, struct report *report)
 {
 	if (!pem->path) {
 		buf_add_text(out, pem->text);
 		return true;
 	}
 	int fault = file_read(pem->path, O_NONBLOCK, PEM_BYTES_MAX, out);
-	if (fault)
-		buf_printf(error, "%s: %s", pem->path,
+	if (fault) {
+		report->wrong = pem;
+		buf_printf(report->error, "%s: %s", pem->path,
 			   fault == EFBIG ? "larger than 1 MiB" : log_errno_text(fault));
+	}
 	return !fault;
 }
 
@@ -102,31 +110,34 @@ wipe(struct buf *key)
 
 static bool
 set_pair(struct tls_context *context, const struct tls_settings *settings,
-	 const gnutls_datum_t *certificate, const gnutls_datum_t *key, struct buf *error)
+	 const gnutls_datum_t *certificate, const gnutls_datum_t *key, struct report *report)
 {
 	const char *name = name_of(&settings->certificate);
+	report->wrong = &settings->certificate;
 	if (!note_expiry(context, certificate)) {
-		buf_printf(error, "%s: no certificate in it that can be read", name);
+		buf_printf(report->error, "%s: no certificate in it that can be read", name);
 		return false;
 	}
 	int fault = gnutls_certificate_set_x509_key_mem2(context->credentials, certificate, key,
 							 GNUTLS_X509_FMT_PEM, NULL, 0);
+	if (fault != GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		report->wrong = &settings->key;
 	if (fault < 0)
-		buf_printf(error, "%s with the key in %s: %s", name, name_of(&settings->key),
-			   key_fault_text(fault));
+		buf_printf(report->error, "%s with the key in %s: %s", name,
+			   name_of(&settings->key), key_fault_text(fault));
 	return fault >= 0;
 }
 
 static bool
 load_certificate(struct tls_context *context, const struct tls_settings *settings,
-		 struct buf *error)
+		 struct report *report)
 {
 	struct buf certificate = BUF_INIT, key = BUF_INIT;
-	bool is_good = read_pem(&settings->certificate, &certificate, error) &&
-		       read_pem(&settings->key, &key, error);
+	bool is_good = read_pem(&settings->certificate, &certificate, report) &&
+		       read_pem(&settings->key, &key, report);
 	if (is_good) {
 		gnutls_datum_t datum = datum_of(&certificate), key_datum = datum_of(&key);
-		is_good = set_pair(context, settings, &datum, &key_datum, error);
+		is_good = set_pair(context, settings, &datum, &key_datum, report);
 	}
 	buf_fini(&certificate);
 	wipe(&key);
@@ -134,20 +145,22 @@ load_certificate(struct tls_context *context, const struct tls_settings *setting
 }
 
 static bool
-load_authorities(struct tls_context *context, const struct tls_pem *pem, struct buf *error)
+load_authorities(struct tls_context *context, const struct tls_pem *pem, struct report *report)
 {
 	struct buf text = BUF_INIT;
 	if (!pem->path && !pem->text)
 		return true;
-	bool is_good = read_pem(pem, &text, error);
+	bool is_good = read_pem(pem, &text, report);
 	if (is_good) {
 		gnutls_datum_t datum = datum_of(&text);
 		int count = gnutls_certificate_set_x509_trust_mem(context->credentials, &datum,
 								  GNUTLS_X509_FMT_PEM);
 		is_good = count > 0;
-		if (!is_good)
-			buf_printf(error, "%s: %s", name_of(pem),
+		if (!is_good) {
+			report->wrong = pem;
+			buf_printf(report->error, "%s: %s", name_of(pem),
 				   count ? gnutls_strerror(count) : "no certificate in it");
+		}
 	}
 	buf_fini(&text);
 	return is_good;
@@ -188,16 +201,19 @@ copy_sans(struct tls_context *context, const struct tls_settings *settings)
 }
 
 struct tls_context *
-tls_context_new(const struct tls_settings *settings, struct buf *error)
+tls_context_new(const struct tls_settings *settings, struct buf *error,
+		const struct tls_pem **wrong)
 {
+	struct report report = {.error = error};
 	struct tls_context *context = xcalloc(1, sizeof(*context));
 	context->references = 1;
 	context->client_auth = settings->client_auth;
 	copy_sans(context, settings);
 	CHECK(gnutls_certificate_allocate_credentials(&context->credentials) == 0);
-	if (!load_certificate(context, settings, error) ||
-	    !load_authorities(context, &settings->client_ca, error) ||
-	    !set_priorities(context, settings, error))
+	bool is_loaded = load_certificate(context, settings, &report) &&
+			 load_authorities(context, &settings->client_ca, &report);
+	*wrong = is_loaded ? NULL : report.wrong;
+	if (!is_loaded || !set_priorities(context, settings, error))
 		tls_context_unref(&context);
 	return context;
 }
@@ -241,7 +257,7 @@ tls_check_authorities(const char *path, struct buf *error)
 	struct tls_context context = {0};
 	struct tls_pem pem = pem_of(path);
 	CHECK(gnutls_certificate_allocate_credentials(&context.credentials) == 0);
-	bool is_good = load_authorities(&context, &pem, error);
+	bool is_good = load_authorities(&context, &pem, &(struct report){.error = error});
 	gnutls_certificate_free_credentials(context.credentials);
 	return is_good;
 }
@@ -251,7 +267,7 @@ tls_check_key(const char *path, struct buf *error)
 {
 	struct buf text = BUF_INIT;
 	struct tls_pem pem = pem_of(path);
-	bool is_good = read_pem(&pem, &text, error);
+	bool is_good = read_pem(&pem, &text, &(struct report){.error = error});
 	if (is_good) {
 		gnutls_x509_privkey_t key;
 		gnutls_datum_t datum = datum_of(&text);
@@ -273,7 +289,7 @@ tls_check_pair(const char *certificate_path, const char *key_path, struct buf *e
 	struct tls_settings settings = {.certificate = pem_of(certificate_path),
 					.key = pem_of(key_path)};
 	CHECK(gnutls_certificate_allocate_credentials(&context.credentials) == 0);
-	bool is_good = load_certificate(&context, &settings, error);
+	bool is_good = load_certificate(&context, &settings, &(struct report){.error = error});
 	gnutls_certificate_free_credentials(context.credentials);
 	return is_good;
 }

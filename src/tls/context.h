@@ -21,10 +21,11 @@ struct tls_context;
  * Reads the files and checks that they fit each other.
  *
  * @error gets what is wrong, with the path
+ * @wrong set to the one of the settings' certificates or keys that is; NULL = none
  * @return owned by the caller, or NULL
  */
-struct tls_context *tls_context_new(const struct tls_settings *settings,
-				    struct buf *error) MUST_CHECK;
+struct tls_context *tls_context_new(const struct tls_settings *settings, struct buf *error,
+				    const struct tls_pem **wrong) MUST_CHECK;
 void tls_context_unref(struct tls_context **context);
 
 /*

@@ -12,8 +12,9 @@
 
 /* Where certificates or a key come from: a file, or a text in the settings themselves. */
 struct tls_pem {
-	char *path; /* owned; NULL = none */
-	char *text; /* owned; NULL = none */
+	char *path;            /* owned; NULL = none */
+	char *text;            /* owned; NULL = none */
+	unsigned line, column; /* where the operator says so, from 1; for errors */
 };
 
 enum tls_client_auth {

@@ -25,6 +25,11 @@ class Authority:
                  '-days', days, '-extfile', extensions, '-out', certificate)
         return certificate, key
 
+    @staticmethod
+    def encrypt(key, encrypted, is_old=False):
+        """Writes a key with a passphrase: as PKCS #8 does it, or as PEM did it before."""
+        _openssl(*(('ec', '-aes256') if is_old else ('pkcs8', '-topk8')), '-in', key, '-out', encrypted, '-passout', 'pass:secret')
+
     def client(self, pair=None):
         """A context for clients that trust this authority, with a certificate of their own if `pair` is given."""
         context = ssl.create_default_context(cafile=str(self.certificate))

@@ -600,18 +600,34 @@ def test_headers_too_large(secured):
 
 
 @pytest.mark.parametrize('config, error', [
-    ('tls_server_config: {cert_file: none.crt, key_file: server.key}', 'none.crt'),
-    ('tls_server_config: {cert_file: server.crt, key_file: authority.key}', 'server.crt'),
-    ('tls_server_config: {cert_file: server.key, key_file: server.key}', 'server.key: no certificate in it'),
-    (SERVER + '  client_ca_file: web.yml\n  client_auth_type: RequireAndVerifyClientCert\n', 'web.yml'),
+    ('tls_server_config: {cert_file: none.crt, key_file: server.key}',
+     ':1:32: tls_server_config.cert_file: {}/none.crt: No such file or directory'),
+    (SERVER.replace('server.key', 'none.key'), ':3:13: tls_server_config.key_file: {}/none.key: No such file or directory'),
+    (SERVER.replace('server.key', 'encrypted.key'),
+     ':3:13: tls_server_config.key_file: {}/server.crt with the key in {}/encrypted.key: the key must have no passphrase'),
+    (SERVER.replace('server.key', 'old.key'),
+     ':3:13: tls_server_config.key_file: {}/server.crt with the key in {}/old.key: the key must have no passphrase'),
+    ('tls_server_config: {cert_file: server.crt, key_file: authority.key}',
+     ':1:32: tls_server_config.cert_file: {}/server.crt with the key in {}/authority.key: '),
+    ('tls_server_config: {cert_file: server.key, key_file: server.key}',
+     ':1:32: tls_server_config.cert_file: {}/server.key: no certificate in it'),
+    (SERVER.replace('server.key', 'server.crt'),
+     ':3:13: tls_server_config.key_file: {}/server.crt with the key in {}/server.crt: no key in it'),
+    ('tls_server_config: {cert: x, key_file: server.key}', ':1:27: tls_server_config.cert: the text given: no certificate in it'),
+    (SERVER + '  client_ca_file: none.crt\n  client_auth_type: RequireAndVerifyClientCert\n',
+     ':4:19: tls_server_config.client_ca_file: {}/none.crt: No such file or directory'),
+    (SERVER + '  client_ca_file: web.yml\n  client_auth_type: RequireAndVerifyClientCert\n',
+     ':4:19: tls_server_config.client_ca_file: {}/web.yml: '),
     (SERVER + '  cert_fiel: x\n', 'did you mean \\"cert_file\\"'),
 ])
 @pytest.mark.parametrize('check', [(), ('--check-config',)])
 def test_start__refused(secured, config, error, check):
     secured.file.write_text(config)
+    secured.authority.encrypt(secured.server[1], secured.directory / 'encrypted.key')
+    secured.authority.encrypt(secured.server[1], secured.directory / 'old.key', is_old=True)
     done = run_to_end(*QUIET, *check, '--web.config.file=%s' % secured.file)
     assert done.returncode == 1
-    assert error in done.stderr
+    assert error.replace('{}', str(secured.directory)) in done.stderr
     assert 'web.yml' in done.stderr
 
 

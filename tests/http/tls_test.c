@@ -126,10 +126,11 @@ static struct tls_source *
 source_new(void)
 {
 	struct buf error = BUF_INIT;
+	const struct tls_pem *wrong;
 	struct tls_settings settings = tls_settings_new();
 	settings.certificate.text = xstrdup((const char *)pair.certificate_pem.data);
 	settings.key.text = xstrdup((const char *)pair.key_pem.data);
-	struct tls_context *context = tls_context_new(&settings, &error);
+	struct tls_context *context = tls_context_new(&settings, &error, &wrong);
 	if (!context)
 		fail_msg("%s", buf_text(&error));
 	tls_settings_fini(&settings);

@@ -69,11 +69,12 @@ static struct tls_context *
 context_new(struct tls_settings settings, const struct issued *server)
 {
 	struct buf error = BUF_INIT;
+	const struct tls_pem *wrong;
 	settings.certificate.text = text_of(&server->certificate_pem);
 	settings.key.text = text_of(&server->key_pem);
 	if (settings.client_auth != TLS_CLIENT_NONE)
 		settings.client_ca.text = text_of(&authority.certificate_pem);
-	struct tls_context *context = tls_context_new(&settings, &error);
+	struct tls_context *context = tls_context_new(&settings, &error, &wrong);
 	if (!context)
 		fail_msg("%s", buf_text(&error));
 	tls_settings_fini(&settings);
