@@ -23,7 +23,7 @@
  * never touched, and the kernel must first provide it: with 128 KiB a third of a crowd's cost, with
  * up to 32 KiB, which are of the heap, next to nothing. */
 static const size_t connection_memory[DAEMON_SIZES] = {
-    [DAEMON_FEW] = 128 << 10,
+    [DAEMON_FEW] = 256 << 10,
     [DAEMON_CROWD] = 32 << 10,
 };
 

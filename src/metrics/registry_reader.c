@@ -342,11 +342,13 @@ read_scalars(struct registry_reader *reader, const struct layout *layout, size_t
 	const struct registry *registry = reader->registry;
 	struct series *const *items = reader->list->items;
 	size_t at = reader->next_series, count = 0, bytes = 0;
+	const struct shard_range all = shards_of(registry, layout), none = {0, 0};
+	const bool begins_at_zero = layout->totals.zero_first_us;
 	for (; at < end && items[at]->layout_number == layout->number && bytes < READER_BATCH_BYTES; at++) {
 		if (UNLIKELY(is_dead(items[at])))
 			continue;
-		struct shard_range range = shards_shown(reader, items[at], layout);
-		double value = read_scalar(registry, range, items[at], layout);
+		bool is_zero = begins_at_zero && is_zero_yet(reader, items[at], layout);
+		double value = read_scalar(registry, is_zero ? none : all, items[at], layout);
 		out[count].labels = series_text(items[at]);
 		out[count].created_ms = created_ms(registry, items[at]);
 		out[count].exemplars = NULL;
