@@ -195,7 +195,7 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 		if (server->is_quiesced)
 			return;
 	}
-	/* Not schedule(): the daemon tells of no connection that was resumed. */
+	/* A daemon does not tell of a connection that was resumed to make room. */
 	server_run_soon(server);
 }
 

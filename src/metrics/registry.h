@@ -142,7 +142,9 @@ typedef void registry_ended_fn(void *ctx, const struct family_view *family,
 /**
  * Takes series whose time is over away: finds those that are due, lets every thread pass a quiescent
  * point, and frees those that got no sample meanwhile. Besides, puts births into the output order, so that
- * the scrape after a flood of them finds most there. Each call does a part, in a few milliseconds at most.
+ * the scrape after a flood of them finds most there, and records into the order of their output: while
+ * births come, when many are out of it, and after a second without, when few are. Each call does a part,
+ * in a few milliseconds at most.
  * Called about once a second, and again soon while it returns true.
  *
  * @tick   now
