@@ -592,6 +592,23 @@ warn_of_mode(const char *flag, int mode, const char *text)
 			 LOG_TEXT("flag", flag), LOG_TEXT("value", text));
 }
 
+static void
+warn_of_idle_flags(const struct options *options)
+{
+	for (size_t i = 0; i < options->idle_flag_count; i++) {
+		const struct idle_flag *idle = &options->idle_flags[i];
+		struct buf flag = BUF_INIT, needs = BUF_INIT;
+		buf_printf(&flag, "--%s", idle->name);
+		buf_printf(&needs, "--%s", idle->needs[0]);
+		if (idle->needs[1])
+			buf_printf(&needs, " or --%s", idle->needs[1]);
+		log_warn("a flag has no effect without another one",
+			 LOG_TEXT("flag", buf_text(&flag)), LOG_TEXT("needs", buf_text(&needs)));
+		buf_fini(&flag);
+		buf_fini(&needs);
+	}
+}
+
 static bool
 check_remote_write(const struct options *options)
 {
@@ -620,6 +637,7 @@ daemon_run(const struct options *options)
 		     options->unixsocket_mode_text);
 	warn_of_mode("--web.unixsocket-mode", options->web_unixsocket_mode,
 		     options->web_unixsocket_mode_text);
+	warn_of_idle_flags(options);
 	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) &&
 		  check_remote_write(options) && open_secure_files(&daemon) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);

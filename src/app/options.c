@@ -226,8 +226,8 @@ next_token(struct parser *parser, struct token *token)
 	}
 }
 
-static const struct flag *
-find_flag(struct span name)
+const struct flag *
+option_find_flag(struct span name)
 {
 	for (size_t i = 0; i < FLAG_COUNT; i++) {
 		if (span_equal(name, span_text(option_flags[i].name)))
@@ -242,12 +242,12 @@ match_flag(const struct token *token, bool *negated)
 {
 	*negated = false;
 	if (token->type == TOKEN_SHORT)
-		return span_equal(token->name, SPAN("h")) ? find_flag(SPAN("help")) : NULL;
-	const struct flag *flag = find_flag(token->name);
+		return span_equal(token->name, SPAN("h")) ? option_find_flag(SPAN("help")) : NULL;
+	const struct flag *flag = option_find_flag(token->name);
 	if (flag || !span_starts(token->name, SPAN("no-")))
 		return flag;
 	*negated = true;
-	flag = find_flag(span_from(token->name, 3));
+	flag = option_find_flag(span_from(token->name, 3));
 	return flag && (flag->kind == FLAG_BOOL || flag->kind == FLAG_ACTION) ? flag : NULL;
 }
 
@@ -559,6 +559,10 @@ complete_options(struct parser *parser)
 		else
 			CHECK(set_value(parser, flag, fallback) == OPTIONS_RUN);
 	}
+	for (size_t i = 0; i < FLAG_COUNT; i++) {
+		if (parser->given[i])
+			options_note_idle(options, &option_flags[i]);
+	}
 	options->unixsocket_mode = option_parse_mode(options->unixsocket_mode_text);
 	options->web_unixsocket_mode = option_parse_mode(options->web_unixsocket_mode_text);
 	bool listens = options->listen_udp.count || options->listen_tcp.count ||
@@ -609,5 +613,6 @@ options_fini(struct options *options)
 	for (size_t i = 0; i < options->text_count; i++)
 		free(options->texts[i]);
 	free(options->texts);
+	free(options->idle_flags);
 	*options = (struct options){0};
 }

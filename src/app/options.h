@@ -21,6 +21,12 @@ struct option_list {
 	size_t count;
 };
 
+/* A flag that was given and has no effect. */
+struct idle_flag {
+	const char *name; /* without dashes; static, as the next ones */
+	const char *const *needs; /* two, either of which would give it one; or one and NULL */
+};
+
 struct options {
 	/* Listeners: an empty list where that kind is off, as "--statsd.listen-udp=" makes it. */
 	struct option_list listen_udp, listen_tcp, listen_unixgram, listen_unixstream;
@@ -86,6 +92,9 @@ struct options {
 	bool queue_flags_given; /* a flag of machinery that does not exist here: worth one log line */
 	/* As given; unparsable ones warn and leave the umask's. */
 	const char *unixsocket_mode_text, *web_unixsocket_mode_text;
+
+	struct idle_flag *idle_flags; /* owned; each worth a warning */
+	size_t idle_flag_count, idle_flag_capacity;
 
 	char **texts; /* owned: arguments read from @files */
 	size_t text_count, text_capacity;

@@ -1,7 +1,7 @@
 /*
  * app/options_table - the rows of app/options.def as data, and what reads them. Shared by
- * app/options.c, which parses, app/options_help.c, which prints, and app/options_value.c, which
- * knows how single values are written. app/target_api.c reads a duration of a client with it.
+ * app/options.c, which parses, app/options_help.c, which prints, app/options_value.c, which knows
+ * how single values are written, and app/options_idle.c, which knows what needs what. app/target_api.c reads a duration of a client with it.
  */
 #ifndef APP_OPTIONS_TABLE_H
 #define APP_OPTIONS_TABLE_H
@@ -68,6 +68,14 @@ struct flag {
 
 extern const struct flag option_flags[];
 extern const size_t option_flag_count;
+
+/** @return the flag of this name, without dashes, or NULL */
+const struct flag *option_find_flag(struct span name);
+
+struct options;
+
+/** Notes a flag that was given if it has no effect. @options complete but for their idle_flags */
+void options_note_idle(struct options *options, const struct flag *flag);
 
 /* Values. Each takes a NUL-terminated text, and writes *out on success only. */
 

@@ -968,6 +968,76 @@ test_parse__hostile_argument_files(void **state)
 	CHECK_ACCEPTANCES(taken);
 }
 
+/* Flags without effect, "flag: what it needs|or this" a line. */
+static void
+check_idle(const char *const *arguments, const char *want)
+{
+	struct run got = run(arguments);
+	struct buf have = BUF_INIT;
+	assert_int_equal(got.outcome, OPTIONS_RUN);
+	for (size_t i = 0; i < got.options.idle_flag_count; i++) {
+		const struct idle_flag *idle = &got.options.idle_flags[i];
+		buf_printf(&have, "%s: %s|%s\n", idle->name, idle->needs[0],
+			   idle->needs[1] ? idle->needs[1] : "");
+	}
+	if (strcmp(buf_text(&have), want) != 0)
+		fail_msg("%s: got\n%swant\n%s", arguments[0], buf_text(&have), want);
+	buf_fini(&have);
+	run_fini(&got);
+}
+
+#define CHECK_IDLE(want, ...) check_idle((const char *const[]){__VA_ARGS__, NULL}, want)
+
+static void
+test_parse__idle_flags(void **state)
+{
+	(void)state;
+	CHECK_IDLE("web.openmetrics-created: web.openmetrics|\n", "--web.openmetrics-created");
+	CHECK_IDLE("web.openmetrics-created: web.openmetrics|\n", "--web.openmetrics-created",
+		   "--no-web.openmetrics");
+	CHECK_IDLE("", "--web.openmetrics-created", "--web.openmetrics");
+	CHECK_IDLE("", "--no-web.openmetrics-created");
+	CHECK_IDLE("remote-write.interval: remote-write.url|\n"
+		   "remote-write.header: remote-write.url|\n",
+		   "--remote-write.header=A: b",
+		   "--remote-write.url=", "--remote-write.interval=15s",
+		   "--remote-write.ca-file=", "--no-remote-write.native-histograms");
+	CHECK_IDLE("", "--remote-write.interval=1s", "--remote-write.url=http://x");
+	CHECK_IDLE("statsd.tls-config-file: statsd.listen-tcp|\n",
+		   "--statsd.listen-tcp=", "--statsd.tls-config-file=a");
+	CHECK_IDLE("", "--statsd.tls-config-file=a");
+	CHECK_IDLE("", "--statsd.listen-tcp=", "--statsd.tls-config-file=");
+	CHECK_IDLE("statsd.max-connections: statsd.listen-tcp|statsd.listen-unixstream\n",
+		   "--statsd.max-connections=1024", "--statsd.listen-tcp=");
+	CHECK_IDLE("", "--statsd.max-connections=1",
+		   "--statsd.listen-tcp=", "--statsd.listen-unixstream=@a");
+	CHECK_IDLE("statsd.unixsocket-mode: statsd.listen-unixgram|statsd.listen-unixstream\n"
+		   "statsd.relay.packet-length: statsd.relay.address|\n"
+		   "web.unixsocket-mode: web.listen-address=unix:|\n",
+		   "--web.unixsocket-mode=700", "--statsd.unixsocket-mode=700",
+		   "--statsd.relay.packet-length=9", "--web.listen-address=:1");
+	CHECK_IDLE("", "--web.unixsocket-mode=700", "--web.listen-address=:1,unix:/a",
+		   "--statsd.unixsocket-mode=700", "--statsd.listen-unixgram=/b");
+	CHECK_IDLE("statsd.read-buffer: statsd.listen-udp|statsd.listen-unixgram\n"
+		   "statsd.max-wake-up-delay: statsd.listen-udp|statsd.listen-unixgram\n"
+		   "debug.dump-fsm: statsd.mapping-config|\n"
+		   "sd.token-file: web.enable-target-api|\n",
+		   "--statsd.listen-udp=", "--statsd.read-buffer=1",
+		   "--statsd.max-wake-up-delay=1ms", "--debug.dump-fsm=a", "--sd.token-file=b");
+}
+
+/* What systemd hands over may be listeners of any kind. */
+static void
+test_parse__idle_flags_beside_systemd(void **state)
+{
+	(void)state;
+	setenv("LISTEN_FDS", "1", true);
+	CHECK_IDLE("web.openmetrics-created: web.openmetrics|\n",
+		   "--statsd.listen-tcp=", "--statsd.tls-config-file=a",
+		   "--web.openmetrics-created");
+	unsetenv("LISTEN_FDS");
+}
+
 /* The rows as they are written, read for what must be true of each of them. */
 static const struct {
 	const char *name, *help;
@@ -1112,6 +1182,8 @@ main(void)
 	    cmocka_unit_test(test_parse__value_length),
 	    cmocka_unit_test(test_parse__argument_file),
 	    cmocka_unit_test(test_parse__hostile_argument_files),
+	    cmocka_unit_test(test_parse__idle_flags),
+	    cmocka_unit_test(test_parse__idle_flags_beside_systemd),
 	    cmocka_unit_test(test_help__every_flag_within_80_columns),
 	    cmocka_unit_test(test_completion__lists_what_can_be_given),
 	    cmocka_unit_test(test_markdown__one_row_for_each_flag),

@@ -136,6 +136,14 @@ def test_check_config__without_file():
     assert run_to_end('--check-config').returncode == 0
 
 
+def test_flag_without_effect_is_no_error():
+    done = run_to_end('--check-config', '--remote-write.interval=5s', '--statsd.max-connections=9', '--statsd.listen-tcp=')
+    assert done.returncode == 0
+    warnings = [re.search('level=WARN .* flag=(\\S+) needs=(.+)$', line).groups() for line in done.stderr.splitlines()]
+    assert warnings == [('--statsd.max-connections', '"--statsd.listen-tcp or --statsd.listen-unixstream"'),
+                        ('--remote-write.interval', '--remote-write.url')]
+
+
 def test_dump_fsm(tmp_path):
     mapping, dump = tmp_path / 'mapping.yml', tmp_path / 'fsm.dot'
     mapping.write_text('mappings:\n- match: web.*.time\n  name: web\n- match: "odd-name.x"\n  name: odd\n'
