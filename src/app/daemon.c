@@ -297,8 +297,9 @@ add_relays(struct daemon *daemon)
 		struct address target;
 		const char *error;
 		if (address_parse(relays->items[r], false, &target, &error) != 0) {
-			log_error("bad relay address", LOG_TEXT("address", relays->items[r]),
-				  LOG_TEXT("error", error));
+			log_error("bad relay address", LOG_TEXT("flag", "--statsd.relay.address"),
+				  LOG_TEXT("address", relays->items[r]), LOG_TEXT("error", error),
+				  LOG_TEXT("expected", "host:port"));
 			return false;
 		}
 		for (unsigned i = 0; i < daemon->worker_count; i++) {
@@ -532,42 +533,6 @@ daemon_fini(struct daemon *daemon)
 		ev_loop_destroy(daemon->loop);
 }
 
-static bool
-check_address(const char *text, bool is_path)
-{
-	struct address address;
-	const char *error;
-	int failed = is_path ? address_parse_unix(text, &address, &error)
-			     : address_parse(text, true, &address, &error);
-	if (failed)
-		log_error("bad listen address", LOG_TEXT("address", text),
-			  LOG_TEXT("error", error));
-	return !failed;
-}
-
-/* What can be known of the addresses without opening them; --check-config wants to know, too. */
-static bool
-check_addresses(const struct options *options)
-{
-	const struct {
-		const struct option_list *list;
-		bool is_path;
-	} lists[] = {{&options->listen_udp, false},
-		     {&options->listen_tcp, false},
-		     {&options->listen_unixgram, true},
-		     {&options->listen_unixstream, true}};
-	bool ok = true;
-	for (size_t i = 0; i < options->listen_web.count; i++) {
-		const char *text = options->listen_web.items[i], *path = address_unix_path(text);
-		ok &= check_address(path ? path : text, path != NULL);
-	}
-	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++) {
-		for (size_t i = 0; i < lists[l].list->count; i++)
-			ok &= check_address(lists[l].list->items[i], lists[l].is_path);
-	}
-	return ok;
-}
-
 /* The state file itself is read when it is needed; --check-config wants to know, too. */
 static bool
 check_targets(const struct options *options)
@@ -638,8 +603,9 @@ daemon_run(const struct options *options)
 	warn_of_mode("--web.unixsocket-mode", options->web_unixsocket_mode,
 		     options->web_unixsocket_mode_text);
 	warn_of_idle_flags(options);
-	bool ok = select_scanner(options->scanner) && check_addresses(options) && check_targets(options) &&
-		  check_remote_write(options) && open_secure_files(&daemon) && make_bridge(&daemon) &&
+	bool ok = select_scanner(options->scanner) && listeners_check(options) &&
+		  check_targets(options) && check_remote_write(options) &&
+		  open_secure_files(&daemon) && make_bridge(&daemon) &&
 		  (dump_graph(&daemon) || !options->check_config);
 	if (ok && !options->check_config) {
 		ok = start(&daemon);

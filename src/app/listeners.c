@@ -42,14 +42,77 @@ watch(struct listeners *listeners, const char *address, enum net_transport trans
 			 LOG_TEXT("address", address), LOG_NUM("receive_buffer_bytes", granted));
 }
 
+/* A flag that says where to listen. */
+struct listen_flag {
+	const char *name;
+	size_t list; /* offset in struct options */
+	const char *expected;
+	bool takes_inet, takes_path;
+};
+
+#define HOST_AND_PORT "host:port, [IPv6 address]:port, or :port for every address"
+#define SOCKET_PATH "a path of at most 107 bytes, or '@' and an abstract name"
+
+static const struct listen_flag line_flags[NET_TRANSPORTS] = {
+    [NET_UDP] = {"--statsd.listen-udp", offsetof(struct options, listen_udp), HOST_AND_PORT, true},
+    [NET_TCP] = {"--statsd.listen-tcp", offsetof(struct options, listen_tcp), HOST_AND_PORT, true},
+    [NET_UNIXGRAM] = {"--statsd.listen-unixgram", offsetof(struct options, listen_unixgram),
+		      SOCKET_PATH, false, true},
+    [NET_UNIXSTREAM] = {"--statsd.listen-unixstream", offsetof(struct options, listen_unixstream),
+			SOCKET_PATH, false, true},
+};
+static const struct listen_flag web_flag = {
+    "--web.listen-address", offsetof(struct options, listen_web),
+    HOST_AND_PORT "; or unix: and " SOCKET_PATH, true, true};
+
+static const struct option_list *
+list_of(const struct options *options, const struct listen_flag *flag)
+{
+	return (const struct option_list *)((const char *)options + flag->list);
+}
+
 /* @return the address, or false after logging what is wrong with it */
 static bool
-parse_address(const char *text, struct address *out)
+parse_address(const struct listen_flag *flag, const char *text, struct address *out)
 {
-	const char *error;
-	if (address_parse(text, true, out, &error) == 0)
+	const char *error, *path = text;
+	if (flag->takes_inet)
+		path = flag->takes_path ? address_unix_path(text) : NULL;
+	if ((path ? address_parse_unix(path, out, &error)
+		  : address_parse(text, true, out, &error)) == 0)
 		return true;
-	log_error("bad listen address", LOG_TEXT("address", text), LOG_TEXT("error", error));
+	log_error("bad listen address", LOG_TEXT("flag", flag->name), LOG_TEXT("address", text),
+		  LOG_TEXT("error", error), LOG_TEXT("expected", flag->expected));
+	return false;
+}
+
+static bool
+check_flag(const struct options *options, const struct listen_flag *flag)
+{
+	const struct option_list *list = list_of(options, flag);
+	struct address address;
+	bool ok = true;
+	for (size_t i = 0; i < list->count; i++)
+		ok &= parse_address(flag, list->items[i], &address);
+	return ok;
+}
+
+bool
+listeners_check(const struct options *options)
+{
+	bool ok = check_flag(options, &web_flag);
+	for (size_t i = 0; i < NET_TRANSPORTS; i++)
+		ok &= check_flag(options, &line_flags[i]);
+	return ok;
+}
+
+/* What is wrong has been logged, but not who says so. @return false */
+static bool
+refuse(const struct listen_flag *flag, const char *text)
+{
+	log_error("cannot listen there", LOG_TEXT("flag", flag->name), LOG_TEXT("address", text),
+		  LOG_TEXT("expected", "an address of this machine that is free and that the "
+				       "program may use"));
 	return false;
 }
 
@@ -58,7 +121,8 @@ open_udp(struct listeners *listeners, const struct options *options, const char 
 	 struct worker *const *workers, unsigned worker_count)
 {
 	struct address address;
-	if (!parse_address(text, &address) || socket_probe(&address, SOCK_DGRAM) != 0)
+	if (!parse_address(&line_flags[NET_UDP], text, &address) ||
+	    socket_probe(&address, SOCK_DGRAM) != 0)
 		return false;
 	for (unsigned i = 0; i < worker_count; i++) {
 		int fd = socket_bind_udp(&address, worker_count > 1);
@@ -72,10 +136,13 @@ open_udp(struct listeners *listeners, const struct options *options, const char 
 }
 
 static bool
-open_tcp(const char *text, struct worker *const *workers, unsigned worker_count)
+open_tcp(struct listeners *listeners, const struct options *options, const char *text,
+	 struct worker *const *workers, unsigned worker_count)
 {
+	(void)listeners, (void)options;
 	struct address address;
-	if (!parse_address(text, &address) || socket_probe(&address, SOCK_STREAM) != 0)
+	if (!parse_address(&line_flags[NET_TCP], text, &address) ||
+	    socket_probe(&address, SOCK_STREAM) != 0)
 		return false;
 	for (unsigned i = 0; i < worker_count; i++) {
 		int fd = socket_listen_tcp(&address, worker_count > 1);
@@ -172,30 +239,29 @@ take_all_inherited(struct listeners *listeners, const struct options *options,
 	}
 }
 
+typedef bool open_fn(struct listeners *listeners, const struct options *options, const char *text,
+		     struct worker *const *workers, unsigned worker_count);
+
 bool
 listeners_open(struct listeners *listeners, const struct options *options,
 	       struct inherited *inherited, struct worker *const *workers, unsigned worker_count)
 {
-	static const struct option_list none;
+	static open_fn *const open[NET_TRANSPORTS] = {
+	    [NET_UDP] = open_udp,
+	    [NET_TCP] = open_tcp,
+	    [NET_UNIXGRAM] = open_unixgram,
+	    [NET_UNIXSTREAM] = open_unixstream,
+	};
 	bool given[NET_TRANSPORTS] = {false};
 	take_all_inherited(listeners, options, inherited, given, workers, worker_count);
-	const struct option_list *udp = given[NET_UDP] ? &none : &options->listen_udp;
-	const struct option_list *tcp = given[NET_TCP] ? &none : &options->listen_tcp;
-	const struct option_list *unixgram =
-	    given[NET_UNIXGRAM] ? &none : &options->listen_unixgram;
-	const struct option_list *unixstream =
-	    given[NET_UNIXSTREAM] ? &none : &options->listen_unixstream;
-	bool ok = true;
-	for (size_t i = 0; ok && i < udp->count; i++)
-		ok = open_udp(listeners, options, udp->items[i], workers, worker_count);
-	for (size_t i = 0; ok && i < tcp->count; i++)
-		ok = open_tcp(tcp->items[i], workers, worker_count);
-	for (size_t i = 0; ok && i < unixgram->count; i++)
-		ok = open_unixgram(listeners, options, unixgram->items[i], workers, worker_count);
-	for (size_t i = 0; ok && i < unixstream->count; i++)
-		ok = open_unixstream(listeners, options, unixstream->items[i], workers,
-				     worker_count);
-	return ok;
+	for (size_t t = 0; t < NET_TRANSPORTS; t++) {
+		const struct option_list *list = list_of(options, &line_flags[t]);
+		for (size_t i = 0; !given[t] && i < list->count; i++) {
+			if (!open[t](listeners, options, list->items[i], workers, worker_count))
+				return refuse(&line_flags[t], list->items[i]);
+		}
+	}
+	return true;
 }
 
 static void
@@ -212,7 +278,7 @@ open_web(struct listeners *listeners, const struct options *options, const char 
 {
 	const char *path = address_unix_path(text);
 	struct address address;
-	if (!path && !parse_address(text, &address))
+	if (!path && !parse_address(&web_flag, text, &address))
 		return false;
 	int fd = path ? bind_unix(listeners, path, SOCK_STREAM, options->web_unixsocket_mode)
 		      : socket_listen_tcp(&address, false);
@@ -227,15 +293,16 @@ listeners_open_web(struct listeners *listeners, const struct options *options,
 		   struct inherited *inherited, struct http_server *server)
 {
 	const struct option_list *web = &options->listen_web;
-	bool ok = true;
 	for (size_t i = 0; i < inherited->count; i++) {
 		struct inherited_socket *socket = &inherited->sockets[i];
 		if (socket->is_web)
 			serve(server, options, socket->address, inherited_claim(socket));
 	}
-	for (size_t i = 0; !options->web_systemd_socket && ok && i < web->count; i++)
-		ok = open_web(listeners, options, web->items[i], server);
-	return ok;
+	for (size_t i = 0; !options->web_systemd_socket && i < web->count; i++) {
+		if (!open_web(listeners, options, web->items[i], server))
+			return refuse(&web_flag, web->items[i]);
+	}
+	return true;
 }
 
 void

@@ -31,6 +31,13 @@ struct listeners {
 };
 
 /**
+ * Checks what can be known of the addresses without opening them.
+ *
+ * @return false when one is no good (logged)
+ */
+bool listeners_check(const struct options *options) MUST_CHECK;
+
+/**
  * Opens all listeners for lines: UDP, TCP, Unix datagram, Unix stream, in this order.
  *
  * @inherited those that are not for HTTP are claimed; its texts are borrowed until the end

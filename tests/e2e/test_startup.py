@@ -64,12 +64,12 @@ def test_bad_flag(flags, name):
                                      'no.such.host.invalid:9125'])
 def test_bad_address(flag, address):
     others = [other for other in QUIET if not other.startswith(flag)]
-    assert_refused(run_to_end(*others, '%s=%s' % (flag, address)), address)
+    assert_refused(run_to_end(*others, '%s=%s' % (flag, address)), 'flag=' + flag, address, 'expected="host:port')
 
 
 def test_relay_that_cannot_be_resolved():
     assert_refused(run_to_end(*QUIET, '--statsd.relay.address=no.such.host.invalid:9125'),
-                   'no.such.host.invalid:9125')
+                   'flag=--statsd.relay.address', 'no.such.host.invalid:9125', 'expected=host:port')
 
 
 def test_no_such_scanner():
@@ -92,13 +92,15 @@ def test_port_in_use(kind, flag):
             other.listen()
         address = '127.0.0.1:%d' % other.getsockname()[1]
         others = [quiet for quiet in QUIET if not quiet.startswith(flag)]
-        assert_refused(run_to_end(*others, '%s=%s' % (flag, address)), address)
+        done = run_to_end(*others, '%s=%s' % (flag, address))
+        assert_refused(done, address, 'Address already in use')
+        assert_refused(done, 'flag=' + flag, address, 'expected="an address of this machine that is free')
 
 
 @pytest.mark.parametrize('flag', ['--statsd.listen-unixgram', '--statsd.listen-unixstream'])
 @pytest.mark.parametrize('path', ['/no/such/directory/socket', '/tmp/' + 'x' * 200])
 def test_bad_socket_path(flag, path):
-    assert_refused(run_to_end(*QUIET, '%s=%s' % (flag, path)), path)
+    assert_refused(run_to_end(*QUIET, '%s=%s' % (flag, path)), 'flag=' + flag, path, 'expected=')
 
 
 @pytest.mark.parametrize('flags', [['--check-config'], []])

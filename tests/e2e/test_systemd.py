@@ -101,7 +101,7 @@ def test_listen__one_of_them_is_taken(tmp_path):
 def test_listen__check_config(address):
     done = run_to_end('--check-config', '--web.listen-address=:1', '--web.listen-address=' + address)
     assert done.returncode == 1
-    assert 'bad listen address' in done.stderr
+    assert 'bad listen address" flag=--web.listen-address address=%s ' % address in done.stderr
 
 
 # Sockets that are handed over.
