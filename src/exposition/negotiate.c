@@ -221,5 +221,7 @@ exposition_negotiate_gzip(struct span accept_encoding)
 	}
 	if (gzip == WEIGHT_ABSENT)
 		gzip = any;
+	if (identity == WEIGHT_ABSENT)
+		identity = any;
 	return gzip > 0 && gzip >= identity;
 }

@@ -26,7 +26,7 @@ struct exposition_choice exposition_negotiate(struct span accept, bool has_openm
 /**
  * @accept_encoding the header's value, ptr NULL when missing
  * @return whether the answer should be gzip: "gzip" (or "x-gzip", or "*") with a weight above 0
- * that is not below an explicit identity weight
+ * that is not below the weight of "identity" (or "*"), where that is given
  */
 bool exposition_negotiate_gzip(struct span accept_encoding);
 
