@@ -222,6 +222,9 @@ take_client_auth(struct reader *reader, const struct key *key, const struct ynod
 {
 	if (value->type != YNODE_SCALAR)
 		return false;
+	/* As if it were not there, as the toolkit has it. */
+	if (!value->text.len)
+		return true;
 	int position = find_name(reader, key, value);
 	reader->client_auth = value;
 	/* The last name is an older one. */

@@ -95,6 +95,21 @@ test_parse__nothing(void **state)
 
 #define TLS "tls_server_config:\n  cert_file: c\n  key_file: k\n"
 
+/* As a template leaves it that had nothing to put there: the same as no such key. */
+static void
+test_parse__empty_client_auth(void **state)
+{
+	(void)state;
+	struct web_config config;
+	struct diag diag = DIAG_INIT;
+	assert_true(web_config_parse(PATH, SPAN(TLS "  client_auth_type: \"\"\n"), WEB_CONFIG_HTTP,
+				     &config, &diag));
+	assert_false(config.has_client_auth);
+	assert_int_equal(config.tls.client_auth, TLS_CLIENT_NONE);
+	web_config_fini(&config);
+	diag_fini(&diag);
+}
+
 /* Nobody and nothing, in so many words. */
 static void
 test_parse__said(void **state)
@@ -229,8 +244,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse__everything), cmocka_unit_test(test_parse__nothing),
-	    cmocka_unit_test(test_parse__said),       cmocka_unit_test(test_parse__errors),
+	    cmocka_unit_test(test_parse__everything),
+	    cmocka_unit_test(test_parse__nothing),
+	    cmocka_unit_test(test_parse__empty_client_auth),
+	    cmocka_unit_test(test_parse__said),
+	    cmocka_unit_test(test_parse__errors),
 	    cmocka_unit_test(test_read__no_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
