@@ -56,7 +56,6 @@ forget(struct bank *bank)
 		free((char *)(uintptr_t)bank->names[i].example.ptr);
 	}
 	index_fini(&bank->index);
-	bank->index = INDEX_INIT;
 	free(bank->left_out);
 	bank->left_out = NULL;
 	bank->count = 0;

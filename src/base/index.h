@@ -46,7 +46,7 @@ bool index_replace(struct index *index, uint64_t hash, const void *item, void *o
 /** Takes this very item out; @return whether it was in */
 bool index_remove(struct index *index, uint64_t hash, const void *item);
 
-/** Frees the index; the items are their owner's. */
+/** Frees the index, which is empty then; the items are their owner's. */
 void index_fini(struct index *index);
 
 #endif

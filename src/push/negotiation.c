@@ -33,7 +33,6 @@ push_negotiation_miss(struct push_negotiation *negotiation, int64_t now_us)
 	if (negotiation->is_confirmed && ++negotiation->misses < PUSH_MISSES_MOST)
 		return false;
 	negotiation->is_confirmed = false;
-	negotiation->misses = 0;
 	negotiation->old_until_us = now_us + PUSH_TRY_AGAIN_US;
 	return true;
 }

@@ -43,7 +43,6 @@ symbols_reset(struct symbols *symbols)
 	buf_reset(&symbols->fields);
 	symbols->count = 0;
 	index_fini(&symbols->index);
-	symbols->index = INDEX_INIT;
 	add_text(symbols, SPAN(""));
 }
 

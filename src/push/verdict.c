@@ -54,7 +54,7 @@ size_t
 push_samples_taken(const struct push_answer *answer, enum push_verdict verdict,
 		   enum push_protocol request, size_t samples)
 {
-	if (request == PUSH_PROTOCOL_1 || !answer->has_written)
+	if (request == PUSH_PROTOCOL_1)
 		return verdict == PUSH_SENT ? samples : 0;
 	return answer->written < samples ? (size_t)answer->written : samples;
 }

@@ -44,6 +44,10 @@ fake_next_batch(struct reader *reader, struct series_view *out, size_t max)
 	size_t count = 0, bytes = 0;
 	for (; count < most && count < left && bytes < READER_BATCH_BYTES; count++) {
 		out[count] = family->series[fake->next_series++];
+		if (!(fake->wants & READER_NATIVE))
+			out[count].native = NULL;
+		if (!(fake->wants & READER_EXEMPLARS))
+			out[count].exemplars = NULL;
 		bytes += out[count].labels.len;
 	}
 	return count;

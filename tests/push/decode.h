@@ -261,10 +261,12 @@ decode_2(struct span message, struct buf *out)
 	struct decoded_field field;
 	size_t count = 0;
 	for (struct span rest = message; decode_next(&rest, &field);) {
-		if (field.number == REQUEST2_SYMBOLS)
-			symbols[count++] = field.bytes;
+		if (field.number != REQUEST2_SYMBOLS)
+			continue;
+		assert_int_equal(field.bytes.len == 0, count == 0);
+		symbols[count++] = field.bytes;
 	}
-	assert_true(count > 0 && symbols[0].len == 0);
+	assert_true(count > 0);
 	while (decode_next(&message, &field)) {
 		if (field.number == REQUEST2_TIMESERIES)
 			decode_series_2(field.bytes, symbols, out);

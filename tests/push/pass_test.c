@@ -108,6 +108,55 @@ test_pass__goes_in_slices(void **state)
 	push_ended_free(&ended);
 }
 
+/* Native histograms only where they are sent, and no exemplar of which the pass before has told. */
+static void
+test_pass__extras(void **state)
+{
+	(void)state;
+	static const struct exemplar_view exemplar = {SPAN("id=\"x\""), 0.5, 5};
+	static const struct native_view native;
+	static const uint64_t buckets[] = {1};
+	static const struct series_view hit = {.labels = SPAN(""), .exemplars = &exemplar};
+	static const struct series_view seen = {
+	    .labels = SPAN(""), .buckets = buckets, .native = &native};
+	static const struct fake_family all[] = {
+	    {{SPAN("a_total"), SPAN(""), METRIC_COUNTER}, &hit, 1},
+	    {{SPAN("h"), SPAN(""), METRIC_HISTOGRAM}, &seen, 1},
+	};
+	static const struct {
+		int64_t last_ms;
+		bool with_native;
+		const char *of_counter, *of_histogram;
+	} table[] = {
+	    {5, true, ", of {id=\"x\"} 0.5 @ 5", "h native 1:0 3:0 4:0 5:0 6:0 15:9\n"},
+	    {6, false, "", ""},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		unsigned frees = 0;
+		struct buf text = BUF_INIT, want = BUF_INIT;
+		struct push_ended *ended = push_ended_new();
+		struct reader *reader = fake_reader_new(all, 2, &frees);
+		struct push_pass_settings settings = {.external = &no_labels,
+						      .timestamp_ms = 9,
+						      .last_ms = table[i].last_ms,
+						      .with_native = table[i].with_native,
+						      .take = take,
+						      .ctx = &text};
+		struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+		while (push_pass_step(pass))
+			;
+		push_pass_free(&pass);
+		buf_printf(&want,
+			   "[1]\na_total 0 @ 9%s\nh_bucket{le=\"+Inf\"} 1 @ 9\n"
+			   "h_sum 0 @ 9\nh_count 0 @ 9\n%s",
+			   table[i].of_counter, table[i].of_histogram);
+		assert_string_equal(buf_text(&text), buf_text(&want));
+		push_ended_free(&ended);
+		buf_fini(&text);
+		buf_fini(&want);
+	}
+}
+
 static void
 test_pass__may_be_left(void **state)
 {
@@ -211,6 +260,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pass__ended_series_first),
 	    cmocka_unit_test(test_pass__goes_in_slices),
+	    cmocka_unit_test(test_pass__extras),
 	    cmocka_unit_test(test_pass__may_be_left),
 	    cmocka_unit_test(test_next_timestamp),
 	    cmocka_unit_test(test_ended__has_a_limit),

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/protobuf.h"
-#include "push/fields.h"
+#include "push/decode.h"
 #include "push/queue.h"
 
 #include <snappy-c.h>
@@ -54,7 +54,9 @@ test_queue__a_body_is_what_was_added(void **state)
 	char content[1000];
 	size_t len = sizeof(content);
 	add(queue, 4, 3, len);
+	assert_false(push_queue_is_empty(queue));
 	struct push_request *request = push_queue_take(queue);
+	assert_null(push_queue_take(queue));
 	assert_int_equal(snappy_uncompress(request->body, request->len, content, &len), SNAPPY_OK);
 	assert_true(span_equal(span_of(content, len), noise(sizeof(content))));
 	assert_int_equal(request->samples, 3);
@@ -85,6 +87,11 @@ test_queue__a_group_at_a_time(void **state)
 	push_queue_return(queue, &second);
 	push_queue_return(queue, &first);
 	first = push_queue_take(queue);
+	second = push_queue_take(queue);
+	assert_int_equal(first->samples, 1);
+	push_queue_return(queue, &first);
+	push_queue_return(queue, &second);
+	first = push_queue_take(queue);
 	assert_int_equal(first->samples, 1);
 	push_queue_settle(queue, &first, 1);
 	second = push_queue_take(queue);
@@ -96,7 +103,31 @@ test_queue__a_group_at_a_time(void **state)
 	assert_false(push_queue_is_empty(queue));
 	push_queue_settle(queue, &first, 0);
 	assert_true(push_queue_is_empty(queue));
-	assert_int_equal(stats_of(queue).retried, 3);
+	assert_int_equal(stats_of(queue).retried, 6);
+	push_queue_free(&queue);
+}
+
+static void
+test_queue__takes_as_much_as_its_limit(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	add(queue, 1, 1, 1000);
+	uint64_t each = stats_of(queue).queued_bytes;
+	push_queue_free(&queue);
+	queue = push_queue_new(2 * each);
+	for (size_t samples = 1; samples <= 4; samples *= 2) {
+		uint64_t too_many = samples == 4 ? 1 : 0;
+		add(queue, 1, samples, 1000);
+		assert_int_equal(stats_of(queue).dropped[PUSH_DROP_QUEUE_FULL], too_many);
+	}
+	push_queue_free(&queue);
+	/* What does not fit into it drops what does. */
+	queue = push_queue_new(each);
+	add(queue, 1, 1, 1000);
+	assert_int_equal(stats_of(queue).queued_samples, 1);
+	add(queue, 1, 2, 1001);
+	assert_int_equal(stats_of(queue).queued_samples, 0);
 	push_queue_free(&queue);
 }
 
@@ -123,6 +154,13 @@ test_queue__drops_the_oldest(void **state)
 	assert_in_range(stats_of(queue).queued_bytes, 3000, LIMIT);
 	push_queue_drop_all(queue);
 	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_SHUTDOWN], 32);
+	add(queue, 1, 64, 10);
+	sending = push_queue_take(queue);
+	push_queue_drop(queue, &sending, PUSH_DROP_SHUTDOWN);
+	assert_null(sending);
+	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_SHUTDOWN], 32 + 64);
+	assert_int_equal(stats_of(queue).queued_bytes, 0);
+	assert_true(push_queue_is_empty(queue));
 	push_queue_free(&queue);
 }
 
@@ -135,14 +173,20 @@ test_queue__translates(void **state)
 	struct buf bytes = BUF_INIT;
 	/* A symbol that 1.0 has no use for: the request gets smaller. */
 	protobuf_add_bytes(&bytes, REQUEST2_SYMBOLS, noise(100));
+	size_t series = protobuf_begin(&bytes, REQUEST2_TIMESERIES);
+	size_t sample = protobuf_begin(&bytes, TIMESERIES2_SAMPLES);
+	protobuf_add_double(&bytes, SAMPLE_VALUE, 1.5);
+	protobuf_end(&bytes, sample);
+	protobuf_end(&bytes, series);
 	struct push_message message = {.protocol = PUSH_PROTOCOL_2,
 				       .bytes = buf_span(&bytes),
 				       .samples = 3,
+				       .natives = 2,
 				       .timestamp_ms = 4};
-	push_queue_add(queue, 1, &message);
 	add(queue, 1, 1, 10);
+	push_queue_add(queue, 1, &message);
 	buf_fini(&bytes);
-	struct push_request *request = push_queue_take(queue);
+	struct push_request *before_it = push_queue_take(queue), *request = push_queue_take(queue);
 	uint64_t before = stats_of(queue).queued_bytes;
 	push_queue_count_sent(queue, request);
 	uint64_t sent = stats_of(queue).bytes;
@@ -151,14 +195,25 @@ test_queue__translates(void **state)
 	assert_int_equal(request->protocol, PUSH_PROTOCOL_1);
 	assert_int_equal(request->group, 1);
 	assert_int_equal(before - stats_of(queue).queued_bytes, sent - request->len);
+	push_queue_return(queue, &before_it);
 	push_queue_return(queue, &request);
 	request = push_queue_take(queue);
-	assert_int_equal(request->samples, 3);
-	assert_int_equal(request->timestamp_ms, 4);
-	push_queue_settle(queue, &request, 3);
-	request = push_queue_take(queue);
+	assert_int_equal(request->samples, 1);
 	push_queue_settle(queue, &request, 1);
+	request = push_queue_take(queue);
+	assert_int_equal(request->samples, 3);
+	assert_int_equal(request->natives, 2);
+	assert_int_equal(request->timestamp_ms, 4);
+	char content[100];
+	size_t len = sizeof(content);
+	struct buf text = BUF_INIT;
+	assert_int_equal(snappy_uncompress(request->body, request->len, content, &len), SNAPPY_OK);
+	decode_message(&(struct push_message){PUSH_PROTOCOL_1, span_of(content, len)}, &text);
+	assert_string_equal(buf_text(&text), "? 1.5 @ 0\n");
+	buf_fini(&text);
+	push_queue_settle(queue, &request, 3);
 	assert_int_equal(stats_of(queue).queued_bytes, 0);
+	assert_int_equal(stats_of(queue).requests, 1);
 	assert_int_equal(stats_of(queue).bytes, sent);
 	push_queue_count_drop(queue, PUSH_DROP_ENDED_LIMIT, 5);
 	assert_int_equal(stats_of(queue).dropped[PUSH_DROP_ENDED_LIMIT], 5);
@@ -235,6 +290,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_queue__a_body_is_what_was_added),
 	    cmocka_unit_test(test_queue__a_group_at_a_time),
+	    cmocka_unit_test(test_queue__takes_as_much_as_its_limit),
 	    cmocka_unit_test(test_queue__drops_the_oldest),
 	    cmocka_unit_test(test_queue__translates),
 	    cmocka_unit_test(test_queue__refuses_native),
