@@ -1172,6 +1172,27 @@ test_connections__per_user_of_unix_sockets(void **state)
 	stop(f);
 }
 
+/* Waits until a client that does not read has no room for more of its answer. @return since when,
+ * in microseconds of the monotonic clock */
+static int64_t
+await_full(struct fixture *f)
+{
+	int64_t since_us = clock_mono().us;
+	unsigned before = f->fills;
+	await(f, f->fills > before);
+	for (int quiet = 0; quiet < 20; quiet++) {
+		int64_t now_us = clock_mono().us;
+		before = f->fills;
+		step(f);
+		poll(NULL, 0, 1);
+		if (f->fills > before) {
+			since_us = now_us;
+			quiet = 0;
+		}
+	}
+	return since_us;
+}
+
 /* One that sends its head byte by byte, one that does not read its answer, one that stays after it.
  */
 static void
@@ -1187,14 +1208,7 @@ test_connections__slow_ones_go_first(void **state)
 	await(f, stat_of(f, open) == 1);
 	int full = dial_from(f, "127.0.0.1", 4096);
 	send_text(f, full, GET("/stream"));
-	await(f, f->pieces_made > 0);
-	for (unsigned made = 0; made != f->pieces_made;) {
-		made = f->pieces_made;
-		for (int i = 0; i < 20; i++) {
-			step(f);
-			poll(NULL, 0, 1);
-		}
-	}
+	await_full(f);
 	int stays = dial(f);
 	send_text(f, stays, "GET /hello HTTP/1.1\r\n" H "\r\n");
 	await(f, stat_of(f, responses[2]) == 2);
@@ -1218,58 +1232,145 @@ test_connections__slow_ones_go_first(void **state)
 	stop(f);
 }
 
-/* Who takes a long answer steadily stays, and one goes that came later and says nothing. */
-static void
-test_connections__who_takes_its_answer_stays(void **state)
+#define A "127.0.0.1"
+#define B "127.0.0.2"
+#define C "127.0.0.3"
+#define NOBODY SIZE_MAX
+
+enum doing {
+	SILENT, /* says nothing */
+	SIPS,   /* has sent the beginning of its request, and the server has seen that */
+	WAITS,  /* for the server */
+	READS,  /* has just taken some of its answer */
+};
+
+struct room_row {
+	unsigned connections, per_address;
+	struct {
+		const char *from; /* NULL = no further one */
+		enum doing doing;
+	} there[4];
+	const char *comes;
+	size_t goes; /* of `there`; NOBODY = who comes is refused */
+};
+
+/* @return the first that the server has hung up on, or NOBODY */
+static size_t
+find_hung_up(const int *fds, size_t count)
 {
-	(void)state;
-	struct http_limits limits = ample;
-	limits.connections = 2;
-	struct fixture *f = start(limits);
-	struct buf in = BUF_INIT;
-	f->pieces = SIZE_MAX;
-	f->piece_bytes = 10000;
-	int takes = dial_from(f, "127.0.0.1", 4096);
-	send_text(f, takes, GET("/stream"));
-	await(f, f->fills > 0);
-	int silent = dial(f);
-	await(f, stat_of(f, open) == 2);
-	unsigned before = f->fills;
-	await(f, (receive(takes, &in), f->fills > before));
-	int comes = dial(f);
-	await(f, stat_of(f, evicted) == 1);
-	await(f, is_closed(silent));
-	assert_int_equal(f->done_broken, 0);
-	assert_served(f, comes);
-	close(takes);
-	close(silent);
-	close(comes);
-	buf_fini(&in);
-	stop(f);
+	for (size_t i = 0; i < count; i++) {
+		struct pollfd end = {.fd = fds[i], .events = POLLRDHUP};
+		if (poll(&end, 1, 0) > 0)
+			return i;
+	}
+	return NOBODY;
 }
 
-/* Whoever waits for the server is not to blame. */
+/* @return false where it took so long that nobody had just taken anything any more */
+static bool
+check_room(const struct room_row *row, size_t number)
+{
+	struct http_limits limits = ample;
+	limits.connections = row->connections;
+	limits.connections_per_address = row->per_address;
+	struct fixture *f = start(limits);
+	f->pieces = SIZE_MAX;
+	f->piece_bytes = 100000;
+	int64_t since_us = INT64_MAX;
+	int fds[5];
+	size_t count = 0, closed = NOBODY;
+	for (; row->there[count].from; count++) {
+		fds[count] = dial_from(f, row->there[count].from, 4096);
+		await(f, stat_of(f, connections) == count + 1);
+		if (row->there[count].doing == SIPS) {
+			send_text(f, fds[count], "GET");
+			for (int i = 0; i < 5; i++)
+				step(f);
+		} else if (row->there[count].doing == WAITS) {
+			unsigned laters = f->laters;
+			send_text(f, fds[count], GET("/later"));
+			await(f, f->laters > laters);
+		} else if (row->there[count].doing == READS) {
+			send_text(f, fds[count], GET("/stream"));
+			int64_t full_us = await_full(f);
+			since_us = full_us < since_us ? full_us : since_us;
+		}
+	}
+	fds[count] = dial_from(f, row->comes, 0);
+	await(f, stat_of(f, evicted) + stat_of(f, refused_connections) == 1);
+	bool is_quick = since_us == INT64_MAX || clock_mono().us - since_us < 400000;
+	await(f, (closed = find_hung_up(fds, count + 1)) != NOBODY);
+	if (is_quick && closed != (row->goes == NOBODY ? count : row->goes))
+		fail_msg("row %zu: %zd had to go", number, (ssize_t)closed);
+	assert_int_equal(stat_of(f, evicted), closed != count);
+	for (size_t i = 0; i <= count; i++)
+		close(fds[i]);
+	for (unsigned i = 0; i < f->laters; i++)
+		answer_later(f, i, "");
+	stop(f);
+	return is_quick;
+}
+
+/* Whoever waits for the server is not to blame, and who takes its answer only if there is nobody
+ * else. */
 static void
-test_connections__all_wait_for_the_server(void **state)
+test_connections__who_has_to_go(void **state)
+{
+	(void)state;
+	static const struct room_row table[] = {
+	    {2, 9, {{A, READS}, {A, SILENT}}, A, 1},
+	    {2, 9, {{A, SILENT}, {A, READS}}, A, 0},
+	    {9, 2, {{A, READS}, {A, SILENT}}, A, 1},
+	    {9, 2, {{A, READS}, {A, WAITS}}, A, 0},
+	    {9, 2, {{B, SILENT}, {A, WAITS}, {A, WAITS}}, A, NOBODY},
+	    {1, 9, {{A, READS}}, B, 0},
+	    {1, 9, {{A, SIPS}}, B, 0},
+	    {2, 9, {{A, WAITS}, {B, WAITS}}, C, NOBODY},
+	    {3, 9, {{A, SILENT}, {B, SILENT}, {B, SILENT}}, C, 1},
+	    /* Who cannot go is no crowd. */
+	    {3, 9, {{A, WAITS}, {A, WAITS}, {B, SILENT}}, C, 2},
+	    {3, 9, {{A, READS}, {A, READS}, {B, SILENT}}, C, 2},
+	    {3, 9, {{B, WAITS}, {A, READS}, {A, READS}}, C, 1},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		while (!check_room(&table[i], i))
+			;
+	}
+}
+
+/* Who was dropped just before counts no longer, and is no second time the one that goes. */
+static void
+test_connections__two_come_at_once(void **state)
 {
 	(void)state;
 	struct http_limits limits = ample;
-	limits.connections = 2;
+	limits.connections = 4;
+	limits.connections_per_address = 2;
 	struct fixture *f = start(limits);
-	int one = dial(f), two = dial(f);
-	send_text(f, one, GET("/later"));
-	await(f, f->calls == 1);
-	send_text(f, two, GET("/later"));
-	await(f, f->calls == 2);
-	int three = dial(f);
-	await(f, stat_of(f, refused_connections) == 1);
-	await(f, is_closed(three));
-	assert_int_equal(stat_of(f, evicted), 0);
-	close(one);
-	close(two);
-	close(three);
-	answer_later(f, 0, "");
-	answer_later(f, 1, "");
+	static const char *const from[] = {B, B, A, A};
+	int fds[4];
+	for (size_t i = 0; i < 4; i++) {
+		fds[i] = dial_from(f, from[i], 0);
+		await(f, stat_of(f, open) == i + 1);
+	}
+	send_text(f, fds[2], "GET");
+	send_text(f, fds[3], "GET");
+	for (unsigned i = 0; i < 2; i++) {
+		send_text(f, fds[i], "GET /hello HTTP/1.1\r\n" H "\r\n");
+		await(f, stat_of(f, responses[2]) == i + 1);
+	}
+	int comes = dial_from(f, C, 0), too = dial_from(f, A, 0);
+	await(f, stat_of(f, evicted) == 2);
+	await(f, stat_of(f, open) == 4);
+	assert_int_equal(find_hung_up(fds, 4), 0);
+	assert_int_equal(find_hung_up(&fds[1], 3), 1);
+	assert_int_equal(find_hung_up(&fds[3], 1), NOBODY);
+	assert_served(f, comes);
+	assert_served(f, too);
+	for (size_t i = 0; i < 4; i++)
+		close(fds[i]);
+	close(comes);
+	close(too);
 	stop(f);
 }
 
@@ -1893,8 +1994,8 @@ main(void)
 	    cmocka_unit_test(test_connections__per_address),
 	    cmocka_unit_test(test_connections__per_user_of_unix_sockets),
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
-	    cmocka_unit_test(test_connections__who_takes_its_answer_stays),
-	    cmocka_unit_test(test_connections__all_wait_for_the_server),
+	    cmocka_unit_test(test_connections__who_has_to_go),
+	    cmocka_unit_test(test_connections__two_come_at_once),
 	    cmocka_unit_test(test_connections__request_not_looked_at),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
