@@ -4,63 +4,16 @@
 #include "base/protobuf.h"
 #include "push/decode.h"
 #include "push/translate.h"
+#include "push/written.h"
 
 #include <stdlib.h>
-
-static const uint64_t counts[] = {1, 2};
-static const struct span bound_texts[] = {SPAN("0.5")};
-static const struct native_span spans[] = {{-1, 2}};
-static const struct native_view native = {
-    .schema = -1, .zero_threshold = 0.25, .zero_count = 2, .positive = {1, spans, 2, counts}};
-
-static const struct exemplar_view exemplars[] = {{SPAN("id=\"a\""), 0.25, 3},
-						 {SPAN("id=\"b\""), 9, 4}};
-
-static const struct family_view counter = {SPAN("a_total"), SPAN("Help."), METRIC_COUNTER};
-static const struct family_view histogram = {SPAN("h"), SPAN(""), METRIC_HISTOGRAM};
-
-static const struct series_view one = {.labels = SPAN("B=\"1\",z=\"x\\\\y\\n\\\"\""),
-				       .created_ms = 3,
-				       .value = 1.5,
-				       .exemplars = exemplars};
-static const struct series_view seen = {.labels = SPAN("m=\"1\""),
-					.created_ms = 3,
-					.sum = 4,
-					.count = 5,
-					.bound_count = 1,
-					.bound_texts = bound_texts,
-					.buckets = counts,
-					.native = &native,
-					.exemplars = exemplars};
-
-static void
-take(void *ctx, const struct push_message *message)
-{
-	buf_add_span(ctx, message->bytes);
-}
-
-/* @return a message with all that series may have */
-static struct buf
-write_message(enum push_protocol protocol)
-{
-	static const struct labels none;
-	struct buf bytes = BUF_INIT;
-	struct push_writer *writer = push_writer_new(protocol, &none, true, take, &bytes);
-	push_writer_want_exemplars(writer, 0);
-	push_writer_begin_family(writer, &counter, false);
-	push_writer_add_series(writer, &one, 1, 5);
-	push_writer_begin_family(writer, &histogram, false);
-	push_writer_add_series(writer, &seen, 1, 5);
-	push_writer_flush(writer);
-	push_writer_free(&writer);
-	return bytes;
-}
 
 static void
 test_translate__as_if_written_so(void **state)
 {
 	(void)state;
-	struct buf old = write_message(PUSH_PROTOCOL_1), new = write_message(PUSH_PROTOCOL_2);
+	struct buf old = write_message(PUSH_PROTOCOL_1, true, false).bytes;
+	struct buf new = write_message(PUSH_PROTOCOL_2, true, false).bytes;
 	struct buf translated = BUF_INIT, want = BUF_INIT, have = BUF_INIT;
 	assert_true(push_translate(buf_span(&new), &translated));
 	decode_message(&(struct push_message){.bytes = buf_span(&old)}, &want);
@@ -91,7 +44,7 @@ static void
 test_translate__refuses(void **state)
 {
 	(void)state;
-	struct buf message = write_message(PUSH_PROTOCOL_2);
+	struct buf message = write_message(PUSH_PROTOCOL_2, true, false).bytes;
 	struct protobuf_field field;
 	struct span rest = buf_span(&message);
 	size_t series = 0, ends = 0;
