@@ -228,11 +228,15 @@ push_queue_refuse_native(struct push_queue *queue, struct push_request **request
 {
 	struct buf message = message_of(*request), left = BUF_INIT;
 	CHECK(push_without_native((*request)->protocol, buf_span(&message), &left));
-	exchange(queue, request,
-		 &(struct push_message){.protocol = (*request)->protocol,
-					.bytes = buf_span(&left),
-					.samples = (*request)->samples - (*request)->natives,
-					.timestamp_ms = (*request)->timestamp_ms});
+	if (left.len)
+		exchange(
+		    queue, request,
+		    &(struct push_message){.protocol = (*request)->protocol,
+					   .bytes = buf_span(&left),
+					   .samples = (*request)->samples - (*request)->natives,
+					   .timestamp_ms = (*request)->timestamp_ms});
+	else
+		push_queue_settle(queue, request, 0);
 	buf_fini(&message);
 	buf_fini(&left);
 }

@@ -76,7 +76,7 @@ void push_queue_translate(struct push_queue *queue, struct push_request **reques
 /**
  * Takes the native histograms out of a request that was taken and has some; they count as refused.
  *
- * @request exchanged
+ * @request exchanged; settled, and NULL, where nothing is left of it
  */
 void push_queue_refuse_native(struct push_queue *queue, struct push_request **request);
 

@@ -365,7 +365,8 @@ send_without_native(struct push_sender *sender, struct transfer *transfer)
 					   "--enable-feature=native-histograms, or this without "
 					   "--remote-write.native-histograms"));
 	push_queue_refuse_native(sender->queue, &transfer->request);
-	push_queue_return(sender->queue, &transfer->request);
+	if (transfer->request)
+		push_queue_return(sender->queue, &transfer->request);
 }
 
 static void
@@ -451,7 +452,8 @@ finish(struct push_sender *sender, struct transfer *transfer, CURLcode code)
 
 /* ---- The thread. ---- */
 
-/* Makes a request what its receiver understands, as far as that is known by now. */
+/* Makes a request what its receiver understands, as far as that is known by now; NULL if that is
+ * nothing. */
 static void
 suit_receiver(struct push_sender *sender, struct push_request **request)
 {
@@ -462,6 +464,18 @@ suit_receiver(struct push_sender *sender, struct push_request **request)
 		push_queue_refuse_native(sender->queue, request);
 }
 
+static struct push_request *
+take_request(struct push_sender *sender)
+{
+	struct push_request *request;
+	while ((request = push_queue_take(sender->queue))) {
+		suit_receiver(sender, &request);
+		if (request)
+			break;
+	}
+	return request;
+}
+
 static void
 begin_what_may(struct push_sender *sender)
 {
@@ -470,10 +484,9 @@ begin_what_may(struct push_sender *sender)
 			continue;
 		if (clock_mono().us < sender->backoff.until_us)
 			return;
-		struct push_request *request = push_queue_take(sender->queue);
+		struct push_request *request = take_request(sender);
 		if (!request)
 			return;
-		suit_receiver(sender, &request);
 		begin(sender, &sender->transfers[i], &request);
 	}
 }

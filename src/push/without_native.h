@@ -14,7 +14,7 @@
 
 /**
  * @message of this protocol
- * @out     gets what is left of it appended
+ * @out     gets what is left of it appended; nothing where that would be symbols alone
  * @return  false when the message is not well-formed
  */
 bool push_without_native(enum push_protocol protocol, struct span message,

@@ -140,6 +140,30 @@ def test_native_histograms_that_a_receiver_denies(start_bridge, start_receiver, 
     assert passes == list(range(len(passes)))
 
 
+def test_request_of_native_histograms_only_that_a_receiver_denies(start_bridge, start_receiver):
+    """Nothing is left of it. A label so long that a message ends behind the classic series; its native one comes last."""
+    def answer(request):
+        if is_down:
+            return Answer(503)
+        return Answer(500, body=b'native histograms are disabled') if request.histograms else Answer()
+
+    is_down = True
+    receiver = start_receiver(answer)
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.native-histograms',
+                          mapping=MAPPING.replace('latency', 'zzz'))
+    bridge.send_tcp('zzz:150|ms|#a:%s\n' % ('x' * 56000))
+    bridge.await_lines(1)
+    passes = bridge.scrape().own('remote_write_passes_total')
+    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 3)
+    is_down = False
+    await_condition(lambda: any('zzz_seconds_count' in name for name in receiver.newest()))
+    await_condition(lambda: bridge.scrape().own('remote_write_queue_samples') == 0)
+    assert any(request.histograms and not request.samples for request in receiver.requests)
+    assert all(request.histograms or request.samples or request.metadata for request in receiver.requests)
+    assert bridge.scrape().own('remote_write_samples_failed_total') > 2
+    assert_accounts(bridge.scrape())
+
+
 EXEMPLARS = '''
 defaults: {exemplar_tag: trace_id, observer_type: histogram, histogram_options: {buckets: [1]}}
 '''

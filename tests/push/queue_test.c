@@ -264,6 +264,33 @@ test_queue__refuses_native(void **state)
 	push_queue_free(&queue);
 }
 
+static void
+test_queue__settles_what_was_native_only(void **state)
+{
+	(void)state;
+	struct push_queue *queue = push_queue_new(LIMIT);
+	push_queue_add(queue, 1,
+		       &(struct push_message){.protocol = PUSH_PROTOCOL_2,
+					      .bytes = SPAN("\x2a\x02\x1a\x00\x22\x01h"),
+					      .samples = 1,
+					      .natives = 1,
+					      .timestamp_ms = 4});
+	add(queue, 2, 5, 10);
+	struct push_request *request = push_queue_take(queue);
+	push_queue_refuse_native(queue, &request);
+	assert_null(request);
+	assert_int_equal(stats_of(queue).refused, 1);
+	assert_int_equal(stats_of(queue).retried, 0);
+	assert_int_equal(stats_of(queue).queued_samples, 5);
+	/* It is not being sent any more: the next group may. */
+	request = push_queue_take(queue);
+	assert_int_equal(request->samples, 5);
+	push_queue_settle(queue, &request, 5);
+	assert_int_equal(stats_of(queue).queued_bytes, 0);
+	assert_int_equal(stats_of(queue).newest_sent_ms, 2);
+	push_queue_free(&queue);
+}
+
 /* What a receiver has refused, or what had only metadata, tells nothing of how far behind it is. */
 static void
 test_queue__knows_the_newest_sample_sent(void **state)
@@ -294,6 +321,7 @@ main(void)
 	    cmocka_unit_test(test_queue__drops_the_oldest),
 	    cmocka_unit_test(test_queue__translates),
 	    cmocka_unit_test(test_queue__refuses_native),
+	    cmocka_unit_test(test_queue__settles_what_was_native_only),
 	    cmocka_unit_test(test_queue__knows_the_newest_sample_sent),
 	};
 	return cmocka_run_group_tests_name("push/queue", tests, NULL, NULL);

@@ -26,6 +26,30 @@ test_without_native__as_if_written_so(void **state)
 	}
 }
 
+/* Symbols that nothing refers to are no message. */
+static void
+test_without_native__leaves_nothing(void **state)
+{
+	(void)state;
+	static const struct {
+		enum push_protocol protocol;
+		struct span message;
+		size_t left;
+	} table[] = {
+	    {PUSH_PROTOCOL_1, SPAN("\x0a\x02\x22\x00"), 0},
+	    {PUSH_PROTOCOL_1, SPAN("\x0a\x02\x22\x00\x1a\x00"), 2}, /* metadata */
+	    {PUSH_PROTOCOL_2, SPAN("\x2a\x02\x1a\x00\x22\x01h"), 0},
+	    {PUSH_PROTOCOL_2, SPAN("\x2a\x02\x1a\x00\x2a\x02\x12\x00\x22\x01h"), 7},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct buf left = BUF_INIT;
+		buf_add_text(&left, "before");
+		assert_true(push_without_native(table[i].protocol, table[i].message, &left));
+		assert_int_equal(left.len, strlen("before") + table[i].left);
+		buf_fini(&left);
+	}
+}
+
 static void
 test_without_native__refuses(void **state)
 {
@@ -40,6 +64,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_without_native__as_if_written_so),
+	    cmocka_unit_test(test_without_native__leaves_nothing),
 	    cmocka_unit_test(test_without_native__refuses),
 	};
 	return cmocka_run_group_tests_name("push/without_native", tests, NULL, NULL);
