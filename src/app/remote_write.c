@@ -238,6 +238,8 @@ step(struct remote_write *remote)
 	}
 	if (push_pass_step(remote->pass))
 		return true;
+	push_queue_count_drop(push_sender_queue(remote->sender), PUSH_DROP_TWIN,
+			      push_pass_twin_samples(remote->pass));
 	push_pass_free(&remote->pass);
 	remote->stats.passes++;
 	remote->stats.last_pass_us = clock_mono().us - remote->pass_begun.us;

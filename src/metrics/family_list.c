@@ -237,8 +237,14 @@ merged_want(struct reader *reader, unsigned extras)
 	reader_want(merged->sources[1].reader, extras);
 }
 
+static bool
+merged_has_series(struct reader *reader, struct span labels)
+{
+	return reader_has_series(((struct merged *)reader)->current->reader, labels);
+}
+
 static const struct reader_ops merged_ops = {merged_next_family, merged_next_batch, merged_free,
-					     merged_want};
+					     merged_want, merged_has_series};
 
 struct reader *
 reader_merge(struct reader **first, struct reader **second)

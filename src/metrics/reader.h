@@ -109,6 +109,8 @@ struct reader_ops {
 	void (*free)(struct reader *reader);
 	/** See reader_want(); NULL = it has none of them. */
 	void (*want)(struct reader *reader, unsigned extras);
+	/** See reader_has_series(); NULL = it cannot tell. */
+	bool (*has_series)(struct reader *reader, struct span labels);
 };
 
 /* Implementations embed this first. */
@@ -144,6 +146,17 @@ reader_want(struct reader *reader, unsigned extras)
 {
 	if (reader->ops->want)
 		reader->ops->want(reader, extras);
+}
+
+/**
+ * @labels a text as series have it
+ * @return whether this family, as it is read, has a series of just these; false where the reader cannot
+ *         tell
+ */
+static inline bool
+reader_has_series(struct reader *reader, struct span labels)
+{
+	return reader->ops->has_series && reader->ops->has_series(reader, labels);
 }
 
 static inline void

@@ -21,13 +21,19 @@
 #define FAMILY_COST 200
 
 int
+series_compare_labels(const struct series *series, size_t label_count, struct span labels)
+{
+	if (series->label_count != label_count)
+		return series->label_count < label_count ? -1 : 1;
+	int order = label_text_compare_values(series_text(series), labels);
+	/* Equal values under other names: any order will do, as long as it is one. */
+	return order ? order : span_compare(series_text(series), labels);
+}
+
+int
 series_compare(const struct series *a, const struct series *b)
 {
-	if (a->label_count != b->label_count)
-		return a->label_count < b->label_count ? -1 : 1;
-	int order = label_text_compare_values(series_text(a), series_text(b));
-	/* Equal values under other names: any order will do, as long as it is one. */
-	return order ? order : span_compare(series_text(a), series_text(b));
+	return series_compare_labels(a, b->label_count, series_text(b));
 }
 
 /* None may have births: the round before took those that came while their families waited in it. */

@@ -263,6 +263,8 @@ void series_set_incarnations(struct registry *registry, const struct series *ser
 
 /** Output order: fewer labels first, then by values in label-name order. */
 int series_compare(const struct series *a, const struct series *b);
+/** The same with a series that has so many labels, whose text is `labels`. */
+int series_compare_labels(const struct series *series, size_t label_count, struct span labels);
 
 /** registry_list_births() with another amount of work for a call. @left as in struct order_work */
 bool registry_list_some(struct registry *registry, uint64_t births, int64_t left) MUST_CHECK;

@@ -451,6 +451,27 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 	return count;
 }
 
+static bool
+has_series(struct reader *base, struct span labels)
+{
+	const struct series_list *list = ((struct registry_reader *)base)->list;
+	struct span rest = labels, name, value;
+	size_t label_count = 0, low = 0, high = list ? list->count : 0;
+	while (label_text_next(&rest, &name, &value))
+		label_count++;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = series_compare_labels(list->items[middle], label_count, labels);
+		if (!order)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 static void
 reader_close(struct reader *base)
 {
@@ -472,7 +493,8 @@ want(struct reader *base, unsigned extras)
 	((struct registry_reader *)base)->wants = extras;
 }
 
-static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close, want};
+static const struct reader_ops registry_reader_ops = {next_family, next_batch, reader_close, want,
+						       has_series};
 
 struct reader *
 registry_reader_new(struct registry *registry, uint64_t births, int64_t now_us)

@@ -46,6 +46,7 @@ push_pass_new(const struct push_pass_settings *settings, struct push_ended **end
 	pass->writer = push_writer_new(settings->protocol, settings->external,
 				       settings->with_native, take, pass);
 	push_writer_want_exemplars(pass->writer, settings->last_ms);
+	push_writer_leave_out_twins(pass->writer, pass->reader);
 	reader_want(pass->reader, READER_EXEMPLARS | (settings->with_native ? READER_NATIVE : 0));
 	return pass;
 }
@@ -118,4 +119,10 @@ uint64_t
 push_pass_samples(const struct push_pass *pass)
 {
 	return push_writer_samples(pass->writer);
+}
+
+uint64_t
+push_pass_twin_samples(const struct push_pass *pass)
+{
+	return push_writer_twin_samples(pass->writer);
 }

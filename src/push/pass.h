@@ -59,5 +59,7 @@ bool push_pass_step(struct push_pass *pass) MUST_CHECK;
 
 /** @return samples written so far */
 uint64_t push_pass_samples(const struct push_pass *pass);
+/** @return samples left out so far, since a receiver could not tell them from others */
+uint64_t push_pass_twin_samples(const struct push_pass *pass);
 
 #endif

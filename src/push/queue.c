@@ -27,6 +27,7 @@ push_drop_text(enum push_drop drop)
 	static const char *const texts[PUSH_DROPS] = {
 	    [PUSH_DROP_QUEUE_FULL] = "queue_full",
 	    [PUSH_DROP_ENDED_LIMIT] = "ended_limit",
+	    [PUSH_DROP_TWIN] = "twin",
 	    [PUSH_DROP_SHUTDOWN] = "shutdown",
 	};
 	return texts[drop];

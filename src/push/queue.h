@@ -18,6 +18,7 @@
 enum push_drop {
 	PUSH_DROP_QUEUE_FULL,
 	PUSH_DROP_ENDED_LIMIT, /* markers of series that ended, for which there was no room */
+	PUSH_DROP_TWIN,        /* of series that a receiver could not tell from others */
 	PUSH_DROP_SHUTDOWN,    /* still there when the time for the end was over */
 	PUSH_DROPS
 };

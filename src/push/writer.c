@@ -6,6 +6,7 @@
 #include "metrics/native_message.h"
 #include "push/fields.h"
 #include "push/symbols.h"
+#include "push/twins.h"
 
 #include <stdlib.h>
 
@@ -55,11 +56,15 @@ struct push_writer {
 	int64_t created_ms; /* of the series; 0 = not known */
 	bool with_native;
 	int64_t exemplars_from_ms;
-	bool is_end; /* markers are written in place of values */
+	bool is_end;           /* markers are written in place of values */
+	struct reader *reader; /* borrowed; NULL = twins are written, too */
+	struct push_twins twins;
+	uint64_t twin_samples; /* left out */
 
 	struct buf unescaped;       /* values of the series' labels */
 	struct buf exemplar_labels; /* the same of an exemplar's */
 	struct sample_labels labels;
+	bool may_have_twin; /* the series of these labels */
 
 	struct buf out;         /* the message */
 	struct symbols symbols; /* 2.0: of the message */
@@ -148,17 +153,22 @@ prepare_labels(struct push_writer *writer, struct span text, struct span extra)
 	collect_added(writer, extra, &added);
 	labels->count = 0;
 	labels->name_at = labels->extra_at = SIZE_MAX;
+	writer->may_have_twin = false;
 	make_room(&writer->unescaped, text);
 	while (label_text_next(&text, &label.name, &label.value)) {
 		int order = 1;
 		/* Receivers take it for absent, and so it keeps no external label out. */
-		if (!label.value.len)
+		if (!label.value.len) {
+			writer->may_have_twin = true;
 			continue;
+		}
 		for (; next < added.count &&
 		       (order = span_compare(added.item[next].name, label.name)) < 0;
 		     next++)
 			append(labels, extra, added.item[next]);
-		next += next < added.count && order == 0;
+		bool is_named_alike = next < added.count && order == 0;
+		writer->may_have_twin |= is_named_alike;
+		next += is_named_alike;
 		label.value = unescape(&writer->unescaped, label.value);
 		append(labels, SPAN(""), label);
 	}
@@ -419,7 +429,6 @@ static void
 add_histogram(struct push_writer *writer, const struct series_view *series)
 {
 	uint64_t below = 0;
-	prepare_labels(writer, series->labels, SPAN("le"));
 	for (size_t i = 0; i <= series->bound_count; i++) {
 		below += writer->is_end ? 0 : series->buckets[i];
 		add_sample_with(writer, buf_span(&writer->bucket_name),
@@ -434,18 +443,35 @@ add_histogram(struct push_writer *writer, const struct series_view *series)
 static void
 add_summary(struct push_writer *writer, const struct series_view *series)
 {
-	prepare_labels(writer, series->labels, SPAN("quantile"));
 	for (size_t i = 0; i < series->quantile_count; i++)
 		add_sample(writer, writer->family.name, series->quantile_texts[i],
 			   writer->is_end ? 0 : series->quantile_values[i]);
 	add_totals(writer, series);
 }
 
+/* Markers are no danger: of one time they are all the same. */
+static bool
+is_twin(struct push_writer *writer, const struct series_view *series)
+{
+	return writer->may_have_twin && writer->reader && !writer->is_end &&
+	       push_twins_had(&writer->twins, writer->reader, series->labels);
+}
+
 static void
 add_one(struct push_writer *writer, const struct series_view *series)
 {
+	static const struct span extras[METRIC_TYPES] = {
+	    [METRIC_HISTOGRAM] = SPAN("le"), [METRIC_SUMMARY] = SPAN("quantile")};
+	enum metric_type type = writer->family.type;
 	writer->created_ms = series->created_ms;
-	switch (writer->family.type) {
+	prepare_labels(writer, series->labels, extras[type]);
+	if (is_twin(writer, series)) {
+		writer->twin_samples += push_sample_count(type, series, writer->with_native);
+		/* Going over many of them makes progress, too. */
+		writer->all_bytes += series->labels.len;
+		return;
+	}
+	switch (type) {
 	case METRIC_HISTOGRAM:
 		add_histogram(writer, series);
 		return;
@@ -453,7 +479,6 @@ add_one(struct push_writer *writer, const struct series_view *series)
 		add_summary(writer, series);
 		return;
 	default:
-		prepare_labels(writer, series->labels, SPAN(""));
 		add_sample_with(writer, writer->family.name, no_extra, series->value,
 				series->exemplars, 0);
 	}
@@ -505,6 +530,7 @@ push_writer_begin_family(struct push_writer *writer, const struct family_view *f
 	set_name(&writer->bucket_name, family->name, SPAN("_bucket"));
 	set_name(&writer->sum_name, family->name, SPAN("_sum"));
 	set_name(&writer->count_name, family->name, SPAN("_count"));
+	push_twins_begin_family(&writer->twins);
 	size_t before = writer->out.len;
 	if (with_metadata && writer->format->add_metadata)
 		writer->format->add_metadata(writer);
@@ -546,6 +572,7 @@ push_writer_new(enum push_protocol protocol, const struct labels *external, bool
 	writer->unescaped = writer->exemplar_labels = BUF_INIT;
 	writer->out = writer->references = BUF_INIT;
 	symbols_init(&writer->symbols);
+	push_twins_init(&writer->twins, external);
 	return writer;
 }
 
@@ -553,6 +580,12 @@ void
 push_writer_want_exemplars(struct push_writer *writer, int64_t from_ms)
 {
 	writer->exemplars_from_ms = from_ms;
+}
+
+void
+push_writer_leave_out_twins(struct push_writer *writer, struct reader *reader)
+{
+	writer->reader = reader;
 }
 
 void
@@ -568,6 +601,7 @@ push_writer_free(struct push_writer **slot)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		buf_fini(all[i]);
 	symbols_fini(&writer->symbols);
+	push_twins_fini(&writer->twins);
 	free(writer);
 }
 
@@ -575,6 +609,12 @@ uint64_t
 push_writer_samples(const struct push_writer *writer)
 {
 	return writer->all_samples;
+}
+
+uint64_t
+push_writer_twin_samples(const struct push_writer *writer)
+{
+	return writer->twin_samples;
 }
 
 uint64_t

@@ -65,6 +65,14 @@ void push_writer_free(struct push_writer **writer);
 void push_writer_want_exemplars(struct push_writer *writer, int64_t from_ms);
 
 /**
+ * Has series left out that a receiver could not tell from another one of their family, see
+ * push/twins.h; without this none are.
+ *
+ * @reader where the series come from, in output order; borrowed
+ */
+void push_writer_leave_out_twins(struct push_writer *writer, struct reader *reader);
+
+/**
  * Begins a family; the series that follow belong to it.
  *
  * @family borrowed until the next call
@@ -90,6 +98,9 @@ void push_writer_flush(struct push_writer *writer);
 
 /** @return samples written since the writer was made, those not given away yet, too */
 uint64_t push_writer_samples(const struct push_writer *writer);
+
+/** @return samples of series that were left out as twins */
+uint64_t push_writer_twin_samples(const struct push_writer *writer);
 
 /** @return about how many bytes were written since the writer was made: more with each call */
 uint64_t push_writer_bytes(const struct push_writer *writer);

@@ -89,6 +89,22 @@ def test_everything_arrives(start_bridge, start_receiver, protocol, version):
 
 
 @pytest.mark.parametrize('protocol', ['1.0', '2.0'])
+def test_twins_are_left_out(start_bridge, start_receiver, protocol):
+    """Prometheus refuses all of a request for a second sample of a series at one time."""
+    receiver = start_receiver()
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=' + protocol,
+                          '--remote-write.external-label=site=b', mapping=MAPPING)
+    bridge.send_udp('jobs:1|c\njobs:5|c|#site:b\njobs:7|c|#site:a\nlatency:150|ms|#site:b')
+    bridge.await_lines(4)
+    expected = {'jobs{site="b"}': 1, 'jobs{site="a"}': 7, **observed('latency_seconds', [0.15], [0.1, 0.2], {'site': 'b'})}
+    await_equal(lambda: clients(receiver.newest()), expected)
+    taken = [(sample.name, sample.at) for sample in receiver.taken()]
+    assert len(set(taken)) == len(taken)
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_dropped_total', reason='twin') > 0)
+    assert_accounts(bridge.scrape())
+
+
+@pytest.mark.parametrize('protocol', ['1.0', '2.0'])
 def test_native_histograms_are_accounted_for(start_bridge, start_receiver, protocol):
     """A receiver of 2.0 counts them apart."""
     receiver = start_receiver()

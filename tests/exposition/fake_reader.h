@@ -67,12 +67,23 @@ fake_want(struct reader *reader, unsigned extras)
 	((struct fake_reader *)reader)->wants = extras;
 }
 
+static bool
+fake_has_series(struct reader *reader, struct span labels)
+{
+	struct fake_reader *fake = (struct fake_reader *)reader;
+	const struct fake_family *family = &fake->families[fake->next_family - 1];
+	size_t i = 0;
+	while (i < family->series_count && !span_equal(family->series[i].labels, labels))
+		i++;
+	return i < family->series_count;
+}
+
 /* @frees grows by one when the reader is freed */
 static struct reader *
 fake_reader_new(const struct fake_family *families, size_t count, unsigned *frees)
 {
 	static const struct reader_ops ops = {fake_next_family, fake_next_batch, fake_free,
-					      fake_want};
+					      fake_want, fake_has_series};
 	struct fake_reader *fake = xcalloc(1, sizeof(*fake));
 	fake->reader.ops = &ops;
 	fake->families = families;

@@ -186,6 +186,24 @@ test_merge__with_the_registry(void **state)
 }
 
 static void
+test_merge__has_what_its_family_has(void **state)
+{
+	(void)state;
+	struct fixture fixture = fixture_open(1, 10, NULL, 0);
+	fixture_send(&fixture, METRIC_COUNTER, "b", "k=v", 0, 3);
+	struct reader *own = families((const char *const[]){"a", "c", NULL}, 1);
+	struct reader *clients = read_all(fixture.registry, 0);
+	struct reader *merged = reader_merge(&own, &clients);
+	struct family_view family;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(reader_next_family(merged, &family));
+		assert_int_equal(reader_has_series(merged, SPAN("k=\"v\"")), i == 1);
+	}
+	reader_free(&merged);
+	fixture_close(&fixture);
+}
+
+static void
 test_merge__native_histograms_are_asked_for(void **state)
 {
 	(void)state;
@@ -236,6 +254,7 @@ main(void)
 	    cmocka_unit_test(test_merge__one_sequence),
 	    cmocka_unit_test(test_merge__skipping_series_keeps_both_in_step),
 	    cmocka_unit_test(test_merge__with_the_registry),
+	    cmocka_unit_test(test_merge__has_what_its_family_has),
 	    cmocka_unit_test(test_merge__native_histograms_are_asked_for),
 	    cmocka_unit_test(test_merge__freed_early),
 	};

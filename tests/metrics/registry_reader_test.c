@@ -205,6 +205,37 @@ test_order__fewer_labels_then_values(void **state)
 	}
 }
 
+/* Of the family it is in, and of no other. */
+static void
+test_has_series__as_it_is_read(void **state)
+{
+	(void)state;
+	static const char *const there[] = {"", "a=", "a=1", "a=\"\n", "b=1", "a=1,b=2"};
+	static const char *const absent[] = {"a=2", "c=1", "a=1,b=1", "a=1,c=2", "a=1,b=2,c=3"};
+	enum { THERE = sizeof(there) / sizeof(there[0]) };
+	struct fixture fixture = fixture_open(1, 100, NULL, 0);
+	for (size_t i = 0; i < THERE; i++)
+		fixture_send(&fixture, METRIC_COUNTER, "a", there[i], 0, 1);
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		fixture_send(&fixture, METRIC_COUNTER, "b", absent[i], 0, 1);
+	struct reader *reader = read_all(fixture.registry, 0);
+	struct family_view family;
+	assert_false(reader_has_series(reader, SPAN("")));
+	assert_true(reader_next_family(reader, &family));
+	fixture_send(&fixture, METRIC_COUNTER, "a", "a=2", 0, 1);
+	struct buf text = BUF_INIT;
+	for (size_t i = 0; i < THERE + sizeof(absent) / sizeof(absent[0]); i++) {
+		struct labels labels;
+		labels_parse(i < THERE ? there[i] : absent[i - THERE], &labels);
+		buf_reset(&text);
+		label_text_format(&labels, &text);
+		assert_int_equal(reader_has_series(reader, buf_span(&text)), i < THERE);
+	}
+	buf_fini(&text);
+	reader_free(&reader);
+	fixture_close(&fixture);
+}
+
 #define VALUE_ROOM 700
 
 /*
@@ -946,6 +977,7 @@ main(void)
 	    cmocka_unit_test(test_zero_first__native_histogram),
 	    cmocka_unit_test(test_zero_first__no_native_histogram_without_memory),
 	    cmocka_unit_test(test_order__fewer_labels_then_values),
+	    cmocka_unit_test(test_has_series__as_it_is_read),
 	    cmocka_unit_test(test_order__random_values),
 	    cmocka_unit_test(test_order__families_bytewise),
 	    cmocka_unit_test(test_batches__any_size),

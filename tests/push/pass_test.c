@@ -66,6 +66,73 @@ test_pass__ended_series_first(void **state)
 	buf_fini(&text);
 }
 
+/* What comes twice to a receiver, though not in a scrape: the first counts. */
+static void
+test_pass__leaves_out_twins(void **state)
+{
+	(void)state;
+	static const double bounds[] = {1};
+	static const struct span bound_texts[] = {SPAN("1")};
+	static const uint64_t buckets[] = {0, 0};
+#define COUNTER(text, number)                         \
+	{                                             \
+		.labels = SPAN(text), .value = number \
+	}
+#define HISTOGRAM(text)                                                   \
+	{                                                                 \
+		.labels = SPAN(text), .bound_count = 1, .bounds = bounds, \
+		.bound_texts = bound_texts, .buckets = buckets            \
+	}
+	/* With one that is what the others come to, and without. */
+	static const struct series_view with[] = {
+	    COUNTER("", 1),
+	    COUNTER("a=\"\"", 2),
+	    COUNTER("env=\"prod\"", 3),
+	    COUNTER("env=\"q\"", 4),
+	    COUNTER("job=\"\\\"x\"", 5),
+	    COUNTER("env=\"prod\",job=\"\\\"x\"", 6),
+	};
+	static const struct series_view without[] = {
+	    COUNTER("env=\"prod\"", 1),         COUNTER("job=\"\\\"x\"", 2),
+	    COUNTER("a=\"\",b=\"1\"", 3),       COUNTER("b=\"1\",c=\"\"", 4),
+	    COUNTER("b=\"1\",env=\"prod\"", 5), COUNTER("b=\"\",env=\"q\"", 6),
+	};
+	static const struct series_view several[] = {HISTOGRAM("k=\"\""), HISTOGRAM("l=\"\"")};
+	static const struct fake_family all[] = {
+	    {{SPAN("m"), SPAN(""), METRIC_COUNTER}, with, 6},
+	    {{SPAN("n"), SPAN(""), METRIC_COUNTER}, without, 6},
+	    {{SPAN("o"), SPAN(""), METRIC_HISTOGRAM}, several, 2},
+	};
+	struct labels *external = calloc(1, sizeof(*external));
+	assert_true(labels_set(external, SPAN("env"), SPAN("prod")));
+	assert_true(labels_set(external, SPAN("job"), SPAN("\"x")));
+	unsigned frees = 0;
+	struct buf text = BUF_INIT;
+	struct push_ended *ended = push_ended_new();
+	struct reader *reader = fake_reader_new(all, 3, &frees);
+	struct push_pass_settings settings = {
+	    .external = external, .timestamp_ms = 9, .take = take, .ctx = &text};
+	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	while (push_pass_step(pass))
+		;
+	assert_span_equal(buf_span(&text), "[1]\n"
+					   "m{env=\"prod\",job=\"\"x\"} 1 @ 9\n"
+					   "m{env=\"q\",job=\"\"x\"} 4 @ 9\n"
+					   "n{env=\"prod\",job=\"\"x\"} 1 @ 9\n"
+					   "n{b=\"1\",env=\"prod\",job=\"\"x\"} 3 @ 9\n"
+					   "n{env=\"q\",job=\"\"x\"} 6 @ 9\n"
+					   "o_bucket{env=\"prod\",job=\"\"x\",le=\"1\"} 0 @ 9\n"
+					   "o_bucket{env=\"prod\",job=\"\"x\",le=\"+Inf\"} 0 @ 9\n"
+					   "o_sum{env=\"prod\",job=\"\"x\"} 0 @ 9\n"
+					   "o_count{env=\"prod\",job=\"\"x\"} 0 @ 9\n");
+	assert_int_equal(push_pass_samples(pass), 9);
+	assert_int_equal(push_pass_twin_samples(pass), 4 + 3 + 4);
+	push_pass_free(&pass);
+	push_ended_free(&ended);
+	buf_fini(&text);
+	free(external);
+}
+
 static void
 count_messages(void *ctx, uint64_t group, const struct push_message *message)
 {
@@ -259,6 +326,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pass__ended_series_first),
+	    cmocka_unit_test(test_pass__leaves_out_twins),
 	    cmocka_unit_test(test_pass__goes_in_slices),
 	    cmocka_unit_test(test_pass__extras),
 	    cmocka_unit_test(test_pass__may_be_left),
