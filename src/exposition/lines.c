@@ -150,7 +150,6 @@ add_totals(struct buf *out, const struct lines_dialect *dialect, struct line lin
 	   const struct series_view *series, bool has_sum, bool has_count)
 {
 	line.extra_name = SPAN("");
-	line.extra_value = SPAN("");
 	line.suffix = SPAN("_sum");
 	if (has_sum)
 		add_value(out, dialect, &line, series->sum);

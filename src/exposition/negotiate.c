@@ -8,7 +8,6 @@
 struct media_offer {
 	struct span type;    /* "text/plain" */
 	struct span version; /* a `version` parameter must be this; ptr NULL = may be any */
-	bool needs_version;  /* there must be one */
 	/* There must be these parameters; ptr NULL = need not. */
 	struct span proto, encoding;
 	bool takes_wildcard; /* whether a wildcard that includes the type means this offer */
@@ -19,17 +18,14 @@ static const struct media_offer offers[EXPOSITION_FORMATS] = {
     [EXPOSITION_TEXT_0_0_4] = {.type = SPAN("text/plain"),
 			       .version = SPAN("0.0.4"),
 			       .takes_wildcard = true},
-    [EXPOSITION_TEXT_1_0_0] = {.type = SPAN("text/plain"),
-			       .version = SPAN("1.0.0"),
-			       .needs_version = true},
+    [EXPOSITION_TEXT_1_0_0] = {.type = SPAN("text/plain"), .version = SPAN("1.0.0")},
     [EXPOSITION_PROTOBUF] = {.type = SPAN("application/vnd.google.protobuf"),
 			     .proto = SPAN("io.prometheus.client.MetricFamily"),
 			     .encoding = SPAN("delimited")},
     [EXPOSITION_OPENMETRICS_0_0_1] = {.type = SPAN("application/openmetrics-text"),
 				      .version = SPAN("0.0.1")},
     [EXPOSITION_OPENMETRICS_1_0_0] = {.type = SPAN("application/openmetrics-text"),
-				      .version = SPAN("1.0.0"),
-				      .needs_version = true},
+				      .version = SPAN("1.0.0")},
 };
 
 static const struct span escapings[EXPOSITION_ESCAPINGS] = {
@@ -72,22 +68,19 @@ static int
 parse_weight(struct span text)
 {
 	int weight = 0, unit = WEIGHT_ONE;
-	bool has_digit = false;
 	size_t i = 0;
 	for (; i < text.len && text.ptr[i] != '.'; i++) {
 		if (text.ptr[i] < '0' || text.ptr[i] > '1' || weight)
 			return 0;
 		weight = (text.ptr[i] - '0') * unit;
-		has_digit = true;
 	}
 	for (i++; i < text.len; i++) {
 		if (text.ptr[i] < '0' || text.ptr[i] > '9')
 			return 0;
 		unit /= 10;
 		weight += (text.ptr[i] - '0') * unit;
-		has_digit = true;
 	}
-	return has_digit && weight <= WEIGHT_ONE ? weight : 0;
+	return weight <= WEIGHT_ONE ? weight : 0;
 }
 
 static struct span
@@ -119,26 +112,23 @@ take_parameter(struct clause *clause, struct span name, struct span value)
 	}
 }
 
-/* Reads the next clause that is not empty. @return false at the end */
+/* Reads the next clause, which may be empty. @return false at the end */
 static bool
 next_clause(struct span *header, struct clause *clause)
 {
-	while (header->len) {
-		struct span element = cut(header, ',');
-		*clause = (struct clause){.weight = WEIGHT_ABSENT};
-		clause->value = cut(&element, ';');
-		if (!clause->value.len)
-			continue;
-		while (element.len) {
-			struct span parameter = cut(&element, ';');
-			struct span name = cut(&parameter, '=');
-			take_parameter(clause, name, span_trim(parameter));
-		}
-		if (clause->weight == WEIGHT_ABSENT)
-			clause->weight = WEIGHT_ONE;
-		return true;
+	if (!header->len)
+		return false;
+	struct span element = cut(header, ',');
+	*clause = (struct clause){.weight = WEIGHT_ABSENT};
+	clause->value = cut(&element, ';');
+	while (element.len) {
+		struct span parameter = cut(&element, ';');
+		struct span name = cut(&parameter, '=');
+		take_parameter(clause, name, span_trim(parameter));
 	}
-	return false;
+	if (clause->weight == WEIGHT_ABSENT)
+		clause->weight = WEIGHT_ONE;
+	return true;
 }
 
 /* "text/" and a star against "text/plain". */
@@ -167,8 +157,7 @@ satisfies(const struct media_offer *offer, const struct clause *clause)
 	return span_equal_ignoring_case(clause->value, offer->type) &&
 	       has_parameter(clause->proto, offer->proto) &&
 	       has_parameter(clause->encoding, offer->encoding) &&
-	       (clause->version.ptr ? has_parameter(clause->version, offer->version)
-				    : !offer->needs_version);
+	       (!clause->version.ptr || has_parameter(clause->version, offer->version));
 }
 
 static enum exposition_escaping

@@ -117,7 +117,7 @@ append(struct sample_labels *labels, struct span extra, struct label label)
 	CHECK(labels->count < SAMPLE_LABELS_MAX);
 	if (span_equal(label.name, NAME_LABEL))
 		labels->name_at = labels->count;
-	else if (extra.len && span_equal(label.name, extra))
+	else if (span_equal(label.name, extra))
 		labels->extra_at = labels->count;
 	labels->item[labels->count++] = label;
 }
@@ -166,9 +166,8 @@ prepare_labels(struct push_writer *writer, struct span text, struct span extra)
 		       (order = span_compare(added.item[next].name, label.name)) < 0;
 		     next++)
 			append(labels, extra, added.item[next]);
-		bool is_named_alike = next < added.count && order == 0;
-		writer->may_have_twin |= is_named_alike;
-		next += is_named_alike;
+		writer->may_have_twin |= order == 0;
+		next += order == 0;
 		label.value = unescape(&writer->unescaped, label.value);
 		append(labels, SPAN(""), label);
 	}

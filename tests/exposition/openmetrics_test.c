@@ -92,6 +92,7 @@ test_scrape__histogram(void **state)
 {
 	(void)state;
 	static const struct series_view series[] = {{.labels = SPAN("a=\"b\""),
+						     .created_ms = 5,
 						     .sum = 4,
 						     .count = 1000001,
 						     .bound_count = 4,
@@ -135,11 +136,18 @@ test_scrape__histogram_without_sum(void **state)
 						   .bounds = zero,
 						   .bound_texts = zero_texts,
 						   .buckets = buckets}};
+	static const struct series_view zeros[] = {{.labels = SPAN(""),
+						    .count = 2,
+						    .bound_count = 1,
+						    .bounds = zero,
+						    .bound_texts = zero_texts,
+						    .buckets = buckets}};
 	static const struct fake_family families[] = {
 	    {{SPAN("a"), SPAN("x"), METRIC_HISTOGRAM}, below, 1},
 	    {{SPAN("b"), SPAN("x"), METRIC_HISTOGRAM}, sums, 1},
+	    {{SPAN("c"), SPAN("x"), METRIC_HISTOGRAM}, zeros, 1},
 	};
-	assert_rendered(families, 2,
+	assert_rendered(families, 3,
 			"# TYPE a histogram\n"
 			"# HELP a x\n"
 			"a_bucket{le=\"-1.0\"} 2\n"
@@ -148,6 +156,12 @@ test_scrape__histogram_without_sum(void **state)
 			"# HELP b x\n"
 			"b_bucket{le=\"0.0\"} 2\n"
 			"b_bucket{le=\"+Inf\"} 2\n"
+			"# TYPE c histogram\n"
+			"# HELP c x\n"
+			"c_bucket{le=\"0.0\"} 2\n"
+			"c_bucket{le=\"+Inf\"} 2\n"
+			"c_sum 0.0\n"
+			"c_count 2\n"
 			"# EOF\n");
 }
 
@@ -240,7 +254,7 @@ test_scrape__times_of_birth(void **state)
 
 /* ---- Names. ---- */
 
-static const struct series_view one[] = {{.labels = SPAN(""), .value = 1}};
+static const struct series_view one[] = {{.labels = SPAN(""), .value = 1, .buckets = buckets}};
 
 /* `name` is a letter of the type and the name: "c a_total". */
 static struct fake_family
@@ -248,6 +262,7 @@ family_of(const char *name)
 {
 	enum metric_type type = *name == 'c'   ? METRIC_COUNTER
 				: *name == 'g' ? METRIC_GAUGE
+				: *name == 'h' ? METRIC_HISTOGRAM
 					       : METRIC_SUMMARY;
 	return (struct fake_family){{span_text(name + 2), SPAN(""), type}, one, 1};
 }
@@ -290,6 +305,7 @@ test_names__clashes(void **state)
 	    {{"g a", "g a_b", "g a_c_d", "c a_total"},
 	     "a gauge, a_b gauge, a_c_d gauge, a_total unknown"},
 	    {{"g a", "g a_tot", "c a_total"}, "a gauge, a_tot gauge, a_total unknown"},
+	    {{"g a_", "g a_A", "c a__total"}, "a_ gauge, a_A gauge, a__total unknown"},
 	    {{"g a", "g b", "c b_total"}, "a gauge, b gauge, b_total unknown"},
 	    {{"g aa", "c ab_total"}, "aa gauge, ab counter"},
 	    {{"g ab", "c a_total"}, "ab gauge, a counter"},
@@ -310,6 +326,7 @@ test_names__clashes(void **state)
 	    {{"s a", "c a_count_total"}, "a summary, a_count_total unknown"},
 	    {{"s a", "c a_bucket_total"}, "a summary, a_bucket_total unknown"},
 	    {{"s a", "c a_created_total"}, "a summary, a_created_total unknown"},
+	    {{"h a", "c a_sum_total"}, "a histogram, a_sum_total unknown"},
 	    {{"s a", "g a_b", "c a_sum_total"}, "a summary, a_b gauge, a_sum_total unknown"},
 	    {{"g a", "c a_sum_total"}, "a gauge, a_sum counter"},
 	    {{"s a", "c ab_sum_total"}, "a summary, ab_sum counter"},
@@ -333,11 +350,25 @@ test_names__clashes(void **state)
 	}
 }
 
+/* And so are its series. */
+static void
+test_names__left_out(void **state)
+{
+	(void)state;
+	const struct fake_family families[] = {family_of("s a"), family_of("g a_sum")};
+	assert_rendered(families, 2,
+			"# TYPE a summary\n"
+			"# HELP a \n"
+			"a_sum 0.0\n"
+			"a_count 0\n"
+			"# EOF\n");
+}
+
 static void
 test_exemplars__of_totals_and_buckets(void **state)
 {
 	(void)state;
-	static const struct exemplar_view exemplars[] = {{SPAN("t=\"a\\\"\""), 0.5, 1700000000123},
+	static const struct exemplar_view exemplars[] = {{SPAN("t=\"a\\\"\""), 0.5, 1700000000301},
 							 {SPAN(""), 0, 0},
 							 {SPAN("t=\"b\""), 7, 5020}};
 	static const struct span texts[] = {SPAN("1"), SPAN("2.5")};
@@ -361,20 +392,20 @@ test_exemplars__of_totals_and_buckets(void **state)
 	assert_rendered(families, 3,
 			"# TYPE a counter\n"
 			"# HELP a \n"
-			"a_total{k=\"v\"} 3.0 # {t=\"a\\\"\"} 0.5 1700000000.123\n"
+			"a_total{k=\"v\"} 3.0 # {t=\"a\\\"\"} 0.5 1700000000.301\n"
 			"# TYPE b unknown\n"
 			"# HELP b \n"
 			"b{k=\"v\"} 3.0\n"
 			"# TYPE h histogram\n"
 			"# HELP h \n"
-			"h_bucket{le=\"1.0\"} 1 # {t=\"a\\\"\"} 0.5 1700000000.123\n"
+			"h_bucket{le=\"1.0\"} 1 # {t=\"a\\\"\"} 0.5 1700000000.301\n"
 			"h_bucket{le=\"2.5\"} 3\n"
 			"h_bucket{le=\"+Inf\"} 7 # {t=\"b\"} 7.0 5.020\n"
 			"h_sum 9.0\n"
 			"h_count 7\n"
 			"# EOF\n");
 	struct buf out = render_with(families, 1, true);
-	assert_non_null(strstr(buf_text(&out), ".123\na_created{k=\"v\"} 4.0\n"));
+	assert_non_null(strstr(buf_text(&out), ".301\na_created{k=\"v\"} 4.0\n"));
 	buf_fini(&out);
 }
 
@@ -389,6 +420,7 @@ main(void)
 	    cmocka_unit_test(test_scrape__summary),
 	    cmocka_unit_test(test_scrape__times_of_birth),
 	    cmocka_unit_test(test_names__clashes),
+	    cmocka_unit_test(test_names__left_out),
 	    cmocka_unit_test(test_exemplars__of_totals_and_buckets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,8 @@ test_family__histogram(void **state)
 				      "\x1a\x0b\x08\x03\x11" DOUBLE_1));
 }
 
-/* A family of one histogram without classic bounds, of which `fields` follow behind `count` and 2. */
+/* A family of one histogram without classic bounds, of which `fields` follow behind `count` and 2.
+ */
 static void
 assert_native(const struct native_view *native, const char *head, struct span count,
 	      struct span fields)
@@ -136,6 +137,22 @@ test_family__native_histogram(void **state)
 			   "\x62\x04\x08\x03\x10\x03"
 			   "\x62\x04\x08\x0a\x10\x01"
 			   "\x6a\x05\x02\x01\x06\x8a\x03"));
+	/* One side is enough to know it by. */
+	struct native_view one_side = native;
+	one_side.positive = (struct native_side){0};
+	assert_native(&one_side, "\x2d\x24\x22", SPAN("\x60"),
+		      SPAN("\x28\x01"
+			   "\x31" DOUBLE_HALF "\x38\x1a"
+			   "\x4a\x04\x08\x08\x10\x01"
+			   "\x52\x02\x8c\x01"));
+	one_side = native;
+	one_side.negative = (struct native_side){0};
+	assert_native(&one_side, "\x37\x2e\x2c", SPAN("\xe6\x01"),
+		      SPAN("\x28\x01"
+			   "\x31" DOUBLE_HALF "\x38\x1a"
+			   "\x62\x04\x08\x03\x10\x03"
+			   "\x62\x04\x08\x0a\x10\x01"
+			   "\x6a\x05\x02\x01\x06\x8a\x03"));
 }
 
 static void
@@ -174,21 +191,22 @@ static void
 test_family__summary(void **state)
 {
 	(void)state;
-	static const double quantiles[] = {0.5}, values[] = {1};
-	static const struct span texts[] = {SPAN("0.5")};
+	static const double quantiles[] = {0.5, 1}, values[] = {1, 2};
+	static const struct span texts[] = {SPAN("0.5"), SPAN("1")};
 	static const struct series_view series[] = {{.labels = SPAN(""),
 						     .sum = 2,
 						     .count = 3,
-						     .quantile_count = 1,
+						     .quantile_count = 2,
 						     .quantiles = quantiles,
 						     .quantile_texts = texts,
 						     .quantile_values = values}};
 	static const struct fake_family family = {{SPAN("s"), SPAN(""), METRIC_SUMMARY}, series, 1};
-	assert_rendered(&family, SPAN("\x2a"
+	assert_rendered(&family, SPAN("\x3e"
 				      "\x0a\x01s\x12\0\x18\x02"
-				      "\x22\x21\x22\x1f"
+				      "\x22\x35\x22\x33"
 				      "\x08\x03"
-				      "\x11" DOUBLE_2 "\x1a\x12\x09" DOUBLE_HALF "\x11" DOUBLE_1));
+				      "\x11" DOUBLE_2 "\x1a\x12\x09" DOUBLE_HALF "\x11" DOUBLE_1
+				      "\x1a\x12\x09" DOUBLE_1 "\x11" DOUBLE_2));
 }
 
 /* The time a series was born, where it is known; gauges have none. */
@@ -245,6 +263,27 @@ test_exemplars__of_counter(void **state)
 			     "\x22\x24\x1a\x22\x09" DOUBLE_1 "\x12\x17" EXEMPLAR_OF("x", "\x05")));
 }
 
+static void
+test_exemplars__none_kept(void **state)
+{
+	(void)state;
+	static const struct exemplar_view none[] = {{SPAN(""), 0, 0}, {SPAN(""), 0, 0}};
+	static const double bounds[] = {1};
+	static const uint64_t buckets[] = {1, 2};
+	for (enum metric_type type = METRIC_COUNTER; type < METRIC_TYPES; type++) {
+		struct series_view series = {.labels = SPAN(""),
+					     .count = 3,
+					     .bound_count = 1,
+					     .bounds = bounds,
+					     .buckets = buckets};
+		const struct fake_family family = {{SPAN("m"), SPAN(""), type}, &series, 1};
+		struct buf want = render(&family, 1);
+		series.exemplars = none;
+		assert_rendered(&family, buf_span(&want));
+		buf_fini(&want);
+	}
+}
+
 /* Those of buckets, the last bucket's too, and those of the native histogram by time. */
 static void
 test_exemplars__of_histogram(void **state)
@@ -297,6 +336,7 @@ main(void)
 	    cmocka_unit_test(test_family__start_timestamps),
 	    cmocka_unit_test(test_scrape__nothing),
 	    cmocka_unit_test(test_exemplars__of_counter),
+	    cmocka_unit_test(test_exemplars__none_kept),
 	    cmocka_unit_test(test_exemplars__of_histogram),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

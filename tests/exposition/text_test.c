@@ -124,10 +124,11 @@ static void
 test_series__summary(void **state)
 {
 	(void)state;
-	static const double quantiles[] = {0.5, 0.99}, values[] = {0.25, NAN};
+	static const double quantiles[] = {0.5, 0.99}, values[] = {-0.25, NAN};
 	static const struct span texts[] = {SPAN("0.5"), SPAN("0.99")};
 	struct series_view series = {
 	    .labels = SPAN("z=\"y\""),
+	    .created_ms = 5,
 	    .sum = -1.5,
 	    .count = 3,
 	    .quantile_count = 2,
@@ -136,14 +137,14 @@ test_series__summary(void **state)
 	    .quantile_values = values,
 	};
 	exposition_text.add_series(NULL, &out, &summary, &series, 1);
-	assert_span_equal(buf_span(&out), "s{z=\"y\",quantile=\"0.5\"} 0.25\n"
+	assert_span_equal(buf_span(&out), "s{z=\"y\",quantile=\"0.5\"} -0.25\n"
 					  "s{z=\"y\",quantile=\"0.99\"} NaN\n"
 					  "s_sum{z=\"y\"} -1.5\n"
 					  "s_count{z=\"y\"} 3\n");
 	buf_reset(&out);
 	series.labels = SPAN("");
 	exposition_text.add_series(NULL, &out, &summary, &series, 1);
-	assert_span_equal(buf_span(&out), "s{quantile=\"0.5\"} 0.25\n"
+	assert_span_equal(buf_span(&out), "s{quantile=\"0.5\"} -0.25\n"
 					  "s{quantile=\"0.99\"} NaN\n"
 					  "s_sum -1.5\n"
 					  "s_count 3\n");
@@ -178,6 +179,27 @@ test_series__long_parts(void **state)
 	assert_true(span_ends(text, SPAN("l} -2.2250738585072014e-308\n")));
 }
 
+/* Texts are copied in blocks, whose ends may overlap. */
+static void
+test_series__parts_of_any_length(void **state)
+{
+	(void)state;
+	char bytes[300];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)('a' + i % 26);
+	for (size_t len = 1; len <= sizeof(bytes); len++) {
+		int print_len = (int)len;
+		struct family_view family = {span_of(bytes, len), SPAN("x"), METRIC_GAUGE};
+		struct series_view series = {.labels = span_of(bytes, len), .value = 1};
+		struct buf want = BUF_INIT;
+		buf_printf(&want, "%.*s{%.*s} 1\n", print_len, bytes, print_len, bytes);
+		buf_reset(&out);
+		exposition_text.add_series(NULL, &out, &family, &series, 1);
+		assert_span_equal(buf_span(&out), buf_text(&want));
+		buf_fini(&want);
+	}
+}
+
 static void
 test_series__buffer_with_a_cap(void **state)
 {
@@ -199,10 +221,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    text_test(test_family__head),       text_test(test_series__scalars),
-	    text_test(test_series__histogram),  text_test(test_series__histogram_of_one_bucket),
-	    text_test(test_series__summary),    text_test(test_series__summary_without_quantiles),
-	    text_test(test_series__long_parts), text_test(test_series__buffer_with_a_cap),
+	    text_test(test_family__head),
+	    text_test(test_series__scalars),
+	    text_test(test_series__histogram),
+	    text_test(test_series__histogram_of_one_bucket),
+	    text_test(test_series__summary),
+	    text_test(test_series__summary_without_quantiles),
+	    text_test(test_series__long_parts),
+	    text_test(test_series__parts_of_any_length),
+	    text_test(test_series__buffer_with_a_cap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

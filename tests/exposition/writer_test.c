@@ -7,8 +7,11 @@ static const uint64_t buckets[] = {1, 2};
 static const double bounds[] = {0.5};
 static const struct span bound_texts[] = {SPAN("0.5")};
 
+static const struct exemplar_view exemplars[] = {{SPAN("t=\"x\""), 0.5, 1},
+						 {SPAN("t=\"y\""), 0.5, 1}};
+
 static const struct series_view counters[] = {
-    {.labels = SPAN(""), .value = 1},
+    {.labels = SPAN(""), .value = 1, .exemplars = exemplars},
     {.labels = SPAN("a=\"1\""), .value = 2},
     {.labels = SPAN("a=\"2\""), .value = 3},
 };
@@ -19,7 +22,8 @@ static const struct series_view histograms[] = {
      .bound_count = 1,
      .bounds = bounds,
      .bound_texts = bound_texts,
-     .buckets = buckets},
+     .buckets = buckets,
+     .exemplars = exemplars},
 };
 static const struct fake_family families[] = {
     {{SPAN("a_total"), SPAN("Help a."), METRIC_COUNTER}, counters, 3},
@@ -136,11 +140,13 @@ static size_t
 fill_within(enum exposition_format format, size_t limit)
 {
 	unsigned frees = 0;
-	struct reader *reader = fake_reader_new(families, 3, &frees);
+	struct reader *reader = fake_reader_new(families, 3, &frees), *same = reader;
 	struct exposition_writer *writer = exposition_writer_new(format, false, &reader);
 	struct buf out;
 	buf_init(&out, limit);
 	assert_true(exposition_writer_fill(writer, &out, SIZE_MAX));
+	/* Nothing is read that has no room. */
+	assert_true(((struct fake_reader *)same)->next_family <= (limit ? 3 : 1));
 	assert_int_equal(buf_failed(&out), limit < SIZE_MAX);
 	assert_true(out.len <= limit);
 	size_t len = out.len;
@@ -231,9 +237,14 @@ test_fill__messages_are_not_cut(void **state)
 			buf_reset(&slice);
 			is_done = exposition_writer_fill(writer, &slice, size);
 			assert_true(is_done || slice.len >= size);
-			for (struct span rest = buf_span(&slice); rest.len; seen++)
+			size_t last_at = 0;
+			for (struct span rest = buf_span(&slice); rest.len; seen++) {
+				last_at = slice.len - rest.len;
 				assert_true(
 				    span_equal(take_message(&rest), families[seen].view.name));
+			}
+			/* No more of them than needed. */
+			assert_true(last_at < size);
 		}
 		assert_int_equal(seen, 3);
 		exposition_writer_free(&writer);

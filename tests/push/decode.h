@@ -68,6 +68,7 @@ decode_sample(struct span message, struct buf *out)
 	while (decode_next(&message, &field)) {
 		uint64_t *const into[] = {NULL, &bits, &timestamp, &start};
 		assert_in_range(field.number, SAMPLE_VALUE, SAMPLE2_START);
+		assert_true(field.number != SAMPLE2_START || field.integer);
 		*into[field.number] = field.integer;
 	}
 	memcpy(&value, &bits, sizeof(value));
@@ -141,6 +142,7 @@ decode_exemplar(struct span exemplar, const struct span *symbols, struct buf *ou
 			memcpy(&value, &field.integer, sizeof(value));
 		if (field.number == EXEMPLAR_TIMESTAMP)
 			timestamp = field.integer;
+		assert_true(field.number != EXEMPLAR_LABELS || field.bytes.len);
 		while (field.number == EXEMPLAR_LABELS && field.bytes.len) {
 			assert_in_range(count, 0, 1);
 			if (symbols)
@@ -172,7 +174,7 @@ decode_type(uint64_t type)
 	return types[type];
 }
 
-#define DECODED_LABELS_MAX 64
+#define DECODED_LABELS_MAX (2 * (LABELS_MAX + PUSH_EXTERNAL_LABELS_MAX + 2))
 
 static void
 decode_series_1(struct span series, struct buf *out)

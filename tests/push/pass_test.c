@@ -175,6 +175,35 @@ test_pass__goes_in_slices(void **state)
 	push_ended_free(&ended);
 }
 
+/* Also where there is nothing to send. */
+static void
+test_pass__goes_over_empty_families_in_slices(void **state)
+{
+	(void)state;
+	static struct fake_family many[MANY];
+	static char names[MANY][64];
+	uint64_t bytes = 0;
+	for (int i = 0; i < MANY; i++) {
+		int len = snprintf(names[i], sizeof(names[i]), "n%055d", i);
+		many[i].view =
+		    (struct family_view){span_of(names[i], (size_t)len), SPAN(""), METRIC_GAUGE};
+		bytes += (size_t)len;
+	}
+	unsigned frees = 0;
+	size_t messages = 0, steps = 0;
+	struct push_ended *ended = push_ended_new();
+	struct reader *reader = fake_reader_new(many, MANY, &frees);
+	struct push_pass_settings settings = {
+	    .external = &no_labels, .take = count_messages, .ctx = &messages};
+	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	while (push_pass_step(pass))
+		steps++;
+	assert_int_equal(steps, bytes / PUSH_SLICE_BYTES);
+	assert_int_equal(messages, 0);
+	push_pass_free(&pass);
+	push_ended_free(&ended);
+}
+
 /* Native histograms only where they are sent, and no exemplar of which the pass before has told. */
 static void
 test_pass__extras(void **state)
@@ -328,6 +357,7 @@ main(void)
 	    cmocka_unit_test(test_pass__ended_series_first),
 	    cmocka_unit_test(test_pass__leaves_out_twins),
 	    cmocka_unit_test(test_pass__goes_in_slices),
+	    cmocka_unit_test(test_pass__goes_over_empty_families_in_slices),
 	    cmocka_unit_test(test_pass__extras),
 	    cmocka_unit_test(test_pass__may_be_left),
 	    cmocka_unit_test(test_next_timestamp),

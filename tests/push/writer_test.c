@@ -9,9 +9,9 @@
 static const uint64_t buckets[] = {1, 2};
 static const double bounds[] = {0.5};
 static const struct span bound_texts[] = {SPAN("0.5")};
-static const double quantiles[] = {0.5};
-static const struct span quantile_texts[] = {SPAN("0.5")};
-static const double quantile_values[] = {NAN};
+static const double quantiles[] = {0.5, 0.9};
+static const struct span quantile_texts[] = {SPAN("0.5"), SPAN("0.9")};
+static const double quantile_values[] = {NAN, 3};
 
 static const struct family_view counter = {SPAN("a_total"), SPAN("Help \\ a."), METRIC_COUNTER};
 static const struct family_view histogram = {SPAN("h"), SPAN("Help h."), METRIC_HISTOGRAM};
@@ -28,7 +28,7 @@ static const struct series_view seen = {.labels = SPAN("m=\"1\""),
 static const struct series_view ranked = {.labels = SPAN(""),
 					  .sum = 2,
 					  .count = 1,
-					  .quantile_count = 1,
+					  .quantile_count = 2,
 					  .quantiles = quantiles,
 					  .quantile_texts = quantile_texts,
 					  .quantile_values = quantile_values};
@@ -36,7 +36,8 @@ static const struct series_view ranked = {.labels = SPAN(""),
 /* What was given away: decoded, with a line between messages. */
 struct taken {
 	struct buf text;
-	size_t messages, samples, longest;
+	size_t messages, samples, natives, longest;
+	int64_t timestamp_ms; /* of the last message */
 	bool counts_only;
 };
 
@@ -45,6 +46,8 @@ take(void *ctx, const struct push_message *message)
 {
 	struct taken *taken = ctx;
 	taken->samples += message->samples;
+	taken->natives += message->natives;
+	taken->timestamp_ms = message->timestamp_ms;
 	if (message->bytes.len > taken->longest)
 		taken->longest = message->bytes.len;
 	if (taken->messages++ && !taken->counts_only)
@@ -91,6 +94,7 @@ test_writer__every_type(void **state)
 			      "h_count{m=\"1\"} 3 @ 1234567890123\n"
 			      "# summary s \n"
 			      "s{quantile=\"0.5\"} NaN @ 1234567890123\n"
+			      "s{quantile=\"0.9\"} 3 @ 1234567890123\n"
 			      "s_sum 2 @ 1234567890123\n"
 			      "s_count 1 @ 1234567890123\n"},
 	    {PUSH_PROTOCOL_2,
@@ -100,6 +104,7 @@ test_writer__every_type(void **state)
 	     "h_sum{m=\"1\"} 4 @ 1234567890123 # histogram Help h.\n"
 	     "h_count{m=\"1\"} 3 @ 1234567890123 # histogram Help h.\n"
 	     "s{quantile=\"0.5\"} NaN @ 1234567890123 # summary \n"
+	     "s{quantile=\"0.9\"} 3 @ 1234567890123 # summary \n"
 	     "s_sum 2 @ 1234567890123 # summary \n"
 	     "s_count 1 @ 1234567890123 # summary \n"},
 	};
@@ -113,10 +118,11 @@ test_writer__every_type(void **state)
 		push_writer_add_series(writer, &seen, 1, 1234567890123);
 		push_writer_begin_family(writer, &summary, true);
 		push_writer_add_series(writer, &ranked, 1, 1234567890123);
-		assert_int_equal(push_writer_samples(writer), 8);
+		assert_int_equal(push_writer_samples(writer), 9);
 		assert_int_equal(taken.messages, 0);
 		expect(&taken, &writer, table[i].text);
-		assert_int_equal(taken.samples, 8);
+		assert_int_equal(taken.samples, 9);
+		assert_int_equal(taken.timestamp_ms, 1234567890123);
 	}
 }
 
@@ -142,6 +148,40 @@ test_writer__external_labels(void **state)
 	       "h_bucket{B=\"2\",a=\"x\",le=\"+Inf\",lf=\"y\",m=\"1\",zone=\"z\"} 3 @ 5\n"
 	       "h_sum{B=\"2\",a=\"x\",lf=\"y\",m=\"1\",zone=\"z\"} 4 @ 5\n"
 	       "h_count{B=\"2\",a=\"x\",lf=\"y\",m=\"1\",zone=\"z\"} 3 @ 5\n");
+	free(external);
+}
+
+/* As many labels as may be, all of whose values are written without their escapes. */
+static void
+test_writer__most_labels(void **state)
+{
+	(void)state;
+	char names[PUSH_EXTERNAL_LABELS_MAX][16];
+	struct labels *external = calloc(1, sizeof(*external));
+	struct buf own = BUF_INIT, before = BUF_INIT, behind = BUF_INIT, want = BUF_INIT;
+	for (unsigned i = 0; i < LABELS_MAX; i++) {
+		buf_printf(&own, "%sa%04u=\"\\\\%u\\\\\"", i ? "," : "", i, i);
+		buf_printf(&before, "%sa%04u=\"\\%u\\\"", i ? "," : "", i, i);
+	}
+	for (unsigned i = 0; i < PUSH_EXTERNAL_LABELS_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "x%04u", i);
+		assert_true(labels_set(external, span_text(names[i]), SPAN("y")));
+		buf_printf(&behind, ",%s=\"y\"", names[i]);
+	}
+	const char *all = buf_text(&before), *more = buf_text(&behind);
+	buf_printf(&want, "h_bucket{%s,le=\"+Inf\"%s} 1 @ 5\n", all, more);
+	buf_printf(&want, "h_sum{%s%s} 0 @ 5\n", all, more);
+	buf_printf(&want, "h_count{%s%s} 1 @ 5\n", all, more);
+	struct series_view series = {.labels = buf_span(&own), .count = 1, .buckets = buckets};
+	struct taken taken = {.text = BUF_INIT};
+	struct push_writer *writer =
+	    push_writer_new(PUSH_PROTOCOL_1, external, false, take, &taken);
+	push_writer_begin_family(writer, &histogram, false);
+	push_writer_add_series(writer, &series, 1, 5);
+	expect(&taken, &writer, buf_text(&want));
+	struct buf *bufs[] = {&own, &before, &behind, &want};
+	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
+		buf_fini(bufs[i]);
 	free(external);
 }
 
@@ -215,7 +255,8 @@ test_writer__native_histograms(void **state)
 	static const struct native_view native = {.schema = -1,
 						  .zero_threshold = 0.25,
 						  .zero_count = 2,
-						  .positive = {2, spans, 3, counts}};
+						  .positive = {2, spans, 3, counts},
+						  .negative = {1, spans, 2, counts}};
 	struct series_view both = {.labels = SPAN("m=\"1\""),
 				   .created_ms = 4,
 				   .sum = 7,
@@ -223,10 +264,10 @@ test_writer__native_histograms(void **state)
 				   .buckets = buckets,
 				   .native = &native};
 	static const char *const lines[PUSH_PROTOCOLS] = {
-	    "h{m=\"1\"} native 1:14 3:7 4:1 5:0.25 6:2 11:08011002 11:08061001 12:0a0302 15:5\n",
-	    "h{m=\"1\"} native 1:14 3:7 4:1 5:0.25 6:2 11:08011002 11:08061001 12:0a0302 15:5 17:4 "
-	    "# "
-	    "histogram Help h.\n",
+	    "h{m=\"1\"} native 1:22 3:7 4:1 5:0.25 6:2 8:08011002 9:0a03 11:08011002 11:08061001 "
+	    "12:0a0302 15:5\n",
+	    "h{m=\"1\"} native 1:22 3:7 4:1 5:0.25 6:2 8:08011002 9:0a03 11:08011002 11:08061001 "
+	    "12:0a0302 15:5 17:4 # histogram Help h.\n",
 	};
 	for (enum push_protocol protocol = 0; protocol < PUSH_PROTOCOLS; protocol++) {
 		struct taken taken = {.text = BUF_INIT};
@@ -236,8 +277,7 @@ test_writer__native_histograms(void **state)
 		push_writer_add_series(writer, &both, 1, 5);
 		push_writer_flush(writer);
 		assert_int_equal(taken.samples, 4);
-		assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &both, true), 4);
-		assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &both, false), 3);
+		assert_int_equal(taken.natives, 1);
 		if (!strstr(buf_text(&taken.text), lines[protocol]))
 			fail_msg("%s", buf_text(&taken.text));
 		push_writer_free(&writer);
@@ -253,6 +293,31 @@ test_writer__native_histograms(void **state)
 	       "h_count{m=\"1\"} stale @ 6\nh{m=\"1\"} stale @ 6\n");
 }
 
+/* Only where one is kept, and asked for. */
+static void
+test_writer__native_histograms_are_asked_for(void **state)
+{
+	(void)state;
+	static const struct native_view native;
+	for (unsigned i = 0; i < 4; i++) {
+		bool with_native = i % 2, has_native = i / 2;
+		struct series_view series = seen;
+		series.native = has_native ? &native : NULL;
+		struct taken taken = {.text = BUF_INIT};
+		struct push_writer *writer =
+		    push_writer_new(PUSH_PROTOCOL_1, &no_labels, with_native, take, &taken);
+		push_writer_begin_family(writer, &histogram, false);
+		push_writer_add_series(writer, &series, 1, 5);
+		push_writer_flush(writer);
+		push_writer_free(&writer);
+		assert_int_equal(taken.natives, with_native && has_native);
+		assert_int_equal(taken.samples, 4 + taken.natives);
+		assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &series, with_native),
+				 taken.samples);
+		buf_fini(&taken.text);
+	}
+}
+
 /* With what they belong to, and no second time. */
 static void
 test_writer__exemplars(void **state)
@@ -261,7 +326,11 @@ test_writer__exemplars(void **state)
 	static const struct exemplar_view exemplars[] = {{SPAN("id=\"a\\\\b\""), 0.25, 7},
 							 {SPAN("id=\"c\""), 9, 8}};
 	static const struct native_view native;
-	const struct series_view hit = {.labels = SPAN(""), .value = 1, .exemplars = exemplars};
+	static const struct exemplar_view none = {SPAN(""), 0, 9};
+	const struct series_view hits[] = {
+	    {.labels = SPAN(""), .value = 1, .exemplars = exemplars},
+	    {.labels = SPAN("b=\"1\""), .exemplars = &none},
+	};
 	struct series_view late = seen;
 	late.exemplars = exemplars;
 	late.native = &native;
@@ -288,11 +357,12 @@ test_writer__exemplars(void **state)
 			push_writer_want_exemplars(writer, table[i / 2].from_ms);
 		int at = (int)table[i / 2].at_ms;
 		push_writer_begin_family(writer, &counter, false);
-		push_writer_add_series(writer, &hit, 1, at);
+		push_writer_add_series(writer, hits, 2, at);
 		push_writer_begin_family(writer, &histogram, false);
 		push_writer_add_series(writer, &late, 1, at);
 		struct buf want = BUF_INIT;
 		buf_printf(&want, "a_total 1 @ %d%s%s\n", at, table[i / 2].hit, counts);
+		buf_printf(&want, "a_total{b=\"1\"} 0 @ %d%s\n", at, counts);
 		buf_printf(&want, "h_bucket{le=\"0.5\",m=\"1\"} 1 @ %d%s%s\n", at,
 			   table[i / 2].first, observes);
 		buf_printf(&want, "h_bucket{le=\"+Inf\",m=\"1\"} 3 @ %d%s%s\n", at,
@@ -319,6 +389,7 @@ test_writer__messages_are_bounded(void **state)
 		for (size_t i = 0; i < 5 * PUSH_MESSAGE_SAMPLES / 2; i++)
 			push_writer_add_series(writer, &one, 1, 5);
 		assert_int_equal(taken.messages, 2);
+		assert_int_equal(taken.samples, 2 * PUSH_MESSAGE_SAMPLES);
 		push_writer_flush(writer);
 		push_writer_flush(writer);
 		assert_int_equal(taken.messages, 3);
@@ -365,7 +436,7 @@ test_sample_count(void **state)
 	(void)state;
 	assert_int_equal(push_sample_count(METRIC_GAUGE, &one, true), 1);
 	assert_int_equal(push_sample_count(METRIC_HISTOGRAM, &seen, true), 4);
-	assert_int_equal(push_sample_count(METRIC_SUMMARY, &ranked, true), 3);
+	assert_int_equal(push_sample_count(METRIC_SUMMARY, &ranked, true), 4);
 }
 
 int
@@ -374,9 +445,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_writer__every_type),
 	    cmocka_unit_test(test_writer__external_labels),
+	    cmocka_unit_test(test_writer__most_labels),
 	    cmocka_unit_test(test_writer__ends),
 	    cmocka_unit_test(test_writer__start_timestamps),
 	    cmocka_unit_test(test_writer__native_histograms),
+	    cmocka_unit_test(test_writer__native_histograms_are_asked_for),
 	    cmocka_unit_test(test_writer__exemplars),
 	    cmocka_unit_test(test_writer__messages_are_bounded),
 	    cmocka_unit_test(test_writer__labels_spelled_out_are_bounded),
