@@ -24,7 +24,10 @@
 comma := ,
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 CC    := $(if $(filter default,$(origin CC)),gcc,$(CC))
-CFLAGS ?= $(if $(SAN),-O1,-O2) -g
+# Of the tunings that any x86-64 runs, the one that clears small structures without `rep stos`, which takes
+# longer to begin than they do.
+TUNE  := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-mtune=znver3)
+CFLAGS ?= $(if $(SAN),-O1,-O2) -g $(TUNE)
 VERSION := 0.1.0
 
 FLAGS = -std=gnu11 -D_GNU_SOURCE -DSTATSBRIDGE_VERSION='"$(VERSION)"' -Isrc -MMD -MP -pthread \
