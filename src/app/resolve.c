@@ -234,27 +234,28 @@ op_of(const struct ingest *ingest, const struct series_request *request,
 	return absolute ? SHAPE_GAUGE_SET : SHAPE_GAUGE_RELATIVE;
 }
 
-static struct series_request
-make_request(const struct ingest *ingest, const struct meaning *meaning, const struct shape *shape)
+/* All but the name and what registry_prepare() fills in; written in place, for it is large. */
+static void
+fill_request(const struct ingest *ingest, const struct shape *shape, struct meaning *meaning)
 {
 	const struct mapping_rule *rule = meaning->rule;
 	const struct rule_set *defaults = meaning->set;
 	static const enum metric_type types[] = {
 	    [EVENT_COUNTER] = METRIC_COUNTER, [EVENT_GAUGE] = METRIC_GAUGE};
 	enum metric_type observer = rule ? rule->observer_type : defaults->observer_type;
-	return (struct series_request){
-	    .type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind],
-	    .is_set = shape->type == STATSD_TYPE_SET,
-	    .totals = rule ? rule->totals : defaults->totals,
-	    .histogram = rule ? &rule->histogram : &defaults->histogram,
-	    .summary = rule ? &rule->summary : &defaults->summary,
-	    .ttl_us = rule ? rule->ttl_us : defaults->ttl_us,
-	    .help = span_text(rule && rule->help && *rule->help ? rule->help
-								: ingest->bridge->default_help),
-	    .scope = (uint16_t)defaults->scope,
-	    .rules = ingest->rules_seen,
-	    .tick = ingest->tick,
-	};
+	struct series_request *request = &meaning->request;
+	request->type = shape->kind == EVENT_OBSERVER ? observer : types[shape->kind];
+	request->is_set = shape->type == STATSD_TYPE_SET;
+	request->totals = rule ? rule->totals : defaults->totals;
+	request->histogram = rule ? &rule->histogram : &defaults->histogram;
+	request->summary = rule ? &rule->summary : &defaults->summary;
+	request->ttl_us = rule ? rule->ttl_us : defaults->ttl_us;
+	request->help = span_text(rule && rule->help && *rule->help
+				      ? rule->help
+				      : ingest->bridge->default_help);
+	request->scope = (uint16_t)defaults->scope;
+	request->rules = ingest->rules_seen;
+	request->tick = ingest->tick;
 }
 
 /* Finds the series of an event; the one place where a series is born. */
@@ -354,7 +355,7 @@ map_event(struct ingest *ingest, const struct work *work, struct buf *text,
 	meaning->end = name_len ? MEANS_SERIES : MEANS_NO_NAME;
 	if (!name_len)
 		return;
-	meaning->request = make_request(ingest, meaning, &work->shape);
+	fill_request(ingest, &work->shape, meaning);
 	meaning->request.name.len = name_len;
 	tag_rules_apply(&match.set->tags, &head->labels);
 	meaning->had_reserved_tag = drop_reserved_tag(head, meaning->request.type);

@@ -171,10 +171,12 @@ free_number(struct layouts *layouts)
 static struct layout *
 intern(struct layouts *layouts, const struct layout *wanted)
 {
+	if (layouts->recent && is_same(layouts->recent, wanted))
+		return layouts->recent;
 	uint64_t hash = hash_of(wanted);
 	struct layout *layout = index_find(&layouts->items, hash, is_same, wanted);
 	if (layout)
-		return layout;
+		return layouts->recent = layout;
 	uint32_t number = free_number(layouts);
 	if (number == LAYOUTS_MAX)
 		return NULL;
@@ -188,7 +190,7 @@ intern(struct layouts *layouts, const struct layout *wanted)
 		own_quantiles(layout);
 	choose_pool(layout);
 	index_add(&layouts->items, hash, layout);
-	return layout;
+	return layouts->recent = layout;
 }
 
 struct layout *
@@ -259,6 +261,7 @@ layouts_remove(struct layouts *layouts, struct layout *layout)
 {
 	CHECK(!layout->series && index_remove(&layouts->items, hash_of(layout), layout));
 	layouts->by_number[layout->number] = NULL;
+	layouts->recent = NULL;
 	if (layout->number < layouts->taken)
 		layouts->taken = layout->number;
 	layout_free(layout);

@@ -96,6 +96,7 @@ struct layouts {
 	struct index items;	   /* owned */
 	struct layout **by_number; /* owned: LAYOUTS_MAX in pages that stay; NULL = a free number */
 	uint32_t taken;		   /* all numbers below it are */
+	struct layout *recent;	   /* the last that was asked for: births of a kind come in crowds */
 };
 
 struct layouts *layouts_new(void);
