@@ -197,10 +197,10 @@ keep(struct rendering *r, struct span bytes, const struct rendering_consumer *ta
 /* ---- Making and taking. ---- */
 
 void
-renderings_spend(struct renderings *all, int64_t us)
+renderings_spend(struct renderings *all, struct mono since)
 {
 	int64_t now_us = clock_mono().us;
-	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + us;
+	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + now_us - since.us;
 }
 
 int64_t
@@ -254,7 +254,7 @@ rendering_begin(struct renderings *all, struct rendering_kind kind,
 static void
 make_piece(struct rendering *r, struct buf *out)
 {
-	int64_t start_us = clock_thread_us();
+	struct mono start = clock_mono();
 	while (r->writer && !out->len) {
 		struct buf *slice = r->gzip ? &r->slice : out;
 		bool is_last = exposition_writer_fill(r->writer, slice, SLICE_BYTES);
@@ -267,7 +267,7 @@ make_piece(struct rendering *r, struct buf *out)
 			exposition_writer_free(&r->writer);
 	}
 	r->bytes += out->len;
-	renderings_spend(r->all, clock_thread_us() - start_us);
+	renderings_spend(r->all, start);
 	if (r->writer)
 		return;
 	r->history->complete_bytes = r->bytes;

@@ -76,9 +76,12 @@ struct rendering_consumer {
  */
 int64_t renderings_wait_us(const struct renderings *all);
 
-/** Notes that so much time of the thread went into renderings, besides what rendering_take() needs.
+/**
+ * Notes that the thread was busy for renderings since then, besides what rendering_take() needs. By the
+ * clock and not by the thread's own time, which costs a system call to read: where others take the
+ * processor away, there is the more reason to wait.
  */
-void renderings_spend(struct renderings *all, int64_t us);
+void renderings_spend(struct renderings *all, struct mono since);
 
 /**
  * Joins the newest rendering of a kind, from its start.

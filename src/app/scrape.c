@@ -57,10 +57,10 @@ begin(struct scrape *scrape)
 	if (renderings_wait_us(&scrape->queue->renderings) > 0 ||
 	    !registry_list_births(registry_of(scrape->queue), scrape->births))
 		return false;
-	int64_t start_us = clock_thread_us();
+	struct mono start = clock_mono();
 	scrape->has_begun = true;
 	begin_rendering(scrape);
-	renderings_spend(&scrape->queue->renderings, clock_thread_us() - start_us);
+	renderings_spend(&scrape->queue->renderings, start);
 	turns_note(&scrape->queue->turns, &scrape->turn);
 	return true;
 }
