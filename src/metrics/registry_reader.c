@@ -126,14 +126,15 @@ prefetch_text(const struct series *series)
 	__builtin_prefetch(text + len);
 }
 
+/* @layout of the first; for one of another layout, which ends a batch, this fetches in vain */
 static void
-prefetch_batch(const struct registry *registry, struct series *const *items, size_t count)
+prefetch_batch(const struct registry *registry, const struct layout *layout,
+	       struct series *const *items, size_t count)
 {
+	struct shard_range range = shards_of(registry, layout);
 	for (size_t i = 0; i < count; i++) {
 		const struct series *series = items[i];
 		prefetch_text(series);
-		const struct layout *layout = series_layout(registry, series);
-		struct shard_range range = shards_of(registry, layout);
 		for (unsigned t = range.first; t < range.end; t++)
 			__builtin_prefetch(series_cell(registry->shards[t], layout, series));
 	}
@@ -439,11 +440,11 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 		if ((is_counter && !layout->totals.keeps_exemplars) ||
 		    layout->pool == POOL_GAUGES) {
 			left = left < max ? left : max;
-			prefetch_batch(reader->registry, list->items + at, left);
+			prefetch_batch(reader->registry, layout, list->items + at, left);
 			count = read_scalars(reader, layout, at + left, out);
 			continue;
 		}
-		prefetch_batch(reader->registry, list->items + at, left < 2 ? left : 2);
+		prefetch_batch(reader->registry, layout, list->items + at, left < 2 ? left : 2);
 		reader->next_series++;
 		if (!is_dead(series))
 			read_series(reader, series, layout, &out[count++]);
