@@ -33,6 +33,7 @@ static const struct http_limits http_limits = {
     .connections_per_address = 64,
     .body_bytes = 1 << 20,
     .bodies_bytes = 4 * DOCUMENT_BYTES_MAX,
+    .handshake_us = 10 * 1000000LL,
     .request_us = 60 * 1000000LL,
     .idle_us = 120 * 1000000LL,
 };

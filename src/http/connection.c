@@ -47,7 +47,18 @@ connection_begin(struct connection *connection)
 		return;
 	connection->is_busy = true;
 	connection->begun_run = connection->server->runs;
-	arm(connection, connection->server->limits.request_us);
+	/* A handshake has its own deadline, which bytes do not put off. */
+	if (connection->handshake == HANDSHAKE_OVER)
+		arm(connection, connection->server->limits.request_us);
+}
+
+void
+connection_be_established(struct connection *connection)
+{
+	connection->handshake = HANDSHAKE_OVER;
+	/* In the same run the request may have been answered already. */
+	if (connection->is_busy)
+		arm(connection, connection->server->limits.request_us);
 }
 
 /*
@@ -366,7 +377,7 @@ connection_new(struct http_server *server, int fd, const struct sockaddr *addres
 	/* Before the daemon runs and takes the bytes away. */
 	ev_set_priority(&connection->arrival, EV_MAXPRI);
 	ev_io_start(server->loop, &connection->arrival);
-	arm(connection, server->limits.request_us);
+	arm(connection, server->tls ? server->limits.handshake_us : server->limits.request_us);
 }
 
 bool

@@ -165,8 +165,11 @@ bool connection_enter(struct connection *connection) MUST_CHECK;
 /** libmicrohttpd's word of a connection's start and end. @cls the server */
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 		       enum MHD_ConnectionNotificationCode code);
-/** Notes that a request has begun: from here on its deadline runs. Harmless when known already. */
+/** Notes that a request has begun: from here on its deadline runs, unless a handshake's does.
+ * Harmless when known already. */
 void connection_begin(struct connection *connection);
+/** Notes that a handshake is over: from here on the deadline of the request behind it runs. */
+void connection_be_established(struct connection *connection);
 /** Notes that a request was answered: nothing more is awaited from the client. */
 void connection_answer(struct connection *connection);
 /** Notes that an answer has ended, whole or not: from here on the idle limit runs. */

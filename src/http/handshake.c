@@ -155,7 +155,7 @@ handshake_settle(struct http_server *server)
 			continue;
 		LIST_REMOVE(connection, shaking_link);
 		if (connection->tls.is_established)
-			connection->handshake = HANDSHAKE_OVER;
+			connection_be_established(connection);
 		else
 			hold(connection);
 	}

@@ -266,7 +266,7 @@ http_server_new(struct ev_loop *loop, const struct http_route *routes, void *ctx
 		const struct http_limits *limits, struct tls_source *tls)
 {
 	CHECK(limits->connections && limits->connections_per_address);
-	CHECK(limits->request_us > 0 && limits->idle_us > 0);
+	CHECK(limits->handshake_us > 0 && limits->request_us > 0 && limits->idle_us > 0);
 	struct http_server *server = xcalloc(1, sizeof(*server));
 	server->loop = loop;
 	server->routes = routes;

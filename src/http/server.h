@@ -14,14 +14,16 @@
  * is checked, and the route's `admit` asked, when the headers are there. What nobody wants is read
  * and dropped, as far as its sender would else miss the answer.
  *
- * With TLS the handshake counts as part of a connection's first request. A client that fails in it,
- * or that does not speak TLS, is closed at once. Handshakes take turns (tls/admission).
+ * With TLS the handshake has a deadline that begins with the connection and ends with the
+ * handshake; otherwise it counts as part of the first request. A client that fails in it, or that
+ * does not speak TLS, is closed at once. Handshakes take turns (tls/admission).
  *
  * What counts as inside a request: from its first byte until its answer was handed to the kernel. A
  * new connection counts as inside its first request at once, so that silence is bounded by the
- * request deadline; when the first byte comes, the deadline starts over. Between two requests the
- * idle limit holds. One inaccuracy: the beginning of a pipelined request that came together with
- * the request before it is not seen before more of it comes; until then the idle limit holds.
+ * request deadline; when the first byte comes, or the handshake is over, the deadline starts over.
+ * Between two requests the idle limit holds. One inaccuracy: the beginning of a pipelined request
+ * that came together with the request before it is not seen before more of it comes; until then the
+ * idle limit holds.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -180,6 +182,7 @@ struct http_limits {
 	unsigned connections_per_address; /* or other client, as base/address_group tells them apart; 64 */
 	size_t body_bytes;                /* largest body that nobody asks for; 1 MiB */
 	size_t bodies_bytes;              /* memory that all bodies take together; 4 MiB */
+	int64_t handshake_us; /* deadline for one of TLS, from the connection on; 10 s */
 	int64_t request_us;               /* deadline for one request, first byte to whole answer */
 	int64_t idle_us;                  /* keep-alive without a request */
 	/* None may be 0, except the bytes: without body_bytes no body is read that nobody asks for,

@@ -19,6 +19,7 @@ static const struct http_limits roomy = {
     .connections_per_address = 256,
     .body_bytes = BODY_LIMIT,
     .bodies_bytes = 2048,
+    .handshake_us = FOREVER_US,
     .request_us = FOREVER_US,
     .idle_us = FOREVER_US,
 };

@@ -254,6 +254,7 @@ static const struct http_limits ample = {
     .connections_per_address = 256,
     .body_bytes = BODY_LIMIT,
     .bodies_bytes = 2 * BODY_LIMIT,
+    .handshake_us = FOREVER_US,
     .request_us = FOREVER_US,
     .idle_us = FOREVER_US,
 };

@@ -140,6 +140,104 @@ source_new(void)
 
 /* ---- Handshakes. ---- */
 
+/* Bytes never make the time longer. */
+static void
+test_handshake__never_ends(void **state)
+{
+	(void)state;
+	static const struct span starts[] = {
+	    SPAN(""),
+	    SPAN("\x16"),
+	    SPAN("\x16\x03\x01\x00\x05\x01\x00\xff\xff\x03"),
+	};
+	struct tls_source *source = source_new();
+	struct http_limits limits = ample;
+	limits.handshake_us = SOON_US;
+	struct fixture *f = start_secured(limits, source);
+	for (unsigned i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		struct buf in = BUF_INIT;
+		int fd = dial(f);
+		assert_int_equal(send(fd, starts[i].ptr, starts[i].len, MSG_NOSIGNAL),
+				 starts[i].len);
+		assert_string_equal(receive_all(f, fd, &in), "");
+		assert_int_equal(stat_of(f, tls_failures[TLS_FAILURE_LATE]), i + 1);
+		assert_int_equal(stat_of(f, deadlines), i + 1);
+		buf_fini(&in);
+	}
+	stop(f);
+	tls_source_free(&source);
+}
+
+/* One that is over has all the time of a request. */
+static void
+test_handshake__over_in_time(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct http_limits limits = ample;
+	limits.handshake_us = 20 * SOON_US;
+	struct fixture *f = start_secured(limits, source);
+	struct client client;
+	struct buf in = BUF_INIT;
+	client_begin(&client, f);
+	int late = dial(f);
+	await(f, receive(late, &in));
+	write_text(&client, GET("/hello"));
+	flush(&client);
+	await(f, has_come(&client, "hello\n"));
+	assert_int_equal(stat_of(f, deadlines), 1);
+	client_end(&client);
+	close(late);
+	buf_fini(&in);
+	stop(f);
+	tls_source_free(&source);
+}
+
+/* A request that came with its last words, and was answered at once, leaves the idle limit. */
+static void
+test_handshake__over_with_the_request(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct http_limits limits = ample;
+	limits.request_us = 20 * SOON_US;
+	struct fixture *f = start_secured(limits, source);
+	struct client client, late;
+	client_init(&client, f, "127.0.0.1");
+	await(f, gnutls_handshake(client.session) == 0 || (flush(&client), false));
+	write_text(&client, "GET /hello HTTP/1.1\r\n" H "\r\n");
+	flush(&client);
+	await(f, has_come(&client, "hello\n"));
+	client_begin(&late, f);
+	await(f, stat_of(f, deadlines) == 1 && stat_of(f, open) == 1);
+	write_text(&client, GET("/list"));
+	flush(&client);
+	await(f, has_come(&client, "127.0.0.1"));
+	client_end(&client);
+	client_end(&late);
+	stop(f);
+	tls_source_free(&source);
+}
+
+/* Then its request has a deadline. */
+static void
+test_handshake__without_a_request(void **state)
+{
+	(void)state;
+	struct tls_source *source = source_new();
+	struct http_limits limits = ample;
+	limits.request_us = SOON_US;
+	struct fixture *f = start_secured(limits, source);
+	struct client client;
+	client_begin(&client, f);
+	await(f, stat_of(f, open) == 0);
+	assert_int_equal(stat_of(f, deadlines), 1);
+	assert_int_equal(stat_of(f, tls_failures[TLS_FAILURE_LATE]), 0);
+	client_end(&client);
+	stop(f);
+	tls_source_free(&source);
+}
+
 #define STRANGERS_MAX 100
 
 /* In each round of the loop one more begins to wait for its turn. That puts off nobody's. */
@@ -300,6 +398,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_handshake__never_ends),
+	    cmocka_unit_test(test_handshake__over_in_time),
+	    cmocka_unit_test(test_handshake__over_with_the_request),
+	    cmocka_unit_test(test_handshake__without_a_request),
 	    cmocka_unit_test(test_handshake__others_keep_coming),
 	    cmocka_unit_test(test_handshake__welcome),
 	    cmocka_unit_test(test_key_update__in_front_of_the_rest),
