@@ -474,6 +474,9 @@ check_tls(struct reader *reader)
 		       "lets nobody in when it is empty");
 	if (tls->min_version > tls->max_version)
 		report(reader, reader->tls, IN_TLS, "", "min_version is above max_version");
+	else if (tls_lowest_version(tls) > tls->max_version)
+		report(reader, reader->tls, IN_TLS, "",
+		       "cipher_suites has names of TLS 1.3 only, which is above max_version");
 }
 
 bool

@@ -4,8 +4,8 @@
  *
  * What the toolkit takes is taken, with these differences: a client_auth_type that verifies needs
  * an authority, a text and a file for the same exclude each other, settings of TLS need a
- * certificate, passwords may cost 2^16 rounds at most, rate_limit is refused, and http2 has no
- * effect, since HTTP/2 is not spoken.
+ * certificate, cipher_suites must name one that max_version has, passwords may cost 2^16 rounds at
+ * most, rate_limit is refused, and http2 has no effect, since HTTP/2 is not spoken.
  */
 #ifndef APP_WEB_CONFIG_H
 #define APP_WEB_CONFIG_H

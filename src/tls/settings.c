@@ -123,36 +123,43 @@ add_parts(const char *parts, struct buf *out)
 		buf_add_byte(out, *parts == ' ' ? ':' : *parts);
 }
 
-static void
-add_choices(const struct name *names, const struct tls_choices *choices, struct buf *out)
+/* Only suites of TLS up to 1.2 name a key exchange. */
+static bool
+is_older_suite(unsigned suite)
 {
-	for (size_t i = 0; i < choices->count; i++)
-		add_parts(names[choices->items[i]].priorities, out);
+	return strstr(suites[suite].priorities, "ECDHE") != NULL;
 }
 
-/* @listed suites; NULL = GnuTLS's own choice */
+/* @listed suites, of which those of TLS 1.3 do not count; NULL = GnuTLS's own choice */
 static void
 add_all(const struct tls_settings *settings, unsigned max_version, const struct tls_choices *listed,
 	struct buf *out)
 {
-	bool names_exchange = false;
-	for (size_t i = 0; listed && i < listed->count; i++)
-		names_exchange |= strstr(suites[listed->items[i]].priorities, "ECDHE") != NULL;
 	buf_add_text(out, "NORMAL:-VERS-ALL");
-	for (unsigned i = max_version + 1; i-- > settings->min_version;)
+	for (unsigned i = max_version + 1; i-- > tls_lowest_version(settings);)
 		add_parts(versions[i].priorities, out);
-	buf_add_text(out, ":-KX-ALL");
-	if (!names_exchange)
-		buf_add_text(out, ":+ECDHE-ECDSA:+ECDHE-RSA");
-	if (listed) {
-		buf_add_text(out, ":-CIPHER-ALL:-MAC-ALL");
-		add_choices(suites, listed, out);
+	buf_add_text(out,
+		     listed ? ":-KX-ALL:-CIPHER-ALL:-MAC-ALL" : ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA");
+	for (size_t i = 0; listed && i < listed->count; i++) {
+		if (is_older_suite(listed->items[i]))
+			add_parts(suites[listed->items[i]].priorities, out);
 	}
 	/* Clients choose: a key exchange in the field of 8192 bits costs a hundred of others. */
 	buf_add_text(out, settings->curves.count ? ":-GROUP-ALL" : ":-GROUP-DH-ALL");
-	add_choices(curves, &settings->curves, out);
+	for (size_t i = 0; i < settings->curves.count; i++)
+		add_parts(curves[settings->curves.items[i]].priorities, out);
 	if (settings->prefers_own_order)
 		buf_add_text(out, ":%SERVER_PRECEDENCE");
+}
+
+unsigned
+tls_lowest_version(const struct tls_settings *settings)
+{
+	bool has_older = !settings->suites.count;
+	for (size_t i = 0; i < settings->suites.count; i++)
+		has_older |= is_older_suite(settings->suites.items[i]);
+	return has_older || settings->min_version > LAST_WITH_LIST ? settings->min_version
+								   : LAST_WITH_LIST + 1;
 }
 
 void
@@ -165,7 +172,7 @@ bool
 tls_settings_add_older_priorities(const struct tls_settings *settings, struct buf *out)
 {
 	unsigned max_version = settings->max_version;
-	if (!settings->suites.count || settings->min_version > LAST_WITH_LIST)
+	if (!settings->suites.count || tls_lowest_version(settings) > LAST_WITH_LIST)
 		return false;
 	if (max_version > LAST_WITH_LIST)
 		max_version = LAST_WITH_LIST;

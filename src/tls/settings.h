@@ -61,15 +61,22 @@ const char *tls_name(enum tls_names list, size_t position);
 int tls_name_find(enum tls_names list, struct span name) MUST_CHECK;
 
 /**
+ * @return position in TLS_VERSIONS of the lowest version that is spoken: min_version; or TLS 1.3
+ *         where no suite of an older one is listed, as in Go, which finds none in common then. May
+ *         be above max_version, so that nobody can shake hands
+ */
+unsigned tls_lowest_version(const struct tls_settings *settings) MUST_CHECK;
+
+/**
  * Appends the GnuTLS priority string of all versions, in which the list of suites has no say: TLS
  * 1.3 has suites of its own, as in Go, and chooses among all of them.
  */
 void tls_settings_add_priorities(const struct tls_settings *settings, struct buf *out);
 
 /**
- * Appends the priority string of TLS up to 1.2 when there is a list of suites for it. GnuTLS
- * chooses key exchange, cipher and hash each for themselves: the list allows all combinations of
- * their parts.
+ * Appends the priority string of TLS up to 1.2 when there is a list of suites for it, from which
+ * those of TLS 1.3 are left out. GnuTLS chooses key exchange, cipher and hash each for themselves:
+ * the list allows all combinations of their parts.
  *
  * @return whether there is such a list
  */

@@ -156,6 +156,9 @@ test_parse__errors(void **state)
 		  "TLS12, TLS13"},
 	    {TLS "  min_version: TLS13\n  max_version: TLS12\n", 0,
 	     PATH ":1:1: tls_server_config: min_version is above max_version"},
+	    {TLS "  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", 0,
+	     PATH ":1:1: tls_server_config: cipher_suites has names of TLS 1.3 only, which is "
+		  "above max_version"},
 	    {TLS "  cipher_suites: [TLS_AES_128_GCM_SHA265]\n", 0,
 	     PATH
 	     ":4:19: tls_server_config.cipher_suites: unknown name \"TLS_AES_128_GCM_SHA265\"; "

@@ -152,6 +152,7 @@ def test_headers(secured):
     ('  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]\n', 'TLSv1.2',
      'ECDHE-ECDSA-CHACHA20-POLY1305'),
     ('  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA]\n', 'TLSv1.3', None),
+    ('  cipher_suites: [TLS_AES_256_GCM_SHA384]\n', 'TLSv1.3', None),
     ('  min_version: TLS13\n  cipher_suites: [TLS_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n', 'TLSv1.3',
      'TLS_AES_256_GCM_SHA384'),
 ])
@@ -162,10 +163,17 @@ def test_versions_and_ciphers(secured, settings, version, cipher):
         assert cipher in (None, client.cipher()[0])
 
 
-def test_version_too_old(secured):
-    bridge = secured.start(SERVER + '  min_version: TLS13\n')
+@pytest.mark.parametrize('settings', [
+    '  min_version: TLS13\n',
+    '  cipher_suites: [TLS_AES_256_GCM_SHA384]\n',
+    '  cipher_suites: [TLS_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n',
+])
+def test_version_too_old(secured, settings):
+    """A suite of TLS 1.3 opens nothing in an older version."""
+    bridge = secured.start(SERVER + settings)
     old = secured.authority.client()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers('ECDHE-ECDSA-AES256-GCM-SHA384')
     with connect(bridge) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
         old.wrap_socket(raw, server_hostname='localhost')
     await_equal(lambda: bridge.scrape().own_sum('http_tls_failures_total'), 1)

@@ -21,7 +21,8 @@ assert_taken(const struct tls_settings *settings)
 	tls_settings_add_priorities(settings, &text);
 	assert_text_taken(&text);
 	bool has_older = tls_settings_add_older_priorities(settings, &older);
-	assert_int_equal(has_older, settings->suites.count > 0);
+	if (!settings->suites.count)
+		assert_false(has_older);
 	if (has_older)
 		assert_text_taken(&older);
 	buf_fini(&text);
@@ -37,6 +38,10 @@ test_priorities__each_name(void **state)
 	for (size_t i = 0; tls_name(TLS_SUITES, i); i++) {
 		settings.suites = (struct tls_choices){{(unsigned char)i}, 1};
 		assert_taken(&settings);
+		/* Those of TLS 1.3 have no key exchange in their names. */
+		bool is_older = strstr(tls_name(TLS_SUITES, i), "_WITH_") != NULL;
+		assert_string_equal(tls_name(TLS_VERSIONS, tls_lowest_version(&settings)),
+				    is_older ? "TLS12" : "TLS13");
 	}
 	settings = tls_settings_new();
 	for (size_t i = 0; tls_name(TLS_CURVES, i); i++) {
@@ -51,6 +56,33 @@ test_priorities__each_name(void **state)
 			assert_taken(&settings);
 		}
 	}
+}
+
+/* Of a list, names of TLS 1.3 allow nothing in an older one. */
+static void
+test_priorities__suites_of_other_versions(void **state)
+{
+	(void)state;
+	struct tls_settings settings = tls_settings_new();
+	struct buf text = BUF_INIT;
+	int newer = tls_name_find(TLS_SUITES, SPAN("TLS_AES_256_GCM_SHA384"));
+	int older = tls_name_find(TLS_SUITES, SPAN("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"));
+	assert_true(newer >= 0 && older >= 0);
+	settings.suites = (struct tls_choices){{(unsigned char)newer}, 1};
+	assert_false(tls_settings_add_older_priorities(&settings, &text));
+	tls_settings_add_priorities(&settings, &text);
+	assert_non_null(strstr(buf_text(&text), "TLS1.3"));
+	assert_null(strstr(buf_text(&text), "TLS1.2"));
+	buf_reset(&text);
+	settings.suites = (struct tls_choices){{(unsigned char)newer, (unsigned char)older}, 2};
+	assert_true(tls_settings_add_older_priorities(&settings, &text));
+	assert_non_null(strstr(buf_text(&text), "AES-128-CBC"));
+	assert_null(strstr(buf_text(&text), "AES-256-GCM"));
+	assert_null(strstr(buf_text(&text), "ECDSA"));
+	settings.min_version = 3;
+	assert_false(tls_settings_add_older_priorities(&settings, &text));
+	assert_int_equal(tls_lowest_version(&settings), 3);
+	buf_fini(&text);
 }
 
 /* Those of finite fields are dear, and a client may choose the dearest. */
@@ -91,6 +123,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_priorities__each_name),
+	    cmocka_unit_test(test_priorities__suites_of_other_versions),
 	    cmocka_unit_test(test_priorities__curves_only),
 	    cmocka_unit_test(test_name_find),
 	};
