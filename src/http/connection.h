@@ -129,8 +129,7 @@ struct http_server {
 	ev_timer accept_again; /* runs while accepting pauses */
 	ev_io readable[DAEMON_SIZES]; /* the daemons' epoll descriptors */
 	ev_io ends;            /* owned epoll descriptor: ends, while answers are put off */
-	ev_timer again;        /* when a daemon wants to run without a descriptor's word */
-	bool is_run_due;       /* a daemon has something to do that it does not tell of */
+	ev_timer again;        /* runs, and is due, when a daemon is to run without a descriptor's word */
 	uint64_t runs;         /* of both daemons */
 	uint64_t stayed_run;   /* how often it had run when room_make() last saw nobody leave */
 	struct connection_list connections;

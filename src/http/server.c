@@ -1,7 +1,7 @@
 /*
  * How libmicrohttpd runs here: in its external epoll mode, without threads. It has two daemons, whose
  * epoll descriptors are a watcher of the loop each; MHD_run() does what is ready and
- * MHD_get_timeout() says when one wants to run again unasked. Accepting is done here and not there,
+ * MHD_get_timeout() says whether one wants to run again unasked. Accepting is done here and not there,
  * because there neither refused connections can be counted nor a shortage of descriptors be waited
  * out.
  */
@@ -57,53 +57,43 @@ write_log(void *cls, const char *format, va_list args)
 	log_debug("libmicrohttpd", LOG_TEXT("message", text));
 }
 
-/* @return milliseconds until a daemon wants to run unasked; less than 0 = when told to */
-static int64_t
-wait_ms(const struct http_server *server)
+/* @return whether a daemon has something to do. None waits for a time: deadlines are kept here. */
+static bool
+wants_run(const struct http_server *server)
 {
-	int64_t least_ms = server->is_run_due ? 0 : -1;
+	unsigned long long ms;
 	for (int i = 0; i < DAEMON_SIZES; i++) {
-		unsigned long long ms;
-		if (MHD_get_timeout(server->daemons[i], &ms) == MHD_YES &&
-		    (least_ms < 0 || (int64_t)ms < least_ms))
-			least_ms = (int64_t)ms;
+		if (MHD_get_timeout(server->daemons[i], &ms) == MHD_YES)
+			return true;
 	}
-	return least_ms;
-}
-
-static void
-run_after(struct http_server *server, int64_t ms)
-{
-	ev_timer_stop(server->loop, &server->again);
-	ev_timer_set(&server->again, (double)ms / 1e3, 0.);
-	ev_timer_start(server->loop, &server->again);
+	return false;
 }
 
 void
 server_run_soon(struct http_server *server)
 {
-	server->is_run_due = true;
-	run_after(server, 0);
+	if (ev_is_active(&server->again))
+		return;
+	ev_timer_set(&server->again, 0., 0.);
+	ev_timer_start(server->loop, &server->again);
 }
 
 void
 server_run(struct http_server *server)
 {
 	uint64_t end = server->runs + RUNS_AT_ONCE;
-	int64_t ms;
 	/* Deadlines that start in here count from now, not from when the loop woke up. */
 	ev_now_update(server->loop);
 	do {
-		server->is_run_due = false;
+		ev_timer_stop(server->loop, &server->again);
 		for (int i = 0; i < DAEMON_SIZES; i++)
 			CHECK(MHD_run(server->daemons[i]) == MHD_YES);
 		server->runs++;
 		handshake_settle(server);
-		ms = wait_ms(server);
-	} while (ms == 0 && server->runs < end);
-	ev_timer_stop(server->loop, &server->again);
-	if (ms >= 0)
-		run_after(server, ms);
+		if (!wants_run(server))
+			return;
+	} while (server->runs < end);
+	server_run_soon(server);
 }
 
 static void
@@ -195,7 +185,7 @@ on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 		if (server->is_quiesced)
 			return;
 	}
-	/* A daemon does not tell of a connection that was resumed to make room. */
+	/* Who has left is looked for once between two runs, see room_make(). */
 	server_run_soon(server);
 }
 

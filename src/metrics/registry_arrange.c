@@ -99,7 +99,6 @@ arrange_family(struct registry *registry, struct family *family, size_t limit)
 	size_t done = 0;
 	while (family->arranged_to < list->count && done < limit) {
 		size_t count = list->count - family->arranged_to;
-		count = count < limit - done ? count : limit - done;
 		count = count < LOCK_BATCH ? count : LOCK_BATCH;
 		arrange_batch(registry, family, list->items + family->arranged_to, count);
 		family->arranged_to += count;

@@ -806,6 +806,34 @@ test_stream__large_pieces_in_small_steps(void **state)
 	stop(f);
 }
 
+/* Many connections have little memory each, and a daemon of their own. */
+static void
+test_stream__in_a_crowd(void **state)
+{
+	(void)state;
+	enum { SILENT_ONES = 40 };
+	struct fixture *f = start(ample);
+	f->pieces = 200;
+	f->piece_bytes = 10000;
+	int silent[SILENT_ONES];
+	for (unsigned i = 0; i < SILENT_ONES; i++) {
+		silent[i] = dial(f);
+		await(f, stat_of(f, open) == i + 1);
+	}
+	struct buf in = BUF_INIT;
+	int fd = dial(f);
+	send_text(f, fd, "GET /stream HTTP/1.0\r\n" HEAD_END);
+	await(f, receive(fd, &in));
+	const char *body = strstr(buf_text(&in), HEAD_END);
+	assert_non_null(body);
+	assert_int_equal(strlen(body + strlen(HEAD_END)), f->pieces * f->piece_bytes);
+	close(fd);
+	for (unsigned i = 0; i < SILENT_ONES; i++)
+		close(silent[i]);
+	buf_fini(&in);
+	stop(f);
+}
+
 static void
 test_stream__empty(void **state)
 {
@@ -1387,6 +1415,10 @@ test_connections__one_has_left(void **state)
 	await(f, f->laters == 1);
 	send_text(f, stays, GET("/later?watched"));
 	await(f, f->laters == 2);
+	/* While nobody has: it is looked for anew. */
+	int early = dial(f);
+	await(f, is_closed(early));
+	close(early);
 	shutdown(leaves, SHUT_WR);
 	await(f, f->left == 1);
 	assert_int_equal(f->given_up, 0);
@@ -1394,7 +1426,7 @@ test_connections__one_has_left(void **state)
 	await(f, f->given_up == 1);
 	await(f, is_closed(leaves));
 	assert_served(f, comes);
-	assert_int_equal(stat_of(f, refused_connections), 0);
+	assert_int_equal(stat_of(f, refused_connections), 1);
 	assert_int_equal(f->left, 2);
 	answer_later(f, 0, "");
 	answer_later(f, 1, "late\n");
@@ -1466,6 +1498,24 @@ test_connections__request_not_looked_at(void **state)
 	await(f, f->calls == 1);
 	close(asks);
 	close(comes);
+	stop(f);
+}
+
+/* A flood of newcomers leaves others their turns. */
+static void
+test_connections__accepted_some_at_a_time(void **state)
+{
+	(void)state;
+	enum { COUNT = 300 };
+	struct fixture *f = start(ample);
+	int fds[COUNT];
+	for (unsigned i = 0; i < COUNT; i++)
+		fds[i] = dial(f);
+	step(f);
+	assert_in_range(stat_of(f, connections), 1, COUNT - 1);
+	await(f, stat_of(f, connections) == COUNT);
+	for (unsigned i = 0; i < COUNT; i++)
+		close(fds[i]);
 	stop(f);
 }
 
@@ -1976,6 +2026,7 @@ main(void)
 	    cmocka_unit_test(test_keep_alive__client_half_closes),
 	    cmocka_unit_test(test_keep_alive__idle_limit),
 	    cmocka_unit_test(test_stream__large_pieces_in_small_steps),
+	    cmocka_unit_test(test_stream__in_a_crowd),
 	    cmocka_unit_test(test_stream__empty),
 	    cmocka_unit_test(test_stream__piece_over_its_cap),
 	    cmocka_unit_test(test_stream__client_goes_away),
@@ -1997,6 +2048,7 @@ main(void)
 	    cmocka_unit_test(test_connections__who_has_to_go),
 	    cmocka_unit_test(test_connections__two_come_at_once),
 	    cmocka_unit_test(test_connections__request_not_looked_at),
+	    cmocka_unit_test(test_connections__accepted_some_at_a_time),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
 	    cmocka_unit_test(test_quiesce__running_answers_finish),
 	    cmocka_unit_test(test_later__comes_when_it_is_given),

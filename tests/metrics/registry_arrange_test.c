@@ -105,6 +105,10 @@ test_arrange__output_order_becomes_memory_order(void **state)
 	while (!registry_list_births(fixture.registry, registry_births(fixture.registry)))
 		;
 	assert_true(count_jumps(first_family(&fixture)) > MANY / 2);
+	unsigned calls = 1;
+	while (registry_arrange(fixture.registry))
+		calls++;
+	assert_in_range(calls, MANY / 1500, MANY / 750);
 	settle(&fixture);
 	assert_true(count_jumps(first_family(&fixture)) < 100);
 	check_all(&fixture, "c", 1);
@@ -225,6 +229,25 @@ test_arrange__when_births_have_ended(void **state)
 	fixture_expire_at(&fixture, 30);
 	assert_int_equal(count_jumps(first_family(&fixture)), 0);
 	fixture_close(&fixture);
+}
+
+/* Too little is not worth it even then. */
+static void
+test_arrange__when_a_sixteenth_is_new(void **state)
+{
+	(void)state;
+	for (unsigned born = 20; born <= 21; born++) {
+		struct fixture fixture = fixture_open(1, 1000, NULL, 0);
+		for (unsigned i = 0; i < 300; i++)
+			send_one(&fixture, "c", 2 * i, 0);
+		settle(&fixture);
+		for (unsigned i = 0; i < born; i++)
+			send_one(&fixture, "c", 2 * i + 1, 0);
+		settle(&fixture);
+		fixture_expire_at(&fixture, 10);
+		assert_int_equal(count_jumps(first_family(&fixture)), born > 20 ? 0 : 2 * born);
+		fixture_close(&fixture);
+	}
 }
 
 /* A pass that moved most of what was born leaves the rest in memory that is nearly empty. */
@@ -370,6 +393,7 @@ main(void)
 	    cmocka_unit_test(test_arrange__many_families_take_several_calls),
 	    cmocka_unit_test(test_arrange__waits_for_readers),
 	    cmocka_unit_test(test_arrange__when_births_have_ended),
+	    cmocka_unit_test(test_arrange__when_a_sixteenth_is_new),
 	    cmocka_unit_test(test_arrange__holes_when_births_have_ended),
 	    cmocka_unit_test(test_arrange__family_changes_under_way),
 	    cmocka_unit_test(test_arrange__expiry_finds_what_moved),
