@@ -27,12 +27,12 @@ CC    := $(if $(filter default,$(origin CC)),gcc,$(CC))
 # Of the tunings that any x86-64 runs, the one that clears small structures without `rep stos`, which takes
 # longer to begin than they do.
 TUNE  := $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-mtune=znver3)
-CFLAGS ?= $(if $(SAN),-O1,-O2) -g $(TUNE)
+CFLAGS ?= $(if $(SAN),-O1,-O2) -g
 VERSION := 0.1.0
 
 FLAGS = -std=gnu11 -D_GNU_SOURCE -DSTATSBRIDGE_VERSION='"$(VERSION)"' -Isrc -MMD -MP -pthread \
 	-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
-	-Wwrite-strings -Wformat=2 -Wno-missing-field-initializers $(if $(WERROR),-Werror) \
+	-Wwrite-strings -Wformat=2 -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(TUNE) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
 
 # ThreadSanitizer wants the address space layout that it knows.
