@@ -263,10 +263,8 @@ look(struct auth *auth, struct span authorization, struct credentials *credentia
 	bool is_readable = credentials_parse(authorization, credentials);
 	if (!users_count(auth->users))
 		return AUTH_GOOD;
-	if (!is_readable) {
-		refuse(auth, HTTP_AUTH_MISSING);
+	if (!is_readable)
 		return AUTH_REFUSED;
-	}
 	*digest = users_digest(auth->users, credentials);
 	return users_remember(auth->users, credentials, digest) ? AUTH_GOOD : AUTH_UNKNOWN;
 }
@@ -278,6 +276,8 @@ auth_look(struct auth *auth, struct span authorization)
 	struct secret_digest digest;
 	enum auth_verdict verdict = look(auth, authorization, &credentials, &digest);
 	credentials_fini(&credentials);
+	if (verdict == AUTH_REFUSED)
+		refuse(auth, HTTP_AUTH_MISSING);
 	return verdict;
 }
 
@@ -334,7 +334,7 @@ auth_begin(struct auth *auth, struct span authorization, struct address_group cl
 	struct secret_digest digest;
 	/* Another request may have shown the password meanwhile, or the users may be others. */
 	enum auth_verdict verdict = look(auth, authorization, &credentials, &digest);
-	enum http_auth_refusal refusal = LET_IN;
+	enum http_auth_refusal refusal = verdict == AUTH_REFUSED ? HTTP_AUTH_MISSING : LET_IN;
 	if (verdict == AUTH_UNKNOWN) {
 		struct guess *guess;
 		refusal = take_guess(auth, client, &credentials, &digest, &guess);
@@ -345,7 +345,7 @@ auth_begin(struct auth *auth, struct span authorization, struct address_group cl
 		begin_next(auth);
 	}
 	credentials_fini(&credentials);
-	return verdict == AUTH_REFUSED ? 401 : refuse(auth, refusal);
+	return refuse(auth, refusal);
 }
 
 bool

@@ -137,12 +137,8 @@ bool
 push_ended_take(struct push_ended *ended, struct family_view *family, struct series_view *series)
 {
 	struct record record;
-	if (!ended->count) {
-		/* Nothing is borrowed from it any more. */
-		buf_fini(&ended->records);
-		ended->taken = ended->last_texts_at = ended->last_texts_len = 0;
+	if (!ended->count)
 		return false;
-	}
 	const char *at = ended->records.ptr + ended->taken;
 	memcpy(&record, at, sizeof(record));
 	at += sizeof(record);

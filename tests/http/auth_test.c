@@ -211,6 +211,9 @@ test_look__table(void **state)
 	assert_int_equal(look(f, "no colon"), AUTH_REFUSED);
 	assert_int_equal(auth_look(f->auth, span_of(NULL, 0)), AUTH_REFUSED);
 	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_MISSING], 2);
+	/* Nobody is let in for want of a look. */
+	assert_int_equal(show_and_await(f, 1, "no colon"), 401);
+	assert_int_equal(f->stats.auth_refused[HTTP_AUTH_MISSING], 3);
 	stop(f);
 }
 
@@ -493,6 +496,16 @@ test_turns__known_by_another_meanwhile(void **state)
 	await_all(f);
 	assert_int_equal(count_status(f, 0), 20);
 	assert_int_equal(work.hashes, 1);
+	stop(f);
+	/* And lets in who is behind others of whom nothing is known. */
+	f = start();
+	hold(true);
+	show(f, 1, "ann:a");
+	struct request *unknown = show(f, 2, "bob:wrong"), *known = show(f, 3, "ann:a");
+	await_all(f);
+	assert_int_equal(known->place, 2);
+	assert_int_equal(known->status, 0);
+	assert_int_equal(unknown->place, 3);
 	stop(f);
 }
 

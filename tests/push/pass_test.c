@@ -308,6 +308,69 @@ test_ended__has_a_limit(void **state)
 	push_ended_free(&ended);
 }
 
+/* What is kept of a series: enough for its markers. */
+static void
+test_ended__is_taken_as_it_was_added(void **state)
+{
+	(void)state;
+	static const struct native_view native;
+	static const struct span texts[] = {SPAN("0.5"), SPAN("0.9")};
+	static const struct {
+		struct family_view family;
+		struct series_view series;
+	} table[] = {
+	    {{SPAN("a_total"), SPAN(""), METRIC_COUNTER}, {.labels = SPAN("k=\"1\"")}},
+	    {{SPAN("g"), SPAN(""), METRIC_GAUGE}, {.labels = SPAN("")}},
+	    {{SPAN("h"), SPAN(""), METRIC_HISTOGRAM},
+	     {.labels = SPAN("k=\"2\""), .bound_count = 1, .bound_texts = texts}},
+	    {{SPAN("n"), SPAN(""), METRIC_HISTOGRAM},
+	     {.labels = SPAN("k=\"3\""),
+	      .bound_count = 2,
+	      .bound_texts = texts,
+	      .native = &native}},
+	    {{SPAN("s"), SPAN(""), METRIC_SUMMARY},
+	     {.labels = SPAN("k=\"4\""), .quantile_count = 2, .quantile_texts = texts}},
+	};
+	enum { COUNT = sizeof(table) / sizeof(table[0]) };
+	struct push_ended *ended = push_ended_new();
+	for (size_t i = 0; i < COUNT; i++)
+		assert_true(push_ended_add(ended, &table[i].family, &table[i].series));
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct series_view *was = &table[i].series;
+		struct family_view family;
+		struct series_view series;
+		assert_true(push_ended_take(ended, &family, &series));
+		assert_int_equal(family.type, table[i].family.type);
+		assert_true(span_equal(family.name, table[i].family.name));
+		assert_true(span_equal(series.labels, was->labels));
+		assert_int_equal(series.native != NULL, was->native != NULL);
+		assert_int_equal(series.bound_count, was->bound_count);
+		assert_int_equal(series.quantile_count, was->quantile_count);
+		for (size_t t = 0; t < was->bound_count; t++)
+			assert_true(span_equal(series.bound_texts[t], texts[t]));
+		for (size_t t = 0; t < was->quantile_count; t++)
+			assert_true(span_equal(series.quantile_texts[t], texts[t]));
+	}
+	push_ended_free(&ended);
+}
+
+/* Texts, too, which no record shares here with the one before. */
+static void
+test_ended__texts_are_bounded(void **state)
+{
+	(void)state;
+	char bytes[UINT8_MAX];
+	struct push_ended *ended = push_ended_new();
+	memset(bytes, 'x', sizeof(bytes));
+	const struct span texts[] = {span_of(bytes, sizeof(bytes)), span_of(bytes, sizeof(bytes))};
+	struct series_view series = {.labels = SPAN(""), .bound_count = 2, .bound_texts = texts};
+	size_t count = 0;
+	for (; push_ended_add(ended, &families[0].view, &series); bytes[0] ^= 1)
+		assert_in_range(++count, 1, PUSH_ENDED_BYTES / (2 * sizeof(bytes)));
+	assert_true(count > PUSH_ENDED_BYTES / 800);
+	push_ended_free(&ended);
+}
+
 /* A series and its layout may be gone when a receiver is told. */
 static void
 test_ended__keeps_texts_once(void **state)
@@ -362,6 +425,8 @@ main(void)
 	    cmocka_unit_test(test_pass__may_be_left),
 	    cmocka_unit_test(test_next_timestamp),
 	    cmocka_unit_test(test_ended__has_a_limit),
+	    cmocka_unit_test(test_ended__is_taken_as_it_was_added),
+	    cmocka_unit_test(test_ended__texts_are_bounded),
 	    cmocka_unit_test(test_ended__keeps_texts_once),
 	};
 	return cmocka_run_group_tests_name("push/pass", tests, NULL, NULL);
