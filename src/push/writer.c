@@ -15,6 +15,9 @@
 /* External labels, the name, and `le` or `quantile`. */
 #define ADDED_LABELS_MAX (PUSH_EXTERNAL_LABELS_MAX + 2)
 
+/* Looking for a twin takes about as long as writing so many bytes. */
+#define TWIN_COST_BYTES 256
+
 #define NAME_LABEL SPAN("__name__")
 
 /* As Prometheus writes them: a NaN that is a value, and the one that ends a series. */
@@ -452,8 +455,10 @@ add_summary(struct push_writer *writer, const struct series_view *series)
 static bool
 is_twin(struct push_writer *writer, const struct series_view *series)
 {
-	return writer->may_have_twin && writer->reader && !writer->is_end &&
-	       push_twins_had(&writer->twins, writer->reader, series->labels);
+	if (!writer->may_have_twin || !writer->reader || writer->is_end)
+		return false;
+	writer->all_bytes += TWIN_COST_BYTES;
+	return push_twins_had(&writer->twins, writer->reader, series->labels);
 }
 
 static void
@@ -466,8 +471,6 @@ add_one(struct push_writer *writer, const struct series_view *series)
 	prepare_labels(writer, series->labels, extras[type]);
 	if (is_twin(writer, series)) {
 		writer->twin_samples += push_sample_count(type, series, writer->with_native);
-		/* Going over many of them makes progress, too. */
-		writer->all_bytes += series->labels.len;
 		return;
 	}
 	switch (type) {

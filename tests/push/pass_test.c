@@ -253,6 +253,33 @@ test_pass__extras(void **state)
 	}
 }
 
+/* They add nothing to a message, but cost a search each. */
+static void
+test_pass__goes_over_twins_in_slices(void **state)
+{
+	(void)state;
+	enum { TWINS = 4096 };
+	static struct series_view many[1 + TWINS];
+	many[0] = lone;
+	for (size_t i = 1; i <= TWINS; i++)
+		many[i] = (struct series_view){.labels = SPAN("a=\"\"")};
+	const struct fake_family family = {{SPAN("a"), SPAN(""), METRIC_GAUGE}, many, 1 + TWINS};
+	unsigned frees = 0;
+	size_t messages = 0, steps = 0;
+	struct push_ended *ended = push_ended_new();
+	struct reader *reader = fake_reader_new(&family, 1, &frees);
+	struct push_pass_settings settings = {
+	    .external = &no_labels, .timestamp_ms = 9, .take = count_messages, .ctx = &messages};
+	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	while (push_pass_step(pass))
+		steps++;
+	assert_in_range(steps, 10, 40);
+	assert_int_equal(push_pass_samples(pass), 1);
+	assert_int_equal(push_pass_twin_samples(pass), TWINS);
+	push_pass_free(&pass);
+	push_ended_free(&ended);
+}
+
 static void
 test_pass__may_be_left(void **state)
 {
@@ -422,6 +449,7 @@ main(void)
 	    cmocka_unit_test(test_pass__goes_in_slices),
 	    cmocka_unit_test(test_pass__goes_over_empty_families_in_slices),
 	    cmocka_unit_test(test_pass__extras),
+	    cmocka_unit_test(test_pass__goes_over_twins_in_slices),
 	    cmocka_unit_test(test_pass__may_be_left),
 	    cmocka_unit_test(test_next_timestamp),
 	    cmocka_unit_test(test_ended__has_a_limit),
