@@ -134,7 +134,7 @@ static bool
 is_token_byte(char byte)
 {
 	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-	       (byte >= '0' && byte <= '9') || (byte && strchr("!#$%&'*+-.^_`|~", byte));
+	       (byte >= '0' && byte <= '9') || strchr("!#$%&'*+-.^_`|~", byte);
 }
 
 const char *

@@ -28,6 +28,7 @@ test_url_check(void **state)
 	    {"http://a b/", false},
 	    {"http://me@a/", false},
 	    {"http://me:secret@a/", false},
+	    {"http://:secret@a/", false},
 	    {"http://a/#part", false},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -46,6 +47,12 @@ test_header_check(void **state)
 	} table[] = {
 	    {"X-Scope-OrgID: a", true},
 	    {"X:a\tb \xc3\xa4", true},
+	    {"azAZ09!#$%&'*+-.^_`|~: a", true},
+	    {"X{: a", false},
+	    {"X[: a", false},
+	    {"X@: a", false},
+	    {"X;: a", false},
+	    {"X/: a", false},
 	    {"", false},
 	    {"X", false},
 	    {": a", false},
@@ -76,6 +83,7 @@ test_secret_read(void **state)
 	} table[] = {
 	    {SPAN("a b\n"), "a b"}, {SPAN("\r\n x \r\n"), "x"}, {SPAN(""), NULL},
 	    {SPAN(" \n"), NULL},    {SPAN("a\nb"), NULL},       {SPAN("a\0"), NULL},
+	    {SPAN("a\x7f"), NULL},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct buf secret = BUF_INIT, error = BUF_INIT;
