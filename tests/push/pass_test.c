@@ -231,7 +231,7 @@ test_pass__extras(void **state)
 		unsigned frees = 0;
 		struct buf text = BUF_INIT, want = BUF_INIT;
 		struct push_ended *ended = push_ended_new();
-		struct reader *reader = fake_reader_new(all, 2, &frees);
+		struct reader *reader = fake_reader_new(all, 2, &frees), *same = reader;
 		struct push_pass_settings settings = {.external = &no_labels,
 						      .timestamp_ms = 9,
 						      .last_ms = table[i].last_ms,
@@ -239,6 +239,8 @@ test_pass__extras(void **state)
 						      .take = take,
 						      .ctx = &text};
 		struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+		assert_int_equal(((struct fake_reader *)same)->wants,
+				 READER_EXEMPLARS | (table[i].with_native ? READER_NATIVE : 0));
 		while (push_pass_step(pass))
 			;
 		push_pass_free(&pass);
