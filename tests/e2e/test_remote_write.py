@@ -308,6 +308,16 @@ def test_what_fails_for_now_is_sent_again(start_bridge, start_receiver, failure)
     assert 'remote write works again' in bridge.stderr()
 
 
+def test_a_wait_for_ever(start_bridge, start_receiver):
+    """It is as long as a wait may be, and no shorter."""
+    receiver = start_receiver(lambda request: Answer(503, {'Retry-After': str(2**63 - 1)}))
+    bridge = start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    await_condition(lambda: bridge.scrape().own('remote_write_samples_retried_total') > 0)
+    passes = bridge.scrape().own('remote_write_passes_total')
+    await_condition(lambda: bridge.scrape().own('remote_write_passes_total') > passes + 12)
+    assert len(receiver.requests) == 1
+
+
 def test_a_wait_that_was_asked_for_is_kept(start_bridge, start_receiver):
     """Also when requests that were under way meanwhile are taken."""
     receiver = start_receiver(lambda request: stage(request))
@@ -456,6 +466,14 @@ def test_samples_that_a_receiver_of_2_0_did_not_write(start_bridge, start_receiv
     assert scrape.own('remote_write_samples_failed_total') > scrape.own('remote_write_samples_sent_total')
     assert_accounts(scrape)
     assert 'the receiver did not write all samples' in bridge.stderr()
+
+
+def test_1_0_that_was_chosen(start_bridge, start_receiver):
+    """It stays, also where answers say what was written, a sign of 2.0."""
+    receiver = start_receiver(lambda request: Answer(204, {'X-Prometheus-Remote-Write-Samples-Written': '3'}))
+    start_bridge('--remote-write.url=' + receiver.url, OFTEN, '--remote-write.protocol=1.0')
+    await_condition(lambda: len(receiver.requests) > 5)
+    assert {request.version for request in receiver.requests} == {V1}
 
 
 ENDLESS = b'HTTP/1.1 %s\r\nContent-Type: text/plain\r\n\r\n'

@@ -237,6 +237,7 @@ test_gzip__accept_encoding_headers(void **state)
 	    {SPAN("gzip;q=0.001"), true},
 	    {SPAN("gzip;q=2"), false},
 	    {SPAN("gzip;q=x"), false},
+	    {SPAN("gzip;q=-, *"), false},
 	    {SPAN("gzip ; q=1.0"), true},
 	    {SPAN("*;q=0"), false},
 	    {SPAN("gzip;q=0, *"), false},
