@@ -288,7 +288,7 @@ rendering_take(struct rendering_consumer *consumer, struct buf *out)
 		buf_add(out, r->pieces[ahead]->bytes, r->pieces[ahead]->len);
 	} else if (r->writer) {
 		make_piece(r, out);
-		if (r->keeps_start && !can_be_joined(r))
+		if (!can_be_joined(r))
 			give_start_up(r);
 		if (out->len)
 			keep(r, buf_span(out), consumer);
