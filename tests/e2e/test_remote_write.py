@@ -308,6 +308,13 @@ def test_what_fails_for_now_is_sent_again(start_bridge, start_receiver, failure)
     assert 'remote write works again' in bridge.stderr()
 
 
+def test_a_success_between_failures(start_bridge, start_receiver):
+    """The waits do not grow then: fifteen of them would be minutes."""
+    receiver = start_receiver(lambda request: Answer(503 if len(receiver.requests) % 2 else 204))
+    start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    await_condition(lambda: len(receiver.requests) > 30)
+
+
 def test_a_wait_for_ever(start_bridge, start_receiver):
     """It is as long as a wait may be, and no shorter."""
     receiver = start_receiver(lambda request: Answer(503, {'Retry-After': str(2**63 - 1)}))
@@ -504,6 +511,15 @@ def test_hostile_receivers(start_bridge, start_receiver, behave, is_taken, timeo
     grown = scrape.series['process_resident_memory_bytes'] - before.series['process_resident_memory_bytes']
     # Sanitizers keep what was freed for a while; a receiver that fills memory would fill more.
     assert grown < 400 << 20
+
+
+def test_only_flags_say_where_samples_go(start_bridge, start_receiver, monkeypatch):
+    receiver, proxy = start_receiver(), start_receiver()
+    monkeypatch.setenv('http_proxy', proxy.url)
+    monkeypatch.setenv('no_proxy', '')
+    start_bridge('--remote-write.url=' + receiver.url, OFTEN)
+    await_condition(lambda: receiver.requests or proxy.requests)
+    assert not proxy.requests
 
 
 def test_nobody_there(start_bridge):
