@@ -55,3 +55,13 @@ address_group_hash(struct address_group client)
 {
 	return hash_bytes64(&client, sizeof(client));
 }
+
+struct address_slots
+address_group_slots(struct address_group client)
+{
+	struct address_slots slots;
+	uint64_t hash = address_group_hash(client);
+	for (size_t row = 0; row < ADDRESS_ROWS; row++, hash /= ADDRESS_SLOTS)
+		slots.in_row[row] = hash % ADDRESS_SLOTS;
+	return slots;
+}

@@ -31,4 +31,20 @@ bool address_group_equal(struct address_group a, struct address_group b);
 /** @return a keyed hash, for tables in which a peer must not choose its place */
 uint64_t address_group_hash(struct address_group client);
 
+/*
+ * For what is counted by client in memory that does not grow with their number: a client has a slot
+ * in each of several rows, in which clients meet. What slots have gathered is at least what one
+ * client has, so the least of a client's slots comes closest (a count-min sketch): who meets a
+ * crowd in one row is hardly in its company in all of them.
+ */
+#define ADDRESS_ROWS 3
+#define ADDRESS_SLOTS 4096
+
+struct address_slots {
+	uint16_t in_row[ADDRESS_ROWS]; /* below ADDRESS_SLOTS each */
+};
+
+/** @return a client's slots, which a peer cannot choose */
+struct address_slots address_group_slots(struct address_group client);
+
 #endif

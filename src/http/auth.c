@@ -11,9 +11,6 @@
 /* What is no refusal. */
 #define LET_IN HTTP_AUTH_REFUSALS
 
-/* Clients share a slot where their hashes do. */
-#define SLOTS 4096
-
 /* A password that is checked for a client. */
 struct guess {
 	struct turn turn; /* it waits, unless it is the one under way */
@@ -39,7 +36,8 @@ struct auth {
 	struct password_checker *checker; /* NULL until there are users */
 	struct turns turns;               /* of guesses */
 	struct guess *running;            /* NULL = none */
-	int64_t free_us[SLOTS]; /* when all wrong passwords of a slot are forgotten; monotonic */
+	/* By client: when all its wrong passwords are forgotten; monotonic. */
+	int64_t free_us[ADDRESS_ROWS][ADDRESS_SLOTS];
 };
 
 const char *
@@ -56,25 +54,28 @@ http_auth_refusal_text(enum http_auth_refusal refusal)
 
 /* ---- Limits. ---- */
 
-static int64_t *
-slot_of(struct auth *auth, struct address_group client)
-{
-	return &auth->free_us[address_group_hash(client) % SLOTS];
-}
-
 /* @return whether the client may be wrong once more */
 static bool
 may_guess(struct auth *auth, struct address_group client)
 {
-	return *slot_of(auth, client) - clock_mono().us <=
-	       (AUTH_WRONG_BURST - 1) * (int64_t)AUTH_WRONG_PERIOD_US;
+	struct address_slots slots = address_group_slots(client);
+	int64_t latest_us =
+	    clock_mono().us + (AUTH_WRONG_BURST - 1) * (int64_t)AUTH_WRONG_PERIOD_US;
+	bool may = false;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++)
+		may |= auth->free_us[row][slots.in_row[row]] <= latest_us;
+	return may;
 }
 
 static void
 charge(struct auth *auth, struct address_group client)
 {
-	int64_t *free_us = slot_of(auth, client), now_us = clock_mono().us;
-	*free_us = (*free_us > now_us ? *free_us : now_us) + AUTH_WRONG_PERIOD_US;
+	struct address_slots slots = address_group_slots(client);
+	int64_t now_us = clock_mono().us;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		int64_t *free_us = &auth->free_us[row][slots.in_row[row]];
+		*free_us = (*free_us > now_us ? *free_us : now_us) + AUTH_WRONG_PERIOD_US;
+	}
 }
 
 /* Counts a refusal, unless it is LET_IN. @return its status, or 0 */

@@ -107,7 +107,7 @@ handshake_begin(struct connection *connection)
 {
 	connection->handshake = HANDSHAKE_HELD;
 	tls_guest_init(&connection->guest, connection->server->admission,
-		       address_group_hash(connection->client));
+		       connection->client);
 }
 
 void

@@ -14,14 +14,14 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-/* Clients are told apart as far as their hashes are. */
-#define TURNS_CLIENTS 256
+/* Of the slots that address_group_slots() knows so many: a share of them meet. */
+#define TURNS_SLOTS 512
 
 /* Lives in what waits. */
 struct turn {
 	TAILQ_ENTRY(turn) link;
-	void *owner;     /* what it lives in */
-	unsigned client; /* below TURNS_CLIENTS */
+	void *owner; /* what it lives in */
+	struct address_slots slots;
 	size_t requests; /* that it is for */
 	bool is_waiting;
 };
@@ -31,8 +31,10 @@ struct turns {
 	size_t requests; /* of all that wait */
 	size_t waiting_max;
 	/* By client. */
-	size_t waiting_from[TURNS_CLIENTS];
-	uint64_t last[TURNS_CLIENTS]; /* 0 = none yet */
+	struct turn_slot {
+		size_t waiting;
+		uint64_t last; /* 0 = none yet */
+	} slots[ADDRESS_ROWS][TURNS_SLOTS];
 	uint64_t had;
 };
 

@@ -496,7 +496,7 @@ secure(struct connection *connection, struct tls_source *tls, int fd)
 	(void)getpeername(fd, (struct sockaddr *)&peer, &len);
 	secured->source = tls;
 	tls_guest_init(&secured->guest, pool->admission,
-		       address_group_hash(address_group_of(fd, (struct sockaddr *)&peer)));
+		       address_group_of(fd, (struct sockaddr *)&peer));
 	atomic_store_explicit(&connection->slot->last_us, clock_mono().us - STRANGER_IDLE_US,
 			      memory_order_relaxed);
 	ev_timer_init(&secured->deadline, on_handshake_late, HANDSHAKE_S, 0.);

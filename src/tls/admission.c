@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* A thread's time is this many times what it spends on handshakes, but for a burst: some thirty
@@ -18,10 +19,9 @@
 /* What stays of that cost when it is forgiven: one part of so many. */
 #define UNFORGIVEN 10
 
-#define GROUPS 4096
-
-struct tls_group {
-	int64_t free_us; /* when its cost is forgotten; monotonic */
+/* What groups of addresses have gathered there. */
+struct slot {
+	int64_t free_us; /* when their cost is forgotten; monotonic */
 	unsigned waiting;
 };
 
@@ -29,7 +29,7 @@ struct tls_admission {
 	int64_t free_us; /* when all that was spent is made up for; monotonic */
 	unsigned waiting, waiting_max;
 	TAILQ_HEAD(, tls_guest) guests; /* that wait, the first one for the longest */
-	struct tls_group groups[GROUPS];
+	struct slot slots[ADDRESS_ROWS][ADDRESS_SLOTS];
 };
 
 struct tls_admission *
@@ -53,12 +53,49 @@ tls_admission_free(struct tls_admission **admission)
 }
 
 void
-tls_guest_init(struct tls_guest *guest, struct tls_admission *admission, uint64_t address_group)
+tls_guest_init(struct tls_guest *guest, struct tls_admission *admission, struct address_group group)
 {
-	*guest = (struct tls_guest){
-	    .admission = admission,
-	    .group = &admission->groups[address_group % GROUPS],
-	};
+	*guest = (struct tls_guest){.admission = admission, .slots = address_group_slots(group)};
+}
+
+static struct slot *
+slot_of(const struct tls_guest *guest, size_t row)
+{
+	return &guest->admission->slots[row][guest->slots.in_row[row]];
+}
+
+static void
+note_waiting(struct tls_guest *guest, bool is_waiting)
+{
+	unsigned change = is_waiting ? 1 : -1u;
+	guest->is_waiting = is_waiting;
+	guest->admission->waiting += change;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++)
+		slot_of(guest, row)->waiting += change;
+}
+
+/* @return how many guests of its group wait */
+static unsigned
+waiting_of(const struct tls_guest *guest)
+{
+	unsigned least = UINT_MAX;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		unsigned waiting = slot_of(guest, row)->waiting;
+		least = waiting < least ? waiting : least;
+	}
+	return least;
+}
+
+/* @return when the cost of its group is forgotten */
+static int64_t
+free_us_of(const struct tls_guest *guest)
+{
+	int64_t least_us = INT64_MAX;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		int64_t free_us = slot_of(guest, row)->free_us;
+		least_us = free_us < least_us ? free_us : least_us;
+	}
+	return least_us;
 }
 
 void
@@ -66,9 +103,7 @@ tls_guest_wait(struct tls_guest *guest)
 {
 	if (guest->is_waiting)
 		return;
-	guest->is_waiting = true;
-	guest->group->waiting++;
-	guest->admission->waiting++;
+	note_waiting(guest, true);
 	TAILQ_INSERT_TAIL(&guest->admission->guests, guest, link);
 }
 
@@ -77,9 +112,7 @@ tls_guest_leave(struct tls_guest *guest)
 {
 	if (!guest->is_waiting)
 		return;
-	guest->is_waiting = false;
-	guest->group->waiting--;
-	guest->admission->waiting--;
+	note_waiting(guest, false);
 	TAILQ_REMOVE(&guest->admission->guests, guest, link);
 }
 
@@ -96,17 +129,23 @@ tls_guest_charge(struct tls_guest *guest, int64_t us)
 	int64_t now_us = clock_mono().us;
 	admission->free_us =
 	    later(admission->free_us, now_us - (int64_t)SHARE * BURST_US) + SHARE * us;
-	int64_t before_us = later(guest->group->free_us, now_us);
-	int64_t group_us = before_us + MEMORY * us, most_us = now_us + MEMORY_MAX_US;
-	guest->group->free_us = group_us < most_us ? group_us : most_us;
-	guest->owed_us += guest->group->free_us - before_us;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		struct slot *slot = slot_of(guest, row);
+		int64_t before_us = later(slot->free_us, now_us);
+		int64_t after_us = before_us + MEMORY * us, most_us = now_us + MEMORY_MAX_US;
+		slot->free_us = after_us < most_us ? after_us : most_us;
+		guest->owed_us[row] += slot->free_us - before_us;
+	}
 }
 
 void
 tls_guest_forgive(struct tls_guest *guest)
 {
-	guest->group->free_us -= guest->owed_us - guest->owed_us / UNFORGIVEN;
-	guest->owed_us = 0;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		int64_t *owed_us = &guest->owed_us[row];
+		slot_of(guest, row)->free_us -= *owed_us - *owed_us / UNFORGIVEN;
+		*owed_us = 0;
+	}
 }
 
 int64_t
@@ -125,7 +164,7 @@ tls_admission_take(struct tls_admission *admission)
 	int64_t now_us = clock_mono().us, least_us = INT64_MAX;
 	struct tls_guest *guest, *first = NULL;
 	TAILQ_FOREACH (guest, &admission->guests, link) {
-		int64_t free_us = later(guest->group->free_us, now_us);
+		int64_t free_us = later(free_us_of(guest), now_us);
 		if (free_us < least_us) {
 			least_us = free_us;
 			first = guest;
@@ -141,9 +180,13 @@ tls_admission_take_victim(struct tls_admission *admission)
 	if (admission->waiting <= admission->waiting_max)
 		return NULL;
 	struct tls_guest *guest, *victim = NULL;
+	unsigned most = 0;
 	TAILQ_FOREACH (guest, &admission->guests, link) {
-		if (!victim || guest->group->waiting > victim->group->waiting)
-			victim = guest;
+		unsigned waiting = waiting_of(guest);
+		if (waiting <= most)
+			continue;
+		most = waiting;
+		victim = guest;
 	}
 	tls_guest_leave(victim);
 	return victim;

@@ -14,6 +14,7 @@
 #ifndef TLS_ADMISSION_H
 #define TLS_ADMISSION_H
 
+#include "base/address_group.h"
 #include "base/check.h"
 
 #include <stdbool.h>
@@ -30,15 +31,15 @@ void tls_admission_free(struct tls_admission **admission);
 /* Someone who wants to shake hands. Embedded by the caller; the fields belong to the admission. */
 struct tls_guest {
 	struct tls_admission *admission;
-	struct tls_group *group;
+	struct address_slots slots;
 	bool is_waiting;
-	int64_t owed_us; /* what its cost added to its group's, and was not forgiven */
+	/* What its cost added to that of its slots, and was not forgiven. */
+	int64_t owed_us[ADDRESS_ROWS];
 	TAILQ_ENTRY(tls_guest) link;
 };
 
-/** @address_group the hash of a base/address_group; groups whose hashes meet are one */
 void tls_guest_init(struct tls_guest *guest, struct tls_admission *admission,
-		    uint64_t address_group);
+		    struct address_group group);
 /** Waits for its turn from now on, unless it does already. */
 void tls_guest_wait(struct tls_guest *guest);
 /** Waits no longer; harmless when it did not. */

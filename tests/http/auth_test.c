@@ -5,6 +5,7 @@
 #include "http/auth.h"
 #include "http/counted_crypt.h"
 #include "http/turns.h"
+#include "neighbour.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -430,6 +431,23 @@ test_limit__wrong_ones(void **state)
 	stop(f);
 }
 
+/* Slots are few: who meets a client in one of its own has its own limit all the same. */
+static void
+test_limit__clients_that_meet(void **state)
+{
+	(void)state;
+	struct address_group one = {.family = AF_INET, .id = 1};
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		struct fixture *f = start();
+		show_many(f, 1, "ann:wrong", AUTH_WRONG_BURST);
+		await_all(f);
+		assert_int_equal(show(f, 1, "bob:b")->status, 429);
+		unsigned other = (unsigned)neighbour_of(one, row, ADDRESS_SLOTS).id;
+		assert_int_equal(show_and_await(f, other, "bob:b"), 0);
+		stop(f);
+	}
+}
+
 /* One guess, however many requests show it. */
 static void
 test_limit__the_same_wrong_one(void **state)
@@ -694,6 +712,7 @@ main(void)
 	    cmocka_unit_test(test_limit__wrong_ones),
 	    cmocka_unit_test(test_limit__the_same_wrong_one),
 	    cmocka_unit_test(test_limit__what_is_not_the_same),
+	    cmocka_unit_test(test_limit__clients_that_meet),
 	    cmocka_unit_test(test_turns__of_clients),
 	    cmocka_unit_test(test_turns__known_by_another_meanwhile),
 	    cmocka_unit_test(test_turns__too_many_wait),

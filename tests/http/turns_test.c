@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "http/turns.h"
+#include "neighbour.h"
 
 #define WAITING_MAX 64
 #define ENOUGH (WAITING_MAX + 2)
@@ -19,29 +20,26 @@ start(struct fixture *f)
 	turns_init(&f->turns, WAITING_MAX);
 }
 
-/* @name a letter for each client */
+/* @name what to call it */
 static void
-add(struct fixture *f, char name)
+add_client(struct fixture *f, struct address_group client, char name)
 {
-	struct address_group client = {.family = AF_UNIX, .id = (uint64_t)name};
 	f->names[f->count] = name;
 	f->all[f->count] = turn_new(client, &f->names[f->count]);
 	turns_wait(&f->turns, &f->all[f->count++]);
 }
 
-/* Letters whose places collide would make a client of two. */
-static void
-test_new__clients_of_these_tests_differ(void **state)
+static struct address_group
+client_of_letter(char name)
 {
-	(void)state;
-	bool seen[TURNS_CLIENTS] = {0};
-	for (char name = 'a'; name <= 'e'; name++) {
-		struct turn turn =
-		    turn_new((struct address_group){.family = AF_UNIX, .id = (uint64_t)name}, NULL);
-		assert_true(turn.client < TURNS_CLIENTS);
-		assert_false(seen[turn.client]);
-		seen[turn.client] = true;
-	}
+	return (struct address_group){.family = AF_UNIX, .id = (uint64_t)name};
+}
+
+/* @name a letter for each client */
+static void
+add(struct fixture *f, char name)
+{
+	add_client(f, client_of_letter(name), name);
 }
 
 static void
@@ -133,15 +131,32 @@ test_excess__last_of_the_client_with_the_most(void **state)
 	}
 }
 
+/* Slots are few: a client that meets another in one of its own is not taken for that one. */
+static void
+test_clients__that_meet(void **state)
+{
+	(void)state;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		struct fixture f;
+		start(&f);
+		while (f.count < WAITING_MAX)
+			add(&f, 'a');
+		add_client(&f, neighbour_of(client_of_letter('a'), row, TURNS_SLOTS), 'n');
+		assert_ptr_equal(turns_excess(&f.turns), &f.all[WAITING_MAX - 1]);
+		turns_note(&f.turns, &f.all[0]);
+		assert_ptr_equal(turns_next(&f.turns), &f.all[WAITING_MAX]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_new__clients_of_these_tests_differ),
 	    cmocka_unit_test(test_next__clients_take_turns),
 	    cmocka_unit_test(test_next__after_a_turn_without_waiting),
 	    cmocka_unit_test(test_next__of_one_client_in_their_order),
 	    cmocka_unit_test(test_excess__last_of_the_client_with_the_most),
+	    cmocka_unit_test(test_clients__that_meet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,15 +2,16 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "neighbour.h"
 #include "tls/admission.h"
 
 #define WAITING_MAX 8
 #define GUESTS (WAITING_MAX + 4)
 #define MS INT64_C(1000)
 
-/* Groups that are one, and one for itself. */
-#define CROWD 1
-#define LONER 2
+/* A group of many, and one for itself. */
+static const struct address_group crowd = {.family = AF_INET, .id = 1};
+static const struct address_group loner = {.family = AF_INET, .id = 2};
 
 struct fixture {
 	struct tls_admission *admission;
@@ -32,7 +33,7 @@ setup(void **state)
 	fixture = (struct fixture){.admission = tls_admission_new(WAITING_MAX)};
 	pass(&fixture, 1000000000);
 	for (size_t i = 0; i < GUESTS; i++)
-		tls_guest_init(&fixture.guests[i], fixture.admission, CROWD);
+		tls_guest_init(&fixture.guests[i], fixture.admission, crowd);
 	*state = &fixture;
 	return 0;
 }
@@ -116,7 +117,7 @@ static void
 test_take__least_cost_first(void **state)
 {
 	struct fixture *f = *state;
-	tls_guest_init(&f->guests[7], f->admission, LONER);
+	tls_guest_init(&f->guests[7], f->admission, loner);
 	for (int i = 0; i < 10; i++)
 		tls_guest_charge(&f->guests[0], 1 * MS);
 	wait(f, 0, 8);
@@ -137,7 +138,7 @@ static void
 test_take__forgiven_first(void **state)
 {
 	struct fixture *f = *state;
-	tls_guest_init(&f->guests[7], f->admission, LONER);
+	tls_guest_init(&f->guests[7], f->admission, loner);
 	for (int i = 0; i < 5; i++) {
 		tls_guest_charge(&f->guests[7], 1 * MS);
 		tls_guest_forgive(&f->guests[7]);
@@ -163,7 +164,7 @@ static void
 test_take__memory_ends(void **state)
 {
 	struct fixture *f = *state;
-	tls_guest_init(&f->guests[7], f->admission, LONER);
+	tls_guest_init(&f->guests[7], f->admission, loner);
 	for (int i = 0; i < 100000; i++)
 		tls_guest_charge(&f->guests[0], 1 * MS);
 	pass(f, 1000000 * MS);
@@ -176,7 +177,7 @@ static void
 test_victim__oldest_of_the_busiest(void **state)
 {
 	struct fixture *f = *state;
-	tls_guest_init(&f->guests[0], f->admission, LONER);
+	tls_guest_init(&f->guests[0], f->admission, loner);
 	wait(f, 0, WAITING_MAX);
 	assert_null(tls_admission_take_victim(f->admission));
 	wait(f, WAITING_MAX, 2);
@@ -185,6 +186,27 @@ test_victim__oldest_of_the_busiest(void **state)
 	assert_null(tls_admission_take_victim(f->admission));
 	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[0]);
 	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[3]);
+}
+
+/* Slots are few: in one of its own a loner may meet the crowd, and is not taken for a part of it.
+ */
+static void
+test_groups__that_meet(void **state)
+{
+	(void)state;
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		void *fresh;
+		setup(&fresh);
+		struct fixture *f = fresh;
+		tls_guest_init(&f->guests[0], f->admission,
+			       neighbour_of(crowd, row, ADDRESS_SLOTS));
+		tls_guest_charge(&f->guests[1], 10 * MS);
+		wait(f, 0, WAITING_MAX + 1);
+		assert_ptr_equal(tls_admission_take_victim(f->admission), &f->guests[1]);
+		wait(f, 1, 1);
+		assert_ptr_equal(tls_admission_take(f->admission), &f->guests[0]);
+		teardown(&fresh);
+	}
 }
 
 int
@@ -198,6 +220,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_take__forgiven_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__memory_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_victim__oldest_of_the_busiest, setup, teardown),
+	    cmocka_unit_test(test_groups__that_meet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

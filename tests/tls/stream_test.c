@@ -118,7 +118,7 @@ link_open(struct tls_source *source, const char *priorities, const struct issued
 static void
 link_begin(struct link *link)
 {
-	tls_guest_init(&link->guest, link->admission, 1);
+	tls_guest_init(&link->guest, link->admission, (struct address_group){.id = 1});
 	link->stream = tls_stream_new(link->source, link->fd, &link->guest);
 }
 
@@ -497,7 +497,7 @@ test_charge(void **state)
 	assert_false(tls_stream_is_established(link.stream));
 	/* Of two groups that wait, the other one comes first now. */
 	struct tls_guest other;
-	tls_guest_init(&other, link.admission, 2);
+	tls_guest_init(&other, link.admission, (struct address_group){.id = 2});
 	tls_guest_wait(&link.guest);
 	tls_guest_wait(&other);
 	assert_ptr_equal(tls_admission_take(link.admission), &other);
