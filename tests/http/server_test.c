@@ -1436,6 +1436,30 @@ test_connections__two_come_at_once(void **state)
 	stop(f);
 }
 
+static void
+test_connections__two_come_in_place_of_two(void **state)
+{
+	(void)state;
+	struct http_limits limits = ample;
+	limits.connections = 2;
+	struct fixture *f = start(limits);
+	int fds[4];
+	for (unsigned i = 0; i < 2; i++) {
+		fds[i] = dial(f);
+		await(f, stat_of(f, open) == i + 1);
+		begin_doing(f, fds[i], SIPS);
+	}
+	fds[2] = dial_from(f, B, 0);
+	fds[3] = dial_from(f, C, 0);
+	await(f, stat_of(f, evicted) == 2);
+	await(f, stat_of(f, open) == 2);
+	assert_served(f, fds[2]);
+	assert_served(f, fds[3]);
+	for (unsigned i = 0; i < 4; i++)
+		close(fds[i]);
+	stop(f);
+}
+
 /* Whoever has ended its side may be gone. */
 static void
 test_connections__one_has_left(void **state)
@@ -2081,6 +2105,7 @@ main(void)
 	    cmocka_unit_test(test_connections__slow_ones_go_first),
 	    cmocka_unit_test(test_connections__who_has_to_go),
 	    cmocka_unit_test(test_connections__two_come_at_once),
+	    cmocka_unit_test(test_connections__two_come_in_place_of_two),
 	    cmocka_unit_test(test_connections__request_not_looked_at),
 	    cmocka_unit_test(test_connections__accepted_some_at_a_time),
 	    cmocka_unit_test(test_connections__descriptors_run_out),
