@@ -199,8 +199,9 @@ keep(struct rendering *r, struct span bytes, const struct rendering_consumer *ta
 void
 renderings_spend(struct renderings *all, struct mono since)
 {
-	int64_t now_us = clock_mono().us;
-	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + now_us - since.us;
+	int64_t now_us = clock_mono().us, spent_us = now_us - since.us;
+	spent_us = spent_us < RENDERING_SPENT_MAX_US ? spent_us : RENDERING_SPENT_MAX_US;
+	all->due_us = (all->due_us > now_us ? all->due_us : now_us) + spent_us;
 }
 
 int64_t

@@ -28,6 +28,8 @@
 /* How long after its start a rendering can be joined: a million series take about a quarter of a
  * second with gzip, and values so much older harm no rate. */
 #define RENDERING_JOIN_US 500000
+/* The most that counts as spent at once. */
+#define RENDERING_SPENT_MAX_US 100000
 /* Bytes from the start, as sent, up to which a rendering can be joined: half a million series with
  * gzip. Most renderings keep them for nobody. What of them is more than the heap keeps free
  * (HEAP_SLACK in base/alloc.c) each rendering has from the kernel anew: several hundred page faults,
@@ -79,7 +81,8 @@ int64_t renderings_wait_us(const struct renderings *all);
 /**
  * Notes that the thread was busy for renderings since then, besides what rendering_take() needs. By the
  * clock and not by the thread's own time, which costs a system call to read: where others take the
- * processor away, there is the more reason to wait.
+ * processor away, there is the more reason to wait. More than RENDERING_SPENT_MAX_US is none: the whole
+ * process stood still.
  */
 void renderings_spend(struct renderings *all, struct mono since);
 
