@@ -72,9 +72,12 @@ charge(struct auth *auth, struct address_group client)
 {
 	struct address_slots slots = address_group_slots(client);
 	int64_t now_us = clock_mono().us;
+	/* One client comes no further; where several meet, none is held up for longer. */
+	int64_t most_us = now_us + AUTH_WRONG_BURST * (int64_t)AUTH_WRONG_PERIOD_US;
 	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
 		int64_t *free_us = &auth->free_us[row][slots.in_row[row]];
 		*free_us = (*free_us > now_us ? *free_us : now_us) + AUTH_WRONG_PERIOD_US;
+		*free_us = *free_us < most_us ? *free_us : most_us;
 	}
 }
 

@@ -135,16 +135,21 @@ tls_guest_charge(struct tls_guest *guest, int64_t us)
 		int64_t after_us = before_us + MEMORY * us, most_us = now_us + MEMORY_MAX_US;
 		slot->free_us = after_us < most_us ? after_us : most_us;
 		guest->owed_us[row] += slot->free_us - before_us;
+		guest->until_us[row] = slot->free_us;
 	}
 }
 
 void
 tls_guest_forgive(struct tls_guest *guest)
 {
+	int64_t now_us = clock_mono().us;
 	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
-		int64_t *owed_us = &guest->owed_us[row];
-		slot_of(guest, row)->free_us -= *owed_us - *owed_us / UNFORGIVEN;
-		*owed_us = 0;
+		int64_t owed_us = guest->owed_us[row];
+		int64_t left_us = later(guest->until_us[row] - now_us, 0);
+		int64_t forgiven_us = owed_us - owed_us / UNFORGIVEN;
+		/* The rest of what the slot has is others'. */
+		slot_of(guest, row)->free_us -= forgiven_us < left_us ? forgiven_us : left_us;
+		guest->owed_us[row] = 0;
 	}
 }
 

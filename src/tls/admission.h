@@ -33,8 +33,9 @@ struct tls_guest {
 	struct tls_admission *admission;
 	struct address_slots slots;
 	bool is_waiting;
-	/* What its cost added to that of its slots, and was not forgiven. */
-	int64_t owed_us[ADDRESS_ROWS];
+	/* What its cost added to that of its slots, and was not forgiven; and when that is
+	 * forgotten. */
+	int64_t owed_us[ADDRESS_ROWS], until_us[ADDRESS_ROWS];
 	TAILQ_ENTRY(tls_guest) link;
 };
 
@@ -46,7 +47,7 @@ void tls_guest_wait(struct tls_guest *guest);
 void tls_guest_leave(struct tls_guest *guest);
 /** Notes CPU time that was spent on a handshake. @us microseconds, 0 or more */
 void tls_guest_charge(struct tls_guest *guest, int64_t us);
-/** Forgives its group most of what the guest has cost so far. */
+/** Forgives its group most of what the guest has cost so far, as far as that is not forgotten. */
 void tls_guest_forgive(struct tls_guest *guest);
 
 /** @return the guest whose turn it is, who waits no longer; NULL = nobody now */

@@ -448,6 +448,27 @@ test_limit__clients_that_meet(void **state)
 	}
 }
 
+/* Where others are in each of a client's slots, it is held up no longer than by itself. */
+static void
+test_limit__is_forgotten_where_clients_meet(void **state)
+{
+	(void)state;
+	struct address_group one = {.family = AF_INET, .id = 1};
+	struct fixture *f = start();
+	show_many(f, 1, "ann:wrong", AUTH_WRONG_BURST);
+	await_all(f);
+	for (size_t row = 0; row < ADDRESS_ROWS; row++) {
+		unsigned other = (unsigned)neighbour_of(one, row, ADDRESS_SLOTS).id;
+		show_many(f, other, "ann:wrong", AUTH_WRONG_BURST);
+	}
+	await_all(f);
+	assert_int_equal(count_status(f, 429), 0);
+	assert_int_equal(show(f, 1, "bob:b")->status, 429);
+	clock_fake(T0_US + AUTH_WRONG_BURST * (int64_t)AUTH_WRONG_PERIOD_US);
+	assert_int_equal(show_and_await(f, 1, "bob:b"), 0);
+	stop(f);
+}
+
 /* One guess, however many requests show it. */
 static void
 test_limit__the_same_wrong_one(void **state)
@@ -713,6 +734,7 @@ main(void)
 	    cmocka_unit_test(test_limit__the_same_wrong_one),
 	    cmocka_unit_test(test_limit__what_is_not_the_same),
 	    cmocka_unit_test(test_limit__clients_that_meet),
+	    cmocka_unit_test(test_limit__is_forgotten_where_clients_meet),
 	    cmocka_unit_test(test_turns__of_clients),
 	    cmocka_unit_test(test_turns__known_by_another_meanwhile),
 	    cmocka_unit_test(test_turns__too_many_wait),

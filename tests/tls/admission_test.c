@@ -159,6 +159,22 @@ test_take__forgiven_first(void **state)
 	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[1]);
 }
 
+/* What was forgotten before is no other's to be forgiven. */
+static void
+test_take__forgiven_late(void **state)
+{
+	struct fixture *f = *state;
+	tls_guest_init(&f->guests[7], f->admission, loner);
+	tls_guest_charge(&f->guests[0], 2 * MS);
+	pass(f, 3600000 * MS);
+	tls_guest_charge(&f->guests[1], 2 * MS);
+	tls_guest_forgive(&f->guests[0]);
+	tls_guest_charge(&f->guests[7], 1 * MS);
+	wait(f, 2, 1);
+	wait(f, 7, 1);
+	assert_ptr_equal(tls_admission_take(f->admission), &f->guests[7]);
+}
+
 /* However long a crowd has been at it, it is not held against it for longer than a minute. */
 static void
 test_take__memory_ends(void **state)
@@ -218,6 +234,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_take__burst, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__least_cost_first, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__forgiven_first, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_take__forgiven_late, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_take__memory_ends, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_victim__oldest_of_the_busiest, setup, teardown),
 	    cmocka_unit_test(test_groups__that_meet),
