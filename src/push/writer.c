@@ -457,7 +457,7 @@ is_twin(struct push_writer *writer, const struct series_view *series)
 {
 	if (!writer->may_have_twin || !writer->reader || writer->is_end)
 		return false;
-	writer->all_bytes += TWIN_COST_BYTES;
+	writer->all_bytes += TWIN_COST_BYTES + series->labels.len;
 	return push_twins_had(&writer->twins, writer->reader, series->labels);
 }
 
