@@ -32,7 +32,8 @@ VERSION := 0.1.0
 
 FLAGS = -std=gnu11 -D_GNU_SOURCE -DSTATSBRIDGE_VERSION='"$(VERSION)"' -Isrc -MMD -MP -pthread \
 	-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
-	-Wwrite-strings -Wformat=2 -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(TUNE) \
+	-Wwrite-strings -Wformat=2 -Wno-missing-field-initializers $(if $(WERROR),-Werror) \
+	$(if $(filter -march=% -mtune=%,$(CFLAGS)),,$(TUNE)) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
 
 # ThreadSanitizer wants the address space layout that it knows.

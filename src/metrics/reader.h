@@ -149,6 +149,7 @@ reader_want(struct reader *reader, unsigned extras)
 }
 
 /**
+ * @reader in a family
  * @labels a text as series have it
  * @return whether this family, as it is read, has a series of just these; false where the reader cannot
  *         tell

@@ -452,6 +452,7 @@ next_batch(struct reader *base, struct series_view *out, size_t max)
 	return count;
 }
 
+/* Dead ones that are still in the list, too: one may have been read before it died. */
 static bool
 has_series(struct reader *base, struct span labels)
 {
