@@ -142,6 +142,19 @@ count_messages(void *ctx, uint64_t group, const struct push_message *message)
 	++*messages;
 }
 
+/* A pass of which only messages are counted. */
+static struct push_pass *
+begin_counting(const struct fake_family *all, size_t count, unsigned *frees, size_t *messages)
+{
+	struct push_ended *ended = push_ended_new();
+	struct reader *reader = fake_reader_new(all, count, frees);
+	struct push_pass_settings settings = {
+	    .external = &no_labels, .timestamp_ms = 9, .take = count_messages, .ctx = messages};
+	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	push_ended_free(&ended);
+	return pass;
+}
+
 #define MANY 10000
 
 static void
@@ -157,11 +170,7 @@ test_pass__goes_in_slices(void **state)
 	const struct fake_family family = {{SPAN("a"), SPAN(""), METRIC_GAUGE}, many, MANY};
 	unsigned frees = 0;
 	size_t messages = 0, steps = 0;
-	struct push_ended *ended = push_ended_new();
-	struct reader *reader = fake_reader_new(&family, 1, &frees);
-	struct push_pass_settings settings = {
-	    .external = &no_labels, .timestamp_ms = 9, .take = count_messages, .ctx = &messages};
-	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	struct push_pass *pass = begin_counting(&family, 1, &frees, &messages);
 	uint64_t before = 0;
 	for (; push_pass_step(pass); steps++) {
 		assert_in_range(push_pass_samples(pass) - before, 1,
@@ -172,7 +181,6 @@ test_pass__goes_in_slices(void **state)
 	assert_int_equal(messages, MANY / PUSH_MESSAGE_SAMPLES);
 	assert_int_equal(push_pass_samples(pass), MANY);
 	push_pass_free(&pass);
-	push_ended_free(&ended);
 }
 
 /* Also where there is nothing to send. */
@@ -191,17 +199,12 @@ test_pass__goes_over_empty_families_in_slices(void **state)
 	}
 	unsigned frees = 0;
 	size_t messages = 0, steps = 0;
-	struct push_ended *ended = push_ended_new();
-	struct reader *reader = fake_reader_new(many, MANY, &frees);
-	struct push_pass_settings settings = {
-	    .external = &no_labels, .take = count_messages, .ctx = &messages};
-	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	struct push_pass *pass = begin_counting(many, MANY, &frees, &messages);
 	while (push_pass_step(pass))
 		steps++;
 	assert_int_equal(steps, bytes / PUSH_SLICE_BYTES);
 	assert_int_equal(messages, 0);
 	push_pass_free(&pass);
-	push_ended_free(&ended);
 }
 
 /* Native histograms only where they are sent, and no exemplar of which the pass before has told. */
@@ -267,18 +270,13 @@ check_slices(struct span twin, size_t least, size_t most)
 	const struct fake_family family = {{SPAN("a"), SPAN(""), METRIC_GAUGE}, many, 1 + TWINS};
 	unsigned frees = 0;
 	size_t messages = 0, steps = 0;
-	struct push_ended *ended = push_ended_new();
-	struct reader *reader = fake_reader_new(&family, 1, &frees);
-	struct push_pass_settings settings = {
-	    .external = &no_labels, .timestamp_ms = 9, .take = count_messages, .ctx = &messages};
-	struct push_pass *pass = push_pass_new(&settings, &ended, &reader);
+	struct push_pass *pass = begin_counting(&family, 1, &frees, &messages);
 	while (push_pass_step(pass))
 		steps++;
 	assert_in_range(steps, least, most);
 	assert_int_equal(push_pass_samples(pass), 1);
 	assert_int_equal(push_pass_twin_samples(pass), TWINS);
 	push_pass_free(&pass);
-	push_ended_free(&ended);
 }
 
 static void
