@@ -1274,12 +1274,14 @@ enum doing {
 	READS,  /* has just taken some of its answer */
 };
 
+#define ROOM_MAX 4
+
 struct room_row {
 	unsigned connections, per_address;
 	struct {
 		const char *from; /* NULL = no further one */
 		enum doing doing;
-	} there[4];
+	} there[ROOM_MAX];
 	const char *comes;
 	size_t goes; /* of `there`; NOBODY = who comes is refused */
 };
@@ -1351,9 +1353,9 @@ check_room(const struct room_row *row, size_t number)
 	struct fixture *f = start(limits);
 	f->pieces = SIZE_MAX;
 	f->piece_bytes = 100000;
-	int fds[5];
+	int fds[ROOM_MAX + 1];
 	size_t count = 0, closed;
-	while (row->there[count].from)
+	while (count < ROOM_MAX && row->there[count].from)
 		count++;
 	int64_t since_us = fill_room(f, row, count, fds);
 	fds[count] = dial_from(f, row->comes, 0);
