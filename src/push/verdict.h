@@ -14,7 +14,7 @@
 struct push_answer {
 	unsigned status;    /* 0 = none came, not in time, or not its whole head */
 	bool has_written;   /* how much was written is in the answer, a sign of 2.0... */
-	uint64_t written;   /* ... this many samples, native histograms among them */
+	uint64_t written;   /* ... this many samples, native histograms among them; else 0 */
 	bool denies_native; /* the request had native histograms, and see push_denies_native() */
 };
 

@@ -39,6 +39,8 @@ struct tls_guest {
 	TAILQ_ENTRY(tls_guest) link;
 };
 
+/** @group whose cost and crowd the guest is counted with, as far as address_group_slots() tells
+ * them apart */
 void tls_guest_init(struct tls_guest *guest, struct tls_admission *admission,
 		    struct address_group group);
 /** Waits for its turn from now on, unless it does already. */
